@@ -1,0 +1,157 @@
+"""What a kind is: one frozen value that holds all that differs between kinds.
+
+The engine moves plain dicts and bytes; whatever it must know about Pods or about somebody's
+CustomResource it asks the `Resource`. Built-in kinds build theirs in their own module
+(`api/core/v1/pod.py`), a CustomResourceDefinition builds one when it is stored; both are then
+served by the same code.
+
+Invariants:
+* A Resource never does I/O and never reads a clock: what its hooks need comes as arguments.
+* Hooks that change an object change it in place; hooks that judge return causes and change nothing.
+* `old` and `obj` are complete objects, decoded and defaulted, in the served version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from machinery.errors import Cause
+from machinery.gvk import GVR
+from machinery.schema import Schema
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the server-side Table. `path` is a JSONPath such as `.status.phase`, or a function of
+    (object, now in epoch seconds) → cell where upstream computes one (READY 1/1, AGE). priority > 0: -o wide only.
+    """
+
+    name: str
+    path: str | Callable[[Obj, float], Any]
+    type: Literal["string", "integer", "number", "boolean", "date"] = "string"
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+class Codec(Protocol):
+    """Turns what a client sent into a clean object of the kind, or says what is wrong with it."""
+
+    def decode(self, raw: Any) -> tuple[Obj, list[str]]:
+        """Checks types, converts quantities and times to their canonical form, drops nulls and unknown fields.
+
+        Returns (object, paths of unknown fields such as `spec.foo`). Raises BadRequest on a type mismatch,
+        naming the field. May reuse and change `raw`.
+        """
+        ...
+
+
+class Strategy:
+    """What writing an object of a kind means. The base class does what every kind shares: nothing special.
+
+    Called by the engine in this order. Create: default → prepare_create → (mutating admission, default again)
+    → validate. Update: default → prepare_update → ... → validate_update. Metadata (name, uid, generation bump,
+    timestamps, managedFields) is the engine's business and not a strategy's.
+    """
+
+    # PUT to an absent name creates (Lease, Endpoints, ...).
+    allow_create_on_update: bool = False
+    # An update without resourceVersion is accepted.
+    allow_unconditional_update: bool = True
+    # DNS-1123 subdomain unless the kind says otherwise; returns messages.
+    name_rule: Literal["subdomain", "label", "dns1035", "path"] = "subdomain"
+    # metadata.generation starts at 1 and grows with every change outside metadata and status.
+    has_generation: bool = True
+    # Seconds of grace for a graceful deletion, None where the kind is deleted at once. Pods only.
+    default_grace_s: int | None = None
+
+    def default(self, obj: Obj) -> None:
+        """Static defaults, applied on write (and so present in storage)."""
+
+    def prepare_create(self, obj: Obj) -> None:
+        """Drop what a creator may not set (usually status)."""
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        """Put back what this endpoint may not change (usually status)."""
+
+    def prepare_status_update(self, obj: Obj, old: Obj) -> None:
+        """Put back everything but status (and what status may carry along)."""
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        """ALL field errors of a new object at once, with upstream's paths (`spec.containers[0].name`)."""
+        return ()
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        """As `validate`, and immutability."""
+        return self.validate(obj)
+
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return ()
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        """Advice sent as Warning headers: deprecated fields, fields a node here cannot honour."""
+        return ()
+
+    def grace_s(self, obj: Obj, requested_s: int | None) -> int:
+        """Seconds between a delete request and the removal; 0 removes at once."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """`status` and `scale` are generic; others are connectors or actions that the engine knows by `name`.
+
+    `kind` and `group_version` are what discovery prints, e.g. Scale and autoscaling/v1.
+    """
+
+    name: str
+    kind: str
+    verbs: tuple[str, ...]
+    group: str = ""
+    version: str = ""
+    # scale only: where the numbers are, as simple JSONPaths.
+    spec_replicas_path: str = ".spec.replicas"
+    status_replicas_path: str = ".status.replicas"
+    label_selector_path: str = ""
+
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A served resource. See the module docstring."""
+
+    gvr: GVR
+    kind: str
+    list_kind: str
+    singular: str
+    schema: Callable[
+        [], Schema
+    ]  # lazy: building a Pod's tree takes milliseconds, and not every process needs it
+    codec: Callable[[], Codec]
+    strategy: Strategy
+    columns: tuple[Column, ...]
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    subresources: Mapping[str, Subresource] = field(default_factory=dict)
+    # field label → path into the object, beyond metadata.name and metadata.namespace
+    selectable_fields: Mapping[str, str] = field(default_factory=dict)
+    # Two resources may be two names of one store (core and events.k8s.io Events; versions of a CRD).
+    # The key prefix in storage, e.g. "pods" or "apps/deployments"; never contains the version.
+    storage_prefix: str = ""
+    # Converts between the stored form and this version, in place; identity where there is one version.
+    from_storage: Callable[[Obj], Obj] | None = None
+    to_storage: Callable[[Obj], Obj] | None = None
+    # Seconds after which a stored object is removed (Events); None keeps it.
+    ttl_s: int | None = None
+    custom: bool = False  # came from a CustomResourceDefinition
+
+    @property
+    def namespaced(self) -> bool:
+        return self.gvr.namespaced

@@ -1,0 +1,35 @@
+"""Who makes a request, as authentication found out and authorization reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a request wants to do: the question put to the authorizers.
+
+    `path` is set, and the rest empty, for non-resource requests (/healthz, /metrics).
+    """
+
+    user: User
+    verb: str  # get list watch create update patch delete deletecollection; lower-case HTTP method for paths
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""

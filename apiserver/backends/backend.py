@@ -1,0 +1,109 @@
+"""The storage seam: etcd-shaped, so that etcd is one implementation among others.
+
+A backend keeps a revision log. Every successful write gets the next revision (one counter for the
+whole store, never reused); a key's value can be read as of any revision that is not compacted; a
+watch delivers every write from a revision on, in order, without loss or duplicates.
+
+Keys are strings such as `/registry/pods/default/web`; values are bytes (JSON without resourceVersion:
+the revision IS the resourceVersion). One contract suite, tests/contract/backend/, runs on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Compacted(Exception):
+    """The asked revision is older than what is kept. `oldest` is the oldest readable revision."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"revision compacted; the oldest kept is {oldest}")
+        self.oldest = oldest
+
+
+class StoreUnavailable(Exception):
+    """The store cannot take the write or answer now (disk full, etcd lost). The cause is chained, nothing was written."""
+
+
+class FutureRevision(Exception):
+    """The asked revision does not exist yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class KV:
+    key: str
+    value: bytes
+    create_revision: int
+    mod_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class RangeResult:
+    kvs: Sequence[KV]  # ordered by key
+    revision: int  # the revision the answer is a snapshot of
+    more: bool  # whether `limit` cut the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write. `kv.value` is empty for a delete; `prev` is the value before it (None for a create)."""
+
+    kv: KV
+    prev: KV | None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TxnResult:
+    ok: bool
+    revision: int  # of the write where ok, else the store's current one
+    current: KV | None  # what stands under the key now: the loser of a race sees what it lost to
+
+
+class Backend(Protocol):
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def revision(self) -> int:
+        """The newest revision; linearizable."""
+        ...
+
+    async def get(self, key: str, *, revision: int = 0) -> KV | None:
+        """The value as of `revision` (0: newest). Raises Compacted, FutureRevision."""
+        ...
+
+    async def range(self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0) -> RangeResult:
+        """Keys that begin with `prefix`, from `start` on (inclusive), at most `limit` (0: all), as of `revision`."""
+        ...
+
+    async def put(self, key: str, value: bytes, *, expect: int | None = None) -> TxnResult:
+        """Compare and swap. `expect`: the mod_revision that must stand there, 0: must be absent, None: any.
+
+        Returns after the write is durable.
+        """
+        ...
+
+    async def delete(self, key: str, *, expect: int | None = None) -> TxnResult:
+        """As put; ok is False with current None where the key is absent. `current` of an ok delete is what was deleted."""
+        ...
+
+    def watch(
+        self, prefix: str, from_revision: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Change]]]:
+        """Every change under `prefix` with revision > `from_revision`, in batches in commit order.
+
+        An empty batch is a progress mark. Raises Compacted while entering or iterating. Leaving ends it.
+        """
+        ...
+
+    async def compact(self, revision: int) -> None:
+        """Forget history before `revision`; the newest value of every key stays."""
+        ...
+
+    async def oldest_revision(self) -> int:
+        """The oldest revision that can still be read."""
+        ...
