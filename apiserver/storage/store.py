@@ -1,0 +1,111 @@
+"""One resource's objects: reads from memory, writes through the backend. The engine sees only this.
+
+Shapes shared by the engine and the cache. See `cacher.py` for how it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Obj = dict[str, Any]
+# (labels, selectable fields) → does the object belong to the answer? None selects everything.
+Predicate = Callable[[Mapping[str, str], Mapping[str, str]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A stored object: its bytes once encoded, with what selection needs beside them. Decode to get a fresh dict."""
+
+    key: str
+    namespace: str
+    name: str
+    revision: int
+    data: bytes  # the object's JSON, metadata.resourceVersion included
+    labels: Mapping[str, str]
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreEvent:
+    """ADDED/MODIFIED/DELETED as the selecting watcher sees it: an object that leaves the selection is DELETED.
+
+    For DELETED, `entry.data` is the last state with the resourceVersion of the deletion. BOOKMARK carries only
+    a revision (entry None); `initial_end` marks the bookmark after sendInitialEvents.
+    """
+
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    revision: int
+    entry: Entry | None
+    initial_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListResult:
+    entries: Sequence[Entry]
+    revision: int
+    next_key: str  # "" when complete; else where the next page starts
+    remaining: int | None  # None where selectors make it unknown
+
+
+class StaleRevision(Exception):
+    """A compare-and-swap lost. `current` is what stands there now, None if absent."""
+
+    def __init__(self, current: Entry | None) -> None:
+        super().__init__("the object has been modified")
+        self.current = current
+
+
+class Store(Protocol):
+    """Errors: Compacted and FutureRevision of apiserver.backends.backend; StoreUnavailable; StaleRevision."""
+
+    async def get(self, namespace: str, name: str, *, revision: int = 0) -> Entry | None:
+        """revision 0: the newest, consistent with every acknowledged write. Else as of that revision (rewind)."""
+        ...
+
+    async def list(
+        self,
+        namespace: str = "",
+        *,
+        predicate: Predicate | None = None,
+        start_key: str = "",
+        limit: int = 0,
+        revision: int = 0,
+        min_revision: int = 0,
+    ) -> ListResult:
+        """Ordered by key. `revision` exact; `min_revision` waits until the cache is at least that new."""
+        ...
+
+    async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
+        """All objects' JSON joined by commas, and the revision: cached, for whole lists without selectors."""
+        ...
+
+    async def create(self, namespace: str, name: str, obj: Obj) -> Entry:
+        """Raises StaleRevision where the name is taken. Durable on return, and visible to every later read."""
+        ...
+
+    async def update(self, namespace: str, name: str, obj: Obj, expect_revision: int) -> Entry: ...
+
+    async def delete(self, namespace: str, name: str, expect_revision: int) -> Entry:
+        """Returns the last state carrying the deletion's revision as resourceVersion."""
+        ...
+
+    def watch(
+        self,
+        namespace: str = "",
+        *,
+        from_revision: int,
+        predicate: Predicate | None = None,
+        name: str = "",
+        send_initial: bool = False,
+        bookmarks: bool = False,
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[StoreEvent]]]:
+        """Events after `from_revision` (send_initial: first every matching object as ADDED, then a BOOKMARK with
+        initial_end). Raises Compacted at entry or, for a watcher that fell behind its bounded queue, while iterating."""
+        ...
+
+    async def revision(self) -> int:
+        """The newest revision of the whole backend, as the cache knows it."""
+        ...
