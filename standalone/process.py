@@ -1,0 +1,106 @@
+"""Forking a component: what stands between `fork()` and its `main()`.
+
+A component is forked, not executed: the modules that the supervisor has loaded are shared pages in
+every child, and no interpreter starts anew. The child gets its own session and log file, dies with
+its supervisor, enters its network namespace, and then behaves as if started from a shell.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+_CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_LOG_LIMIT_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A component to run. `wait_for` is the (host, port) that must accept connections before `main` is called:
+    the program's modules load meanwhile."""
+
+    name: str
+    module: str  # has main(argv) -> int
+    argv: tuple[str, ...]
+    log: Path
+    netns: str = ""
+    wait_for: tuple[str, int] | None = None
+    env: tuple[tuple[str, str], ...] = ()
+
+
+def spawn(program: Program) -> int:
+    """Forks; returns the child's pid. The caller must be single-threaded."""
+    supervisor = os.getpid()
+    _rotate(program.log)
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        _become(program, supervisor)
+        module = importlib.import_module(program.module)
+        if program.wait_for:
+            _wait_for_port(*program.wait_for)
+        code = module.main(list(program.argv))
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 0)
+
+
+def _become(program: Program, supervisor: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != supervisor:
+        raise SystemExit(0)  # it died between fork and prctl
+    libc.prctl(_PR_SET_NAME, f"kctl-{program.name}"[:15].encode(), 0, 0, 0)
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    log = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.closerange(3, 1024)
+    os.environ.update(program.env)
+    if program.netns:
+        handle = os.open(f"/run/netns/{program.netns}", os.O_RDONLY | os.O_CLOEXEC)
+        if libc.setns(handle, _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"cannot enter network namespace {program.netns}")
+        os.close(handle)
+
+
+def _wait_for_port(host: str, port: int) -> None:
+    """Returns once something listens, or after a minute: the component then reports the refusal itself."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex((host, port)) == 0:
+                return
+        time.sleep(0.004)
+
+
+def _rotate(log: Path) -> None:
+    """One old file is kept."""
+    try:
+        if log.stat().st_size > _LOG_LIMIT_BYTES:
+            log.rename(log.with_suffix(".log.1"))
+    except FileNotFoundError:
+        pass

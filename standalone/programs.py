@@ -1,0 +1,90 @@
+"""Which processes a cluster consists of, and with which flags: a pure function of its description."""
+
+from __future__ import annotations
+
+from standalone.config import API_SERVICE_IP, CLUSTER_DNS, SERVICE_CIDR, ClusterConfig, NodeConfig
+from standalone.layout import Layout
+from standalone.process import Program
+
+
+def plan_programs(layout: Layout, config: ClusterConfig) -> list[Program]:
+    """In the order of their start. All but the API server load while it does, and begin when it listens."""
+    api = (config.gateway, config.api_port)
+    return [
+        Program("apiserver", "apiserver.__main__", _apiserver(layout, config), layout.log("apiserver")),
+        Program(
+            "controllers",
+            "controllers.__main__",
+            (f"--kubeconfig={layout.component_kubeconfig('controllers')}", "--port=0"),
+            layout.log("controllers"),
+            wait_for=api,
+        ),
+        Program(
+            "scheduler",
+            "scheduler.__main__",
+            (f"--kubeconfig={layout.component_kubeconfig('scheduler')}", "--port=0"),
+            layout.log("scheduler"),
+            wait_for=api,
+        ),
+        *(
+            Program(
+                f"nodeagent-{node.name}",
+                "nodeagent.__main__",
+                _nodeagent(layout, config, node),
+                layout.log(f"nodeagent-{node.name}"),
+                netns=config.netns(node) if config.runtime == "native" else "",
+                wait_for=api,
+            )
+            for node in config.nodes
+        ),
+    ]
+
+
+def _apiserver(layout: Layout, config: ClusterConfig) -> tuple[str, ...]:
+    pki = layout.pki
+    addresses = ["127.0.0.1"] + ([config.gateway] if config.runtime == "native" else [])
+    return (
+        f"--data-dir={layout.store}",
+        f"--store={config.store}",
+        *(f"--bind-address={address}" for address in addresses),
+        f"--port={config.api_port}",
+        f"--advertise-address={config.gateway}",
+        f"--tls-cert-file={pki / 'apiserver.crt'}",
+        f"--tls-private-key-file={pki / 'apiserver.key'}",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--service-account-key-file={pki / 'service-account.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        f"--kubelet-client-certificate={pki / 'apiserver-kubelet-client.crt'}",
+        f"--kubelet-client-key={pki / 'apiserver-kubelet-client.key'}",
+        f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+        f"--audit-log-path={layout.logs / 'audit.log'}",
+    )
+
+
+def _nodeagent(layout: Layout, config: ClusterConfig, node: NodeConfig) -> tuple[str, ...]:
+    pki = layout.pki
+    return (
+        f"--kubeconfig={layout.component_kubeconfig(f'nodeagent-{node.name}')}",
+        f"--node-name={node.name}",
+        f"--node-ip={node.ip}",
+        f"--pod-cidr={node.pod_cidr}",
+        f"--data-dir={layout.node(node.name)}",
+        f"--image-dir={layout.images}",
+        f"--runtime={config.runtime}",
+        f"--port={node.kubelet_port}",
+        f"--tls-cert-file={pki / f'kubelet-{node.name}.crt'}",
+        f"--tls-private-key-file={pki / f'kubelet-{node.name}.key'}",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--cluster-dns={CLUSTER_DNS}",
+        "--cluster-domain=cluster.local",
+        f"--cluster-api-host={config.gateway}",
+        f"--cluster-api-port={config.api_port}",
+    )
+
+
+def api_server_names(config: ClusterConfig) -> list[str]:
+    """Names and addresses the API server's certificate must hold."""
+    service = ["kubernetes", "default", "svc", "cluster", "local"]
+    names = [".".join(service[:count]) for count in (1, 2, 3, 5)]
+    return ["localhost", *names, "127.0.0.1", API_SERVICE_IP, *({config.gateway} - {"127.0.0.1"})]

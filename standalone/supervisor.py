@@ -1,0 +1,184 @@
+"""Keeps a cluster's components running: one small process, no event loop, no threads.
+
+It holds the data directory's lock for as long as it lives: the lock, not a pid file, says whether a
+cluster runs, so a stale pid cannot lie. Each child's end is seen by pidfd at once; it is started
+again after a delay that doubles from 0.1 s to 10 s and is forgotten after a minute of health.
+SIGTERM stops the children in reverse order of their start and ends the supervisor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import selectors
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from standalone.files import write_atomic
+from standalone.layout import Layout
+from standalone.process import Program, spawn
+
+_FIRST_DELAY_S, _LAST_DELAY_S, _HEALTHY_S = 0.1, 10.0, 60.0
+_STOP_GRACE_S = 10.0
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor holds the lock; `pid` is its process id, 0 if it has not said."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"already running (pid {pid})" if pid else "already running")
+        self.pid = pid
+
+
+@dataclass(slots=True)
+class _Child:
+    program: Program
+    pid: int = 0
+    pidfd: int = -1
+    started: float = 0.0
+    delay_s: float = _FIRST_DELAY_S
+    due: float | None = None  # when to start it again
+    restarts: int = 0
+
+
+class Lock:
+    """The data directory's lock. It is released by the kernel when its holder dies, however that happens."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = _read_pid(self._fd)
+            os.close(self._fd)
+            raise AlreadyRunning(pid) from None
+
+    def write_pid(self, pid: int) -> None:
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, str(pid).encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def _read_pid(descriptor: int) -> int:
+    text = os.pread(descriptor, 20, 0)
+    return int(text) if text.isdigit() else 0
+
+
+def running_pid(layout: Layout) -> int | None:
+    """The supervisor's pid; None where none runs."""
+    if not layout.lock.exists():
+        return None
+    try:
+        Lock(layout.lock).release()
+    except AlreadyRunning as running:
+        return running.pid
+    return None
+
+
+class Supervisor:
+    def __init__(self, layout: Layout, programs: Sequence[Program], lock: Lock) -> None:
+        self._layout = layout
+        self._children = [_Child(program) for program in programs]
+        self._lock = lock
+        self._selector = selectors.DefaultSelector()
+        self._stopping = False
+
+    def run(self) -> None:
+        """Returns after SIGTERM or SIGINT, with every child ended."""
+        self._lock.write_pid(os.getpid())
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._selector.register(wake_read, selectors.EVENT_READ, None)
+        for child in self._children:
+            self._start(child)
+        self._write_state()
+        while not self._stopping:
+            self._wait_once(wake_read)
+        self._stop_all()
+        self._layout.state.unlink(missing_ok=True)
+
+    def _on_stop(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    def _wait_once(self, wake_read: int) -> None:
+        due = [child.due for child in self._children if child.due is not None]
+        timeout = max(0.0, min(due) - time.monotonic()) if due else None
+        changed = False
+        for key, _ in self._selector.select(timeout):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake_read, 64)
+            else:
+                self._reap(key.data)
+                changed = True
+        for child in self._children:
+            if child.due is not None and child.due <= time.monotonic() and not self._stopping:
+                child.restarts += 1
+                self._start(child)
+                changed = True
+        if changed:
+            self._write_state()
+
+    def _start(self, child: _Child) -> None:
+        child.due = None
+        child.pid = spawn(child.program)
+        child.pidfd = os.pidfd_open(child.pid)
+        child.started = time.monotonic()
+        self._selector.register(child.pidfd, selectors.EVENT_READ, child)
+
+    def _reap(self, child: _Child) -> None:
+        _, status = os.waitpid(child.pid, 0)
+        self._selector.unregister(child.pidfd)
+        os.close(child.pidfd)
+        code = os.waitstatus_to_exitcode(status)
+        now = time.monotonic()
+        if now - child.started > _HEALTHY_S:
+            child.delay_s = _FIRST_DELAY_S
+        with child.program.log.open("a") as log:
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            log.write(f"supervisor: {child.program.name} (pid {child.pid}) ended with {how}\n")
+        child.pid, child.pidfd = 0, -1
+        child.due = now + child.delay_s
+        child.delay_s = min(child.delay_s * 2, _LAST_DELAY_S)
+
+    def _stop_all(self) -> None:
+        """The last started goes first, so that agents can still tell a living API server their last word."""
+        for child in reversed(self._children):
+            if not child.pid:
+                continue
+            os.kill(child.pid, signal.SIGTERM)
+            waiter = selectors.DefaultSelector()
+            waiter.register(child.pidfd, selectors.EVENT_READ)
+            if not waiter.select(_STOP_GRACE_S):
+                os.kill(child.pid, signal.SIGKILL)
+            waiter.close()
+            os.waitpid(child.pid, 0)
+            os.close(child.pidfd)
+
+    def _write_state(self) -> None:
+        state = {
+            "supervisor": os.getpid(),
+            "components": [
+                {"name": c.program.name, "pid": c.pid, "restarts": c.restarts} for c in self._children
+            ],
+        }
+        write_atomic(self._layout.state, json.dumps(state).encode())
+
+
+def read_state(layout: Layout) -> dict[str, object]:
+    """What the supervisor last wrote; {} where there is nothing."""
+    try:
+        state = json.loads(layout.state.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}

@@ -1,0 +1,246 @@
+"""`kctl up`: from nothing, or from what a crash left, to a cluster whose API answers and whose nodes are Ready.
+
+The calling process prepares everything on disk and in the kernel, forks the supervisor, and waits as
+a client. Every step is idempotent: the same call makes a new cluster, resumes one after a crash or a
+reboot, and mends a directory that an interrupted call left half made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from standalone import config as cluster_config
+from standalone import topology
+from standalone.config import ClusterConfig, ConfigError
+from standalone.kubeconfigs import write_kubeconfigs
+from standalone.layout import Layout, kctl_home, layout_of
+from standalone.pki import component_leaves, ensure_pki, server_leaves, utc_now
+from standalone.probe import Prober, wait_until
+from standalone.programs import api_server_names, plan_programs
+from standalone.supervisor import AlreadyRunning, Lock, Supervisor, read_state
+
+READY_TIMEOUT_S = 60.0
+_FORWARDING_MARK = "ip-forward-was-off"
+
+
+class UpFailed(Exception):
+    """The cluster did not come up; str() says which part, why, and where its log is."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpRequest:
+    name: str = "default"
+    nodes: int | None = None  # None: as before, 1 for a new cluster
+    api_port: int | None = None
+    data_dir: Path | None = None
+    foreground: bool = False
+    fake_runtime: bool = False
+    store: str = ""  # "": as before, sqlite for a new cluster
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    layout: Layout
+    config: ClusterConfig
+    supervisor_pid: int
+    stages: tuple[tuple[str, float], ...]  # (what, seconds it took)
+
+
+def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
+    """Returns when the API answers and every node is Ready. Raises UpFailed, ConfigError, AlreadyRunning."""
+    stages: list[tuple[str, float]] = []
+    last = time.monotonic()
+
+    def done(what: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        stages.append((what, now - last))
+        on_stage(what, now - last)
+        last = now
+
+    cluster_config.check_name(request.name)
+    layout = layout_of(request.name, request.data_dir)
+    _check_privileges(request)
+    layout.make()
+    lock = Lock(layout.lock)
+    config = _describe(request, layout)
+    cluster_config.save(layout, config)
+    _make_credentials(layout, config)
+    done("certificates")
+    if config.runtime == "native":
+        if topology.apply(config):
+            (layout.root / _FORWARDING_MARK).touch()
+        done("network")
+    pid = _fork_supervisor(layout, config, lock, detach=not request.foreground)
+    lock.release()  # the supervisor's copy keeps it held
+    _wait_ready(layout, config, pid, done)
+    return UpResult(layout, config, pid, tuple(stages))
+
+
+def _check_privileges(request: UpRequest) -> None:
+    if os.geteuid() != 0 and not request.fake_runtime:
+        raise UpFailed(
+            "real containers need root (namespaces, cgroups, mounts), and this is user "
+            f"{os.geteuid()}. Run it with sudo, or use `kctl up --fake-runtime` for a cluster whose containers "
+            "are simulated"
+        )
+
+
+def _describe(request: UpRequest, layout: Layout) -> ClusterConfig:
+    """The remembered cluster, changed as asked; or a new one."""
+    config = cluster_config.load(layout)
+    runtime = "fake" if request.fake_runtime else "native"
+    if config is None:
+        routes = topology.host_routes() if runtime == "native" else ()
+        index = cluster_config.free_network_index(kctl_home(), routes)
+        config = ClusterConfig(request.name, runtime, request.store or "sqlite", 0, index)
+        config = cluster_config.with_nodes(config, request.nodes or 1)
+    elif config.runtime != runtime:
+        raise ConfigError(
+            f"cluster {config.name!r} was made with the {config.runtime} runtime. Use it so, "
+            f"or give the other one a name of its own"
+        )
+    elif request.nodes is not None and request.nodes != len(config.nodes):
+        config = cluster_config.with_nodes(config, request.nodes)
+    if request.store and request.store != config.store:
+        raise ConfigError(f"cluster {config.name!r} keeps its objects in {config.store}, not {request.store}")
+    return replace(config, api_port=_choose_port(request, config))
+
+
+def _choose_port(request: UpRequest, config: ClusterConfig) -> int:
+    if request.api_port is None:
+        return cluster_config.free_port(config.api_port or cluster_config.DEFAULT_API_PORT)
+    if not cluster_config.is_port_free(request.api_port):
+        raise ConfigError(
+            f"port {request.api_port} is taken by another program. Choose another --api-port, "
+            "or leave the flag out to get a free one"
+        )
+    return request.api_port
+
+
+def _make_credentials(layout: Layout, config: ClusterConfig) -> None:
+    servers = server_leaves(api_server_names(config), [(node.name, node.ip) for node in config.nodes])
+    ensure_pki(layout.pki, component_leaves([n.name for n in config.nodes]) + servers, utc_now())
+    write_kubeconfigs(layout, config)
+
+
+def _fork_supervisor(layout: Layout, config: ClusterConfig, lock: Lock, *, detach: bool) -> int:
+    """Forks it; detached, it is a daemon in a session of its own. Returns its pid."""
+    programs = plan_programs(layout, config)
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(write_end)
+        if not detach:
+            os.close(read_end)
+            return pid
+        os.waitpid(pid, 0)
+        with os.fdopen(read_end) as pipe:
+            return int(pipe.readline() or 0)
+    try:
+        os.close(read_end)
+        if detach:
+            os.setsid()
+            if daemon := os.fork():
+                os.write(write_end, b"%d\n" % daemon)
+                os._exit(0)
+            _redirect_output(layout)
+        os.close(write_end)
+        _preload()
+        Supervisor(layout, programs, lock).run()
+        os._exit(0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _redirect_output(layout: Layout) -> None:
+    log = os.open(layout.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for target, source in ((0, null), (1, log), (2, log)):
+        os.dup2(source, target)
+    os.chdir("/")
+
+
+def _preload() -> None:
+    """What every component imports, once: the pages are shared by all of them."""
+    import asyncio  # noqa: F401
+    import gc
+    import ssl  # noqa: F401
+
+    with contextlib.suppress(ImportError):
+        import httptools  # noqa: F401
+        import orjson  # noqa: F401
+        import uvloop  # noqa: F401
+    gc.collect()
+    gc.freeze()
+
+
+def _wait_ready(layout: Layout, config: ClusterConfig, pid: int, done: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+
+    def raise_if_dead() -> None:
+        if not _is_alive(pid):
+            raise UpFailed(
+                f"the supervisor ended; its log is {layout.log('supervisor')}\n{_tail(layout, 'supervisor')}"
+            )
+        for component in read_state(layout).get("components", ()):  # type: ignore[attr-defined]
+            if component["restarts"] >= 3:
+                name = component["name"]
+                _give_up(pid)
+                raise UpFailed(f"{name} keeps ending; its log is {layout.log(name)}\n{_tail(layout, name)}")
+
+    prober = Prober(layout, config)
+    if not wait_until(prober.is_api_ready, deadline, stop=raise_if_dead):
+        raise UpFailed(
+            f"the API server does not answer; its log is {layout.log('apiserver')}\n{_tail(layout, 'apiserver')}"
+        )
+    done("API answering")
+    wanted = {node.name for node in config.nodes}
+
+    def all_ready() -> bool:
+        return wanted <= {node.name for node in prober.nodes() or () if node.ready}
+
+    if not wait_until(all_ready, deadline, stop=raise_if_dead):
+        states = {node.name: node.message for node in prober.nodes() or () if not node.ready}
+        for name in sorted(wanted - states.keys()):
+            states.setdefault(name, f"not registered; its log is {layout.log(f'nodeagent-{name}')}")
+        raise UpFailed("; ".join(f"{name} is not Ready: {why}" for name, why in states.items()))
+    prober.close()
+    done("nodes Ready")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == 0
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _give_up(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+
+
+def _tail(layout: Layout, component: str, lines: int = 15) -> str:
+    try:
+        text = layout.log(component).read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join("  " + line for line in text.splitlines()[-lines:])
+
+
+__all__ = ["AlreadyRunning", "ConfigError", "UpFailed", "UpRequest", "UpResult", "up"]
