@@ -1,0 +1,5 @@
+"""The kinds of apiextensions.k8s.io/v1."""
+
+PACKAGE = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1"
+GROUP = "apiextensions.k8s.io"
+VERSION = "v1"

@@ -1,0 +1,5 @@
+"""The kinds of policy/v1."""
+
+PACKAGE = "io.k8s.api.policy.v1"
+GROUP = "policy"
+VERSION = "v1"

@@ -1,0 +1,5 @@
+"""The kinds of scheduling.k8s.io/v1."""
+
+PACKAGE = "io.k8s.api.scheduling.v1"
+GROUP = "scheduling.k8s.io"
+VERSION = "v1"
