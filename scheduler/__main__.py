@@ -1,0 +1,120 @@
+"""`kctl scheduler`: the composition root. Reads flags, builds the parts, runs until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+from client.client import Client
+from client.events import EventRecorder
+from client.health import serve_health
+from client.informer import InformerFactory
+from client.kubeconfig import KubeconfigError, load_or_in_cluster
+from client.leaderelection import LeaderElectionConfig, LeaderElector
+from client.logs import get_logger, setup_logging
+from machinery.clock import SystemClock
+from machinery.gvk import NAMESPACES
+from scheduler.component import Scheduler
+from scheduler.metrics import Collector
+from scheduler.profile import DEFAULT_NAME, default_profile
+
+log = get_logger("scheduler")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kctl scheduler",
+        description="Places pods without a node onto nodes. Talks only to the API server.",
+    )
+    parser.add_argument("--kubeconfig", default="", help="where the API server is (default: in-cluster)")
+    parser.add_argument(
+        "--scheduler-name", default=DEFAULT_NAME, help="place pods whose spec.schedulerName is this"
+    )
+    parser.add_argument("--bind-address", default="127.0.0.1", help="of the health and metrics server")
+    parser.add_argument(
+        "--port", type=int, default=10259, help="of the health and metrics server; 0 chooses one"
+    )
+    parser.add_argument(
+        "--leader-elect", action="store_true", help="run only while holding the scheduler's lease"
+    )
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Builds everything and runs it; ends by cancellation."""
+    clock, rng = SystemClock(), random.Random()
+    transport = load_or_in_cluster(options.kubeconfig).transport()
+    client = Client(transport, user_agent="kctl-scheduler", field_manager="kube-scheduler")
+    informers = InformerFactory(client, clock, rng)
+    recorder = EventRecorder(client, clock, rng, options.scheduler_name)
+    namespaces = informers.informer(NAMESPACES)
+
+    def namespace_labels(name: str) -> Mapping[str, str]:
+        namespace = namespaces.lister.get("", name)
+        return (namespace or {}).get("metadata", {}).get("labels") or {}
+
+    profile = default_profile(client, namespace_labels, options.scheduler_name)
+    scheduler = Scheduler(client, informers, profile, clock, rng, recorder)
+
+    class Registry:
+        """What client.health asks of a registry: collect()."""
+
+        def collect(self) -> object:
+            return Collector(scheduler.metrics, scheduler.queue.counts).collect()
+
+    def synced() -> str | None:
+        return None if scheduler.has_synced() else "caches are not synced yet"
+
+    async def lead() -> None:
+        if not options.leader_elect:
+            await scheduler.run()
+            return
+        identity = f"{socket.gethostname()}_{os.getpid()}"
+        config = LeaderElectionConfig("kube-scheduler", identity)
+        await LeaderElector(client, clock, rng, config).run(scheduler.run)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                serve_health(
+                    options.port, {}, Registry(), ready={"informers": synced}, host=options.bind_address
+                )
+            )
+            group.create_task(informers.run())
+            group.create_task(recorder.run())
+            group.create_task(lead())
+    finally:
+        await transport.close()
+
+
+async def _until_signalled(options: argparse.Namespace) -> None:
+    task = asyncio.ensure_future(run(options))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    setup_logging(options.log_level, "scheduler")
+    try:
+        asyncio.run(_until_signalled(options))
+    except KubeconfigError as error:
+        print(f"kctl scheduler: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
