@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -45,7 +45,7 @@ class HttpTransport:
         ssl_context: ssl.SSLContext | None = None,
         server_hostname: str = "",
         token: TokenSource | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
         connect_timeout_s: float = 10.0,
     ) -> None:
         url = urlsplit(server)
@@ -60,8 +60,8 @@ class HttpTransport:
         self._port = url.port or (443 if url.scheme == "https" else 80)
         self._base = url.path.rstrip("/")
         self._token = token
-        common = {"host": url.netloc.rpartition("@")[2], **(headers or {})}
-        self._common = "".join(f"{k}: {checked_value(k, v)}\r\n" for k, v in common.items())
+        common = [("host", url.netloc.rpartition("@")[2]), *headers]
+        self._common = "".join(f"{k}: {checked_value(k, v)}\r\n" for k, v in common)
         self._connect_timeout_s = connect_timeout_s
         self._idle: list[tuple[float, Connection]] = []
         self._open: set[Connection] = set()

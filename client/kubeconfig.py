@@ -80,9 +80,8 @@ class ClientConfig:
     def transport(self) -> HttpTransport:
         from client.http1 import HttpTransport
 
-        headers = {"impersonate-user": self.impersonate} if self.impersonate else {}
-        if self.impersonate_groups:
-            headers["impersonate-group"] = self.impersonate_groups[0]
+        headers = [("impersonate-user", self.impersonate)] if self.impersonate else []
+        headers += [("impersonate-group", group) for group in self.impersonate_groups]
         return HttpTransport(
             self.server,
             ssl_context=self.ssl_context(),
