@@ -10,7 +10,7 @@ the revision IS the resourceVersion). One contract suite, tests/contract/backend
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,7 +49,11 @@ class RangeResult:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write. `kv.value` is empty for a delete; `prev` is the value before it (None for a create)."""
+    """One write. `kv.value` is empty for a delete; `prev` is what stood there before it (None for a create).
+
+    On a live change `prev.value` may be empty where a backend would have to read it; the changes that a
+    watch replays from history always carry it.
+    """
 
     kv: KV
     prev: KV | None
@@ -61,6 +65,19 @@ class TxnResult:
     ok: bool
     revision: int  # of the write where ok, else the store's current one
     current: KV | None  # what stands under the key now: the loser of a race sees what it lost to
+
+
+class ChangeStream(Protocol):
+    """What a watch iterates: batches in commit order."""
+
+    def __aiter__(self) -> ChangeStream: ...
+
+    async def __anext__(self) -> Sequence[Change]: ...
+
+    @property
+    def progress(self) -> int:
+        """Every change up to this revision has been handed out; grows also while nothing matches."""
+        ...
 
 
 class Backend(Protocol):
@@ -91,17 +108,19 @@ class Backend(Protocol):
         """As put; ok is False with current None where the key is absent. `current` of an ok delete is what was deleted."""
         ...
 
-    def watch(
-        self, prefix: str, from_revision: int
-    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Change]]]:
-        """Every change under `prefix` with revision > `from_revision`, in batches in commit order.
+    def watch(self, prefix: str, from_revision: int) -> AbstractAsyncContextManager[ChangeStream]:
+        """Every durable change under `prefix` with revision > `from_revision`, in batches in commit order.
 
         An empty batch is a progress mark. Raises Compacted while entering or iterating. Leaving ends it.
         """
         ...
 
     async def compact(self, revision: int) -> None:
-        """Forget history before `revision`; the newest value of every key stays."""
+        """Forget history before `revision`; the newest value of every key stays.
+
+        Reads at `revision` and watches from it still work, older ones raise Compacted. An older `revision`
+        than the oldest changes nothing; one that does not exist yet raises FutureRevision.
+        """
         ...
 
     async def oldest_revision(self) -> int:
