@@ -1,0 +1,70 @@
+"""What is wrong with a field, in upstream's words: builders of `errors.Cause`.
+
+The message of a cause is field.Error's body (`Invalid value: "x": must be ...`), its field the path; a
+path is a plain string such as `spec.containers[0].name`.
+
+Source: apimachinery util/validation/field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from machinery.errors import Cause
+
+
+def quote(text: str) -> str:
+    """Go's %q for ordinary text."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def show(value: Any) -> str:
+    """A value as field.Error prints it: strings quoted, numbers and booleans plain, the rest as JSON."""
+    if isinstance(value, str):
+        return quote(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def invalid_value(path: str, value: Any, detail: str) -> Cause:
+    return Cause("FieldValueInvalid", f"Invalid value: {show(value)}: {detail}", path)
+
+
+def type_invalid(path: str, value: Any, detail: str) -> Cause:
+    return Cause("FieldValueTypeInvalid", f"Invalid value: {show(value)}: {detail}", path)
+
+
+def required(path: str, detail: str = "") -> Cause:
+    return Cause("FieldValueRequired", f"Required value: {detail}" if detail else "Required value", path)
+
+
+def forbidden(path: str, detail: str) -> Cause:
+    return Cause("FieldValueForbidden", f"Forbidden: {detail}", path)
+
+
+def not_supported(path: str, value: Any, supported: Iterable[str]) -> Cause:
+    names = ", ".join(quote(name) for name in supported)
+    detail = f": supported values: {names}" if names else ""
+    return Cause("FieldValueNotSupported", f"Unsupported value: {show(value)}{detail}", path)
+
+
+def duplicate(path: str, value: Any) -> Cause:
+    return Cause("FieldValueDuplicate", f"Duplicate value: {show(value)}", path)
+
+
+def not_found_value(path: str, value: Any) -> Cause:
+    return Cause("FieldValueNotFound", f"Not found: {show(value)}", path)
+
+
+def too_long(path: str, limit_bytes: int) -> Cause:
+    return Cause("FieldValueTooLong", f"Too long: may not be more than {limit_bytes} bytes", path)
+
+
+def too_many(path: str, actual: int, limit: int) -> Cause:
+    noun = "item" if limit == 1 else "items"
+    return Cause("FieldValueTooMany", f"Too many: {actual}: must have at most {limit} {noun}", path)
+
+
+def immutable(path: str, value: Any) -> Cause:
+    return invalid_value(path, value, "field is immutable")
