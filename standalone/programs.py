@@ -5,6 +5,7 @@ from __future__ import annotations
 from standalone.config import API_SERVICE_IP, CLUSTER_DNS, SERVICE_CIDR, ClusterConfig, NodeConfig
 from standalone.layout import Layout
 from standalone.process import Program
+from standalone.remains import node_cgroup_root
 
 
 def plan_programs(layout: Layout, config: ClusterConfig) -> list[Program]:
@@ -80,6 +81,7 @@ def _nodeagent(layout: Layout, config: ClusterConfig, node: NodeConfig) -> tuple
         "--cluster-domain=cluster.local",
         f"--cluster-api-host={config.gateway}",
         f"--cluster-api-port={config.api_port}",
+        f"--cgroup-root={node_cgroup_root(config, node)}",
     )
 
 

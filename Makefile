@@ -1,0 +1,38 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set themselves up.
+SHELL := /bin/bash
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+.venv/.runtime: requirements.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh runtime
+
+.venv/.dev: requirements-dev.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh dev
+
+.PHONY: setup
+setup: .venv/.dev ## virtual environment and system packages for developing
+
+.PHONY: demo
+demo: .venv/.runtime ## the main job from nothing to the end, every step verified
+	@$(PY) -m standalone.demo
+
+.PHONY: test
+test: .venv/.dev ## the whole test suite
+	@tools/setup.sh test-packages
+	@$(PY) -m pytest
+
+.PHONY: check
+check: .venv/.dev ## format, lint, types, direction of imports
+	@.venv/bin/ruff format --check -q .
+	@.venv/bin/ruff check -q .
+	@.venv/bin/lint-imports --no-timing
+	@.venv/bin/mypy
+
+.PHONY: bench
+bench: .venv/.dev ## figures and peers, to benchmarks/
+	@tools/setup.sh bench-packages
+	@$(PY) -m benchmarks

@@ -1,0 +1,142 @@
+"""`kctl`: finds the verb, reads its flags, runs it, and turns what went wrong into one clear line.
+
+The way of one call: argv → `COMMANDS` (this and nothing else decides what exists) → the verb's module →
+`flags.parse` → `run(options, session)` → exit code. Help, and only help, loads typer and rich.
+
+Exit codes are kubectl's: 0 done, 1 anything that failed. A verb may return others (`diff`, `exec`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from difflib import get_close_matches
+from types import ModuleType
+
+from kctl.command import COMMANDS, PARTS, Command
+from kctl.flags import GLOBAL_FLAGS, Flag, Options, UsageError, parse
+
+
+def find_command(word: str) -> Command | None:
+    return next((command for command in COMMANDS if word == command.name or word in command.aliases), None)
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        code = _dispatch(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `kctl get pods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _dispatch(argv: list[str]) -> int:
+    globals_first = _split_leading_flags(argv)
+    leading, words = globals_first
+    if not words or words[0] in ("help", "-h", "--help"):
+        return _help(words[1:])
+    command = find_command(words[0])
+    if command is None:
+        return _fail(_unknown_command(words[0], [c.name for c in COMMANDS]))
+    if command.group == PARTS:
+        module = importlib.import_module(command.module)
+        return int(module.main(words[1:]))
+    name, module_name, rest = command.name, command.module, words[1:]
+    if command.subcommands:
+        choices = {word: path for word, path, _ in command.subcommands}
+        if not rest or rest[0] in ("-h", "--help"):
+            return _help([command.name])
+        if rest[0] not in choices:
+            return _fail(_unknown_command(f"{name} {rest[0]}", [f"{name} {word}" for word in choices]))
+        name, module_name, rest = f"{name} {rest[0]}", choices[rest[0]], rest[1:]
+    return _run(name, importlib.import_module(module_name), [*leading, *rest])
+
+
+def _run(name: str, module: ModuleType, argv: list[str]) -> int:
+    flags = verb_flags(module)
+    try:
+        options = parse(flags, argv, stop_at_first_arg=getattr(module, "STOP_AT_FIRST_ARG", False))
+    except UsageError as error:
+        return _fail(f"{error}\nSee 'kctl {name} --help' for usage.")
+    if options.help:
+        return _help(name.split())
+    return _call(module, options)
+
+
+def verb_flags(module: ModuleType) -> tuple[Flag, ...]:
+    """The verb's own flags and, unless it has LOCAL = True, those of every verb that talks to a cluster."""
+    own: tuple[Flag, ...] = module.FLAGS
+    taken = {flag.name for flag in own}
+    shorts = {flag.short for flag in own if flag.short}
+    return own + tuple(
+        Flag(
+            f.name,
+            "" if f.short in shorts else f.short,
+            f.type,
+            f.default,
+            f.help,
+            f.bare,
+            f.choices,
+            f.hidden,
+        )
+        for f in GLOBAL_FLAGS
+        if f.name not in taken and (f.name == "help" or not getattr(module, "LOCAL", False))
+    )
+
+
+def _call(module: ModuleType, options: Options) -> int:
+    if getattr(module, "LOCAL", False):
+        return int(module.run(options))
+    from kctl.session import Session, explain_failure
+
+    try:
+        with Session(options) as session:
+            return int(module.run(options, session))
+    except UsageError as error:
+        return _fail(str(error))
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        text = explain_failure(error)
+        if text is None:
+            raise
+        print(text, file=sys.stderr)
+        return 1
+
+
+def _split_leading_flags(argv: list[str]) -> tuple[list[str], list[str]]:
+    """`kctl -n web get pods`: global flags may stand before the verb."""
+    takes_value = {f"--{f.name}" for f in GLOBAL_FLAGS if f.type != "bool"}
+    takes_value |= {f"-{f.short}" for f in GLOBAL_FLAGS if f.short and f.type != "bool"}
+    index = 0
+    while index < len(argv) and argv[index].startswith("-") and argv[index] not in ("-h", "--help", "--"):
+        index += 2 if argv[index] in takes_value else 1
+    return argv[:index], argv[index:]
+
+
+def _unknown_command(word: str, known: list[str]) -> str:
+    near = get_close_matches(word, known, 3, 0.6)
+    text = f'unknown command "{word}" for "kctl"'
+    if near:
+        text += "\n\nDid you mean this?\n" + "\n".join(f"\t{name}" for name in near)
+    return text + "\n\nRun 'kctl help' for all commands."
+
+
+def _help(words: list[str]) -> int:
+    from kctl.help import show_help
+
+    return show_help(words)
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

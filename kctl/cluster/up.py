@@ -1,0 +1,87 @@
+"""`kctl up [NAME]`: start a cluster, or resume one after a crash or a reboot."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from kctl.flags import Flag, Options, UsageError
+
+LOCAL = True
+USAGE = "up [NAME] [flags]"
+EXAMPLES = (
+    ("A cluster of one node", "kctl up"),
+    ("Another one, of three nodes", "kctl up lab --nodes 3"),
+    ("Without root, with simulated containers", "kctl up --fake-runtime"),
+)
+FLAGS = (
+    Flag("nodes", type="int", help="number of nodes (default: as before, 1 for a new cluster)"),
+    Flag(
+        "api-port", type="int", help="port of the API server (default: as before, else a free one from 6443)"
+    ),
+    Flag("data-dir", help="where the cluster keeps its data (default: $KCTL_HOME/NAME or ~/.kctl/NAME)"),
+    Flag("foreground", type="bool", default=False, help="stay until interrupted, then stop the cluster"),
+    Flag("fake-runtime", type="bool", default=False, help="simulate containers: any machine, no root"),
+    Flag(
+        "store", choices=("", "sqlite", "memory"), default="", help="where objects are kept (default: sqlite)"
+    ),
+)
+
+
+def run(options: Options) -> int:
+    if len(options.args) > 1:
+        raise UsageError(f"up takes one cluster name, got {' '.join(options.args)}")
+    if options.nodes is not None and not 1 <= options.nodes <= 100:
+        print(f"error: --nodes must be between 1 and 100, not {options.nodes}", file=sys.stderr)
+        return 1
+    from standalone.config import ConfigError
+    from standalone.pki import PKIError
+    from standalone.supervisor import AlreadyRunning
+    from standalone.topology import TopologyError
+    from standalone.up import UpFailed, UpRequest, up
+
+    request = UpRequest(
+        name=options.args[0] if options.args else "default",
+        nodes=options.nodes,
+        api_port=options.api_port,
+        data_dir=Path(options.data_dir) if options.data_dir else None,
+        foreground=options.foreground,
+        fake_runtime=options.fake_runtime,
+        store=options.store,
+    )
+    started = time.monotonic()
+    try:
+        result = up(request, lambda what, took: print(f"  {what:<20} {took * 1000:6.0f} ms", flush=True))
+    except AlreadyRunning as error:
+        where = f" (supervisor pid {error.pid})" if error.pid else ""
+        print(
+            f"error: cluster {request.name!r} is already running{where}. `kctl status {request.name}` shows it, "
+            f"`kctl down {request.name}` stops it",
+            file=sys.stderr,
+        )
+        return 1
+    except (UpFailed, ConfigError, PKIError, TopologyError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    nodes = len(result.config.nodes)
+    print(
+        f"cluster {result.config.name!r} is up: {nodes} node{'s' if nodes > 1 else ''}, "
+        f"{result.config.server_url}, {time.monotonic() - started:.2f} s"
+    )
+    print(f"export KUBECONFIG={result.layout.kubeconfig}")
+    return _stay(result.supervisor_pid) if request.foreground else 0
+
+
+def _stay(supervisor: int) -> int:
+    """Hands SIGINT and SIGTERM on to the supervisor and waits for its end."""
+
+    def stop(number: int, frame: object) -> None:
+        os.kill(supervisor, signal.SIGTERM)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    _, status = os.waitpid(supervisor, 0)
+    return os.waitstatus_to_exitcode(status)

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Sets up what a make target needs, says what it installs, and does nothing the second time.
+#   runtime         .venv with the locked dependencies and kctl itself, and the system packages a cluster needs
+#   dev             the same with what development needs
+#   test-packages   system packages that only tests talk to
+#   bench-packages  peers to measure against
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
+
+# need COMMAND DEBIAN-PACKAGE FEDORA-PACKAGE
+wanted=()
+need() {
+  command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || {
+    if command -v apt-get >/dev/null; then wanted+=("$2"); else wanted+=("$3"); fi
+  }
+}
+install_wanted() {
+  [ ${#wanted[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    say "missing and not root, so not installed: ${wanted[*]}"
+    return 0
+  fi
+  say "installing system packages: ${wanted[*]}"
+  local log; log=$(mktemp)
+  if command -v apt-get >/dev/null; then
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${wanted[@]}"; } >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+  elif command -v dnf >/dev/null; then
+    dnf install -qy "${wanted[@]}" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+  else
+    say "neither apt-get nor dnf is here: install ${wanted[*]} yourself"
+    exit 1
+  fi
+  rm -f "$log"
+}
+
+system_packages() {
+  need ip iproute2 iproute
+  need nft nftables nftables
+  need busybox busybox-static busybox
+  install_wanted
+}
+
+environment() { # environment LOCKFILE STAMP
+  if [ ! -x .venv/bin/python ]; then
+    say "making the virtual environment .venv"
+    python3 -m venv .venv 2>/dev/null || {
+      wanted=(); need no-such-command-venv python3-venv python3; install_wanted; python3 -m venv .venv
+    }
+  fi
+  say "installing locked dependencies from $1"
+  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$1"
+  # kctl itself, editable: a path file is all that takes, and needs no build tool from outside.
+  local site; site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  .venv/bin/python tools/link.py "$site"
+  touch ".venv/$2"
+}
+
+case "${1:-}" in
+  runtime) system_packages; environment requirements.lock .runtime ;;
+  dev) system_packages; environment requirements-dev.lock .dev; touch .venv/.runtime ;;
+  test-packages) need docker-registry docker-registry docker-distribution; install_wanted ;;
+  bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;
+  *) echo "use: $0 runtime|dev|test-packages|bench-packages" >&2; exit 2 ;;
+esac
