@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Obj = dict[str, Any]
 # (labels, selectable fields) → does the object belong to the answer? None selects everything.
+# A predicate that asks for exact field values may say so in an attribute `exact_fields` (a mapping of field to
+# value, e.g. spec.nodeName): a watch with it is then asked only about objects that have or had that value.
 Predicate = Callable[[Mapping[str, str], Mapping[str, str]], bool]
 
 
@@ -34,12 +36,16 @@ class StoreEvent:
 
     For DELETED, `entry.data` is the last state with the resourceVersion of the deletion. BOOKMARK carries only
     a revision (entry None); `initial_end` marks the bookmark after sendInitialEvents.
+
+    Every watcher that sees the same change the same way gets the same StoreEvent: what is rendered from it
+    (a JSON line, a Table row) may be kept in `renderings`, under a name of the renderer's choice, and reused.
     """
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     revision: int
     entry: Entry | None
     initial_end: bool = False
+    renderings: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,13 @@ async def take(stream: ChangeStream, count: int) -> list[Change]:
 
 def shape(change: Change) -> tuple[str, bytes, int, int, bool, int]:
     kv = change.kv
-    return kv.key, kv.value, kv.create_revision, kv.mod_revision, change.deleted, (
-        change.prev.mod_revision if change.prev else 0
+    return (
+        kv.key,
+        kv.value,
+        kv.create_revision,
+        kv.mod_revision,
+        change.deleted,
+        (change.prev.mod_revision if change.prev else 0),
     )
 
 
@@ -85,7 +90,9 @@ def test_lost_race_shows_what_won_and_writes_nothing(run: Run) -> None:
         for expect in (0, 1):
             lost = await b.put("/a/x", b"3", expect=expect)
             assert not lost.ok and lost.revision == 2
-            assert lost.current is not None and lost.current.value == b"2" and lost.current.create_revision == 1
+            assert (
+                lost.current is not None and lost.current.value == b"2" and lost.current.create_revision == 1
+            )
         absent = await b.put("/a/none", b"3", expect=7)
         assert not absent.ok and absent.current is None
         assert await b.revision() == 2

@@ -1,0 +1,480 @@
+"""One resource's objects in memory: every read, list and watch is answered from here, writes go through.
+
+    writes ──► backend (compare and swap, durable) ──► one backend watch ──► feed ──► entries, window, watchers
+
+Each object is decoded once at most: a write hands its labels and fields over to the feed, which finds
+them by the written bytes, and the revision is spliced into the bytes (`encoding.py`). What is held is
+bytes, labels and selectable fields; nobody shares a decoded object.
+
+Invariants:
+* The entries are exactly the backend's state under the prefix as of `_progress`.
+* A write returns only after its change went through the feed: whoever wrote, reads it.
+* Applying changes and opening a watch never wait in between: no watcher misses or repeats a change.
+* The feed waits for no reader. A slow one is cut off (Compacted), never slowed for.
+
+Reads at a past revision come from the window of recent changes, older ones from the backend's history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import orjson
+
+from apiserver.backends.backend import (
+    KV,
+    Backend,
+    Change,
+    ChangeStream,
+    Compacted,
+    FutureRevision,
+    StoreUnavailable,
+    TxnResult,
+)
+from apiserver.storage.encoding import encode, with_revision
+from apiserver.storage.expiry import Expiry
+from apiserver.storage.extract import Extract
+from apiserver.storage.store import (
+    Entry,
+    ListResult,
+    Obj,
+    Predicate,
+    StaleRevision,
+    StoreEvent,
+)
+from apiserver.storage.watcher import Watcher
+from apiserver.storage.watchers import Watchers
+from apiserver.storage.window import CacheEvent, Window, restamped
+from machinery.clock import Clock
+
+WINDOW = 2048  # events kept in memory
+QUEUE = 4096  # events a watcher may be behind
+PAGE = 500
+FRESH_WITHIN_S = 3.0  # how long a reader waits for a revision that is not there yet
+BOOKMARK_EVERY_S = 60.0
+RETRY_S = 1.0
+Waiting = list[tuple[int, asyncio.Future[None]]]
+Events = list[StoreEvent]
+Keys = list[str]  # `list` inside the class is a method
+
+
+class Cipher(Protocol):
+    """Encryption at rest. `key` is the storage key, to which the sealed bytes are bound."""
+
+    def seal(self, key: str, value: bytes) -> bytes: ...
+
+    def open(self, key: str, sealed: bytes) -> bytes: ...
+
+
+class Cacher:
+    """Implements apiserver.storage.store.Store. `prefix` ends with a slash, e.g. "/registry/pods/".
+
+    `start` loads; `run` feeds until cancelled, and no write returns without it running.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        prefix: str,
+        namespaced: bool,
+        extract: Extract,
+        clock: Clock,
+        rng: random.Random,
+        ttl_s: float | None = None,
+        cipher: Cipher | None = None,
+        window: int = WINDOW,
+        queue: int = QUEUE,
+    ) -> None:
+        self._backend = backend
+        self._prefix = prefix
+        self._namespaced = namespaced
+        self._extract = extract
+        self._clock = clock
+        self._rng = rng
+        self._cipher = cipher
+        self._window_size = window
+        self._queue = queue
+        self._expiry = Expiry(ttl_s, clock) if ttl_s else None
+        self._entries: dict[str, Entry] = {}
+        self._order: Keys = []
+        self._window = Window(window, 0)
+        self._loaded = 0  # the revision of the last load
+        self._stream: ChangeStream | None = None
+        self._written: dict[bytes, tuple[Mapping[str, str], Mapping[str, str]]] = {}
+        self._waiting: Waiting = []
+        self._watchers = Watchers()
+        self._blobs: dict[str, bytes] = {}
+        self._closed = False
+
+    # Life
+
+    async def start(self) -> None:
+        """Loads what is stored. Raises StoreUnavailable."""
+        await self._load()
+
+    async def run(self) -> None:
+        """Feeds the cache until cancelled or closed; survives an unavailable backend."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._keep_house())
+                await self._feed()
+                keeper.cancel()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Ends every watch. What still waits for the feed is told that the store is unavailable."""
+        self._closed = True
+        self._watchers.end()
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(StoreUnavailable("the store is closed"))
+        self._waiting.clear()
+
+    # Reads
+
+    async def get(self, namespace: str, name: str, *, revision: int = 0) -> Entry | None:
+        key = self._key(namespace, name)
+        if revision == 0:
+            return self._entries.get(key)
+        await self._reach(revision)
+        if revision >= self._window.floor:
+            changed = self._window.undo(revision)
+            return changed[key] if key in changed else self._entries.get(key)
+        kv = await self._backend.get(key, revision=revision)
+        return self._decode(kv) if kv else None
+
+    async def list(
+        self,
+        namespace: str = "",
+        *,
+        predicate: Predicate | None = None,
+        start_key: str = "",
+        limit: int = 0,
+        revision: int = 0,
+        min_revision: int = 0,
+    ) -> ListResult:
+        await self._reach(max(revision, min_revision))
+        prefix = self._key(namespace, "") if namespace and self._namespaced else self._prefix
+        if revision and revision < self._window.floor:
+            return await self._list_history(prefix, predicate, start_key, limit, revision)
+        if revision and self._window.changed_since(revision):
+            entries, order = self._past(revision)
+        else:
+            entries, order = self._entries, self._order
+            revision = revision or self._progress
+        lo = bisect_left(order, max(prefix, start_key))
+        hi = bisect_right(order, prefix + "\U0010ffff")
+        found: list[Entry] = []
+        for i in range(lo, hi):
+            entry = entries[order[i]]
+            if predicate is not None and not predicate(entry.labels, entry.fields):
+                continue
+            if limit and len(found) == limit:
+                return ListResult(found, revision, entry.key, None if predicate else hi - i)
+            found.append(entry)
+        return ListResult(found, revision, "", None)
+
+    async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
+        if not self._namespaced:
+            namespace = ""
+        blob = self._blobs.get(namespace)
+        if blob is None:
+            prefix = self._key(namespace, "") if namespace else self._prefix
+            lo, hi = bisect_left(self._order, prefix), bisect_right(self._order, prefix + "\U0010ffff")
+            entries = self._entries
+            blob = b",".join([entries[key].data for key in self._order[lo:hi]])
+            self._blobs[namespace] = blob
+        return blob, self._progress
+
+    async def revision(self) -> int:
+        return self._progress
+
+    # Writes
+
+    async def create(self, namespace: str, name: str, obj: Obj) -> Entry:
+        return await self._put(self._key(namespace, name), obj, 0)
+
+    async def update(self, namespace: str, name: str, obj: Obj, expect_revision: int) -> Entry:
+        return await self._put(self._key(namespace, name), obj, expect_revision)
+
+    async def delete(self, namespace: str, name: str, expect_revision: int) -> Entry:
+        key = self._key(namespace, name)
+        last = self._entries.get(key)
+        result = await self._backend.delete(key, expect=expect_revision)
+        if not result.ok:
+            raise StaleRevision(self._current(result))
+        await self._applied(result.revision)
+        if last is None or last.revision != expect_revision:
+            assert result.current is not None
+            last = self._decode(result.current)
+        return restamped(last, result.revision)
+
+    async def _put(self, key: str, obj: Obj, expect: int) -> Entry:
+        value = encode(obj)
+        selection = self._extract(obj)
+        stored = self._cipher.seal(key, value) if self._cipher else value
+        self._written[stored] = selection
+        try:
+            result = await self._backend.put(key, stored, expect=expect)
+            if not result.ok:
+                raise StaleRevision(self._current(result))
+            await self._applied(result.revision)
+        finally:
+            self._written.pop(stored, None)
+        entry = self._entries.get(key)
+        if entry is not None and entry.revision == result.revision:
+            return entry
+        return self._entry(key, result.revision, value, selection)
+
+    def _current(self, result: TxnResult) -> Entry | None:
+        return self._decode(result.current) if result.current else None
+
+    # Watches
+
+    def watch(
+        self,
+        namespace: str = "",
+        *,
+        from_revision: int,
+        predicate: Predicate | None = None,
+        name: str = "",
+        send_initial: bool = False,
+        bookmarks: bool = False,
+    ) -> Watcher:
+        async def open_(watcher: Watcher) -> None:
+            if send_initial:
+                await self._reach(from_revision)
+                self._begin_with_state(watcher)
+            else:
+                await self._begin_in_past(watcher)
+
+        return Watcher(
+            namespace if self._namespaced else "",
+            name,
+            predicate,
+            from_revision,
+            bookmarks,
+            self._queue,
+            open_,
+            self._watchers.remove,
+        )
+
+    def _begin_with_state(self, watcher: Watcher) -> None:
+        revision = self._progress
+        prefix = self._key(watcher.namespace, watcher.name) if watcher.namespace else self._prefix
+        initial: Events = []
+        for entry in self._under(prefix):
+            if watcher.name and entry.name != watcher.name:
+                continue
+            if watcher.predicate is None or watcher.predicate(entry.labels, entry.fields):
+                initial.append(StoreEvent("ADDED", entry.revision, entry))
+        initial.append(StoreEvent("BOOKMARK", revision, None, initial_end=True))
+        watcher.initial = initial
+        watcher.revision = revision
+        self._watchers.add(watcher)
+
+    async def _begin_in_past(self, watcher: Watcher) -> None:
+        if watcher.revision < self._window.floor:
+            # One look at the backend tells now, and not in the midst of the stream, what is compacted.
+            async with self._backend.watch(self._prefix, watcher.revision):
+                pass
+        if watcher.revision >= self._window.floor:
+            for event in self._window.since(watcher.revision):
+                watcher.offer(event)
+        else:
+            watcher.history = self._replay(watcher, watcher.revision, self._progress)
+            watcher.revision = self._progress
+        self._watchers.add(watcher)
+
+    async def _replay(self, watcher: Watcher, after: int, upto: int) -> AsyncGenerator[Events, None]:
+        """What the watcher would have seen in (after, upto], from the backend's history."""
+        async with self._backend.watch(self._prefix, after) as stream:
+            while after < upto:
+                try:
+                    changes = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                seen: Events = []
+                for change in changes:
+                    after = change.kv.mod_revision
+                    if after > upto:
+                        break
+                    event = CacheEvent(
+                        after,
+                        self._decode(change.prev) if change.prev else None,
+                        None if change.deleted else self._decode(change.kv),
+                    )
+                    entry = event.after or event.before
+                    if entry is None or not watcher.concerns(entry):
+                        continue
+                    if (one := event.seen_with(watcher.predicate)) is not None:
+                        seen.append(one)
+                after = max(after, stream.progress)
+                if seen:
+                    yield seen
+
+    # The feed
+
+    @property
+    def _progress(self) -> int:
+        return max(self._loaded, self._stream.progress) if self._stream else self._loaded
+
+    async def _feed(self) -> None:
+        lost = False
+        while not self._closed:
+            try:
+                if lost:
+                    await self._reload()
+                    lost = False
+                async with self._backend.watch(self._prefix, self._progress) as stream:
+                    self._stream = stream
+                    try:
+                        async for changes in stream:
+                            self._apply(changes)
+                    finally:
+                        self._loaded, self._stream = self._progress, None
+                return  # the backend is closed
+            except Compacted:
+                lost = True
+            except StoreUnavailable:
+                await self._clock.sleep(RETRY_S * (0.5 + self._rng.random()))
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            kv = change.kv
+            before = self._entries.get(kv.key)
+            if change.deleted:
+                if before is None:
+                    continue
+                del self._entries[kv.key]
+                del self._order[bisect_left(self._order, kv.key)]
+                event = CacheEvent(kv.mod_revision, before, None)
+            else:
+                after = self._decode(kv)
+                if before is None:
+                    insort(self._order, kv.key)
+                self._entries[kv.key] = after
+                event = CacheEvent(kv.mod_revision, before, after)
+                if self._expiry:
+                    self._expiry.add(after)
+            self._window.add(event)
+            self._watchers.offer(event)
+        self._blobs.clear()
+        if self._waiting:
+            progress = self._progress
+            for revision, future in self._waiting:
+                if revision <= progress and not future.done():
+                    future.set_result(None)
+            self._waiting = [one for one in self._waiting if not one[1].done()]
+
+    async def _load(self) -> None:
+        result = await self._backend.range(self._prefix)
+        entries: dict[str, Entry] = {}
+        for i, kv in enumerate(result.kvs):
+            entries[kv.key] = self._decode(kv)
+            if i % PAGE == PAGE - 1:
+                await asyncio.sleep(0)
+        self._entries = entries
+        self._order = [kv.key for kv in result.kvs]
+        self._window = Window(self._window_size, result.revision)
+        self._loaded = result.revision
+        self._blobs.clear()
+        if self._expiry:
+            self._expiry.load(entries.values())
+
+    async def _reload(self) -> None:
+        """The feed fell behind compaction: build anew, and cut off every watch, which cannot be made whole."""
+        await self._load()
+        self._watchers.cut(self._loaded)
+
+    async def _applied(self, revision: int) -> None:
+        """Until the feed has taken `revision`, a write that is durable."""
+        if self._progress < revision:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((revision, future))
+            await future
+
+    async def _reach(self, revision: int) -> None:
+        """Waits a little for a revision that a reader knows of and this cache does not."""
+        deadline = self._clock.monotonic() + FRESH_WITHIN_S
+        while self._progress < revision:
+            if self._clock.monotonic() >= deadline:
+                raise FutureRevision(f"Too large resource version: {revision}, current: {self._progress}")
+            await self._clock.sleep(0.02)
+
+    async def _keep_house(self) -> None:
+        """Bookmarks for who asked for them, and expired objects out."""
+        every_s = self._expiry.sweep_every_s(BOOKMARK_EVERY_S) if self._expiry else BOOKMARK_EVERY_S
+        await self._clock.sleep(every_s * self._rng.random())
+        next_bookmark = 0.0
+        while True:
+            now = self._clock.monotonic()
+            if now >= next_bookmark:
+                self._watchers.bookmark(self._progress)
+                next_bookmark = now + BOOKMARK_EVERY_S - 1
+            if self._expiry:
+                await self._expiry.sweep(self._entries, self._backend)
+            await self._clock.sleep(every_s)
+
+    # Entries
+
+    def _key(self, namespace: str, name: str) -> str:
+        return f"{self._prefix}{namespace}/{name}" if self._namespaced else self._prefix + name
+
+    def _decode(self, kv: KV) -> Entry:
+        there = self._entries.get(kv.key)
+        if there is not None and there.revision == kv.mod_revision:
+            return there
+        value = self._cipher.open(kv.key, kv.value) if self._cipher else kv.value
+        selection = self._written.get(kv.value)
+        if selection is None:
+            selection = self._extract(orjson.loads(value))
+        return self._entry(kv.key, kv.mod_revision, value, selection)
+
+    def _entry(
+        self, key: str, revision: int, value: bytes, selection: tuple[Mapping[str, str], Mapping[str, str]]
+    ) -> Entry:
+        namespace, _, name = key[len(self._prefix) :].rpartition("/")
+        return Entry(key, namespace, name, revision, with_revision(value, revision), *selection)
+
+    def _under(self, prefix: str) -> Iterator[Entry]:
+        for i in range(bisect_left(self._order, prefix), len(self._order)):
+            key = self._order[i]
+            if not key.startswith(prefix):
+                return
+            yield self._entries[key]
+
+    def _past(self, revision: int) -> tuple[dict[str, Entry], Keys]:
+        """The state as of a revision in the window."""
+        entries = dict(self._entries)
+        for key, entry in self._window.undo(revision).items():
+            if entry is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = entry
+        return entries, sorted(entries)
+
+    async def _list_history(
+        self, prefix: str, predicate: Predicate | None, start_key: str, limit: int, revision: int
+    ) -> ListResult:
+        found: list[Entry] = []
+        while True:
+            page = await self._backend.range(prefix, start=start_key, limit=PAGE, revision=revision)
+            for kv in page.kvs:
+                entry = self._decode(kv)
+                if predicate is not None and not predicate(entry.labels, entry.fields):
+                    continue
+                if limit and len(found) == limit:
+                    return ListResult(found, revision, entry.key, None)
+                found.append(entry)
+            if not page.more:
+                return ListResult(found, revision, "", None)
+            start_key = page.kvs[-1].key + "\0"
