@@ -289,7 +289,9 @@ def _fits(value: Any, node: Schema) -> bool:
 
 def _why_malformed(value: Any, node: Schema, error: ValueError) -> str:
     if node.format in ("date-time", "micro-time"):
-        layout = "2006-01-02T15:04:05Z07:00" if node.format == "date-time" else "2006-01-02T15:04:05.000000Z07:00"
+        layout = (
+            "2006-01-02T15:04:05Z07:00" if node.format == "date-time" else "2006-01-02T15:04:05.000000Z07:00"
+        )
         return f'parsing time "{value}" as "{layout}": cannot parse "{value}" as a time'
     return str(error)
 

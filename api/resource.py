@@ -105,7 +105,7 @@ class Strategy:
 class Subresource:
     """`status` and `scale` are generic; others are connectors or actions that the engine knows by `name`.
 
-    `kind` and `group_version` are what discovery prints, e.g. Scale and autoscaling/v1.
+    `kind`, `group` and `version` are what discovery prints, e.g. Scale and autoscaling/v1 (empty: the parent's).
     """
 
     name: str
@@ -117,6 +117,9 @@ class Subresource:
     spec_replicas_path: str = ".spec.replicas"
     status_replicas_path: str = ".status.replicas"
     label_selector_path: str = ""
+    # An update of the parent object under rules of its own (pods/ephemeralcontainers, pods/resize,
+    # namespaces/finalize): prepare_update and validate_update of this strategy, then the usual write.
+    strategy: Strategy | None = None
 
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")

@@ -1,9 +1,23 @@
 """TODO module"""
 
-from typing import TYPE_CHECKING, Annotated, Required, TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Required, TypedDict
 
 from api.annotations import In, Int32, Int64, IntOrString, ListMap, Patch, Proto, Time
+from api.builtin import STATUS_VERBS, builtin, status_of
+from api.columns import AGE, NAME, workload_columns
+from api.core.v1.pod_defaults import default_pod_spec
 from api.meta.v1 import LabelSelector, ObjectMeta
+from api.resource import Column, Subresource
+from api.strategy import SpecStatusStrategy
+from api.validation.errors import Errors
+from api.validation.pod_warnings import pod_warnings
+from api.validation.workload import (
+    validate_int_or_percent,
+    validate_selector_and_template,
+)
+from machinery.errors import Cause
+from machinery.gvk import DEPLOYMENTS
 
 if TYPE_CHECKING:
     from api.core.v1.podspec import PodTemplateSpec
@@ -69,3 +83,150 @@ class Deployment(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Annotated[DeploymentSpec, Proto(2)]
     status: Annotated[DeploymentStatus, Proto(3)]
+
+
+Obj = dict[str, Any]
+
+_STRATEGIES = ("Recreate", "RollingUpdate")
+
+
+class DeploymentKind(SpecStatusStrategy):
+    def default(self, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        spec.setdefault("replicas", 1)
+        spec.setdefault("revisionHistoryLimit", 10)
+        spec.setdefault("progressDeadlineSeconds", 600)
+        strategy = spec.setdefault("strategy", {})
+        if not strategy.get("type"):
+            strategy["type"] = "RollingUpdate"
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy.setdefault("rollingUpdate", {})
+            rolling.setdefault("maxUnavailable", "25%")
+            rolling.setdefault("maxSurge", "25%")
+        default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
+
+    def prepare_status_update(self, obj: Obj, old: Obj) -> None:
+        super().prepare_status_update(obj, old)
+        if "labels" in old["metadata"]:
+            obj["metadata"]["labels"] = old["metadata"]["labels"]
+        else:
+            obj["metadata"].pop("labels", None)
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        _validate_spec(errors, obj["spec"])
+        return errors.causes
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        _validate_spec(errors, obj["spec"])
+        errors.immutable("spec.selector", obj["spec"].get("selector"), old["spec"].get("selector"))
+        return errors.causes
+
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        status = obj.get("status") or {}
+        total = status.get("replicas", 0)
+        for field in (
+            "replicas",
+            "updatedReplicas",
+            "readyReplicas",
+            "availableReplicas",
+            "unavailableReplicas",
+        ):
+            errors.non_negative(f"status.{field}", status.get(field, 0))
+        for field in ("updatedReplicas", "readyReplicas", "availableReplicas"):
+            if status.get(field, 0) > total:
+                errors.invalid(f"status.{field}", status[field], "cannot be greater than status.replicas")
+        if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
+            message = "cannot be greater than readyReplicas"
+            errors.invalid("status.availableReplicas", status["availableReplicas"], message)
+        return errors.causes
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        template = obj["spec"].get("template") or {}
+        return pod_warnings(template.get("spec") or {}, template.get("metadata") or {}, "spec.template.spec")
+
+
+def _validate_spec(errors: Errors, spec: Obj) -> None:
+    errors.non_negative("spec.replicas", spec.get("replicas", 0))
+    validate_selector_and_template(errors, spec, "spec")
+    _validate_strategy(errors, spec.get("strategy") or {})
+    min_ready = spec.get("minReadySeconds", 0)
+    errors.non_negative("spec.minReadySeconds", min_ready)
+    errors.non_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit", 0))
+    deadline = spec.get("progressDeadlineSeconds")
+    if deadline is not None:
+        errors.non_negative("spec.progressDeadlineSeconds", deadline)
+        if deadline <= min_ready:
+            errors.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+
+
+def _validate_strategy(errors: Errors, strategy: Obj) -> None:
+    path = "spec.strategy"
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if kind not in _STRATEGIES:
+        errors.not_supported(f"{path}.type", kind or "", _STRATEGIES)
+    elif kind == "Recreate":
+        if rolling is not None:
+            message = "may not be specified when strategy `type` is 'Recreate'"
+            errors.forbidden(f"{path}.rollingUpdate", message)
+    elif rolling is None:
+        errors.required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")
+    else:
+        at = f"{path}.rollingUpdate"
+        unavailable = validate_int_or_percent(
+            errors, f"{at}.maxUnavailable", rolling.get("maxUnavailable", 0)
+        )
+        surge = validate_int_or_percent(errors, f"{at}.maxSurge", rolling.get("maxSurge", 0))
+        if unavailable == 0 and surge == 0:
+            shown = rolling.get("maxUnavailable", 0)
+            errors.invalid(f"{at}.maxUnavailable", shown, "may not be 0 when `maxSurge` is 0")
+        if isinstance(rolling.get("maxUnavailable"), str) and unavailable is not None and unavailable > 100:
+            errors.invalid(f"{at}.maxUnavailable", rolling["maxUnavailable"], "must not be greater than 100%")
+
+
+def _ready(obj: Obj, now: float) -> str:
+    return f"{(obj.get('status') or {}).get('readyReplicas', 0)}/{obj['spec'].get('replicas', 0)}"
+
+
+def _status_number(field: str) -> Any:
+    return lambda obj, now: (obj.get("status") or {}).get(field, 0)
+
+
+DEPLOYMENT = builtin(
+    DEPLOYMENTS,
+    Deployment,
+    strategy=DeploymentKind(),
+    columns=(
+        NAME,
+        Column("Ready", _ready, description="Pods that are ready, of all that are wanted."),
+        Column(
+            "Up-to-date",
+            _status_number("updatedReplicas"),
+            type="integer",
+            description="Pods made from the present template.",
+        ),
+        Column(
+            "Available",
+            _status_number("availableReplicas"),
+            type="integer",
+            description="Pods that have been ready for minReadySeconds.",
+        ),
+        AGE,
+        *workload_columns(),
+    ),
+    short_names=("deploy",),
+    categories=("all",),
+    subresources=(
+        Subresource(
+            "scale",
+            "Scale",
+            STATUS_VERBS,
+            "autoscaling",
+            "v1",
+            label_selector_path=".spec.selector",
+        ),
+        status_of("Deployment"),
+    ),
+)

@@ -1,9 +1,21 @@
 """TODO module"""
 
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from api.annotations import In, Proto
+from api.builtin import STATUS_VERBS, builtin, status_of
+from api.core.v1.pod_columns import COLUMNS
+from api.core.v1.pod_defaults import default_pod, default_pod_spec
+from api.core.v1.pod_qos import qos_class
 from api.meta.v1 import ObjectMeta
+from api.resource import Strategy, Subresource
+from api.strategy import SpecStatusStrategy, restore
+from api.validation import pod_update
+from api.validation.pod_warnings import pod_warnings
+from api.validation.podspec import validate_pod
+from machinery.errors import Cause
+from machinery.gvk import PODS
 
 if TYPE_CHECKING:
     from api.core.v1.pod_status import PodStatus
@@ -18,3 +30,111 @@ class Pod(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Annotated["PodSpec", Proto(2), In("api.core.v1.podspec")]
     status: Annotated["PodStatus", Proto(3), In("api.core.v1.pod_status")]
+
+
+Obj = dict[str, Any]
+
+
+class PodStrategy(SpecStatusStrategy):
+    default_grace_s = 30
+
+    def default(self, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        default_pod(spec)
+        default_pod_spec(spec)
+
+    def prepare_create(self, obj: Obj) -> None:
+        obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+        if obj["spec"].get("schedulingGates"):
+            message = "Scheduling is blocked due to non-empty scheduling gates"
+            condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+            obj["status"]["conditions"] = [{**condition, "message": message}]
+
+    def prepare_status_update(self, obj: Obj, old: Obj) -> None:
+        super().prepare_status_update(obj, old)
+        for key in ("ownerReferences", "deletionTimestamp"):
+            restore(obj["metadata"], old["metadata"], key)
+        if "qosClass" not in obj.setdefault("status", {}):
+            restore(obj["status"], old.get("status") or {}, "qosClass")
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        return validate_pod(obj)
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return pod_update.validate_update(obj, old)
+
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return pod_update.validate_status_update(obj, old)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        return pod_warnings(obj["spec"], obj["metadata"], "spec") if old is None else ()
+
+    def grace_s(self, obj: Obj, requested_s: int | None) -> int:
+        if not obj["spec"].get("nodeName") or (obj.get("status") or {}).get("phase") in (
+            "Succeeded",
+            "Failed",
+        ):
+            return 0
+        seconds = obj["spec"].get("terminationGracePeriodSeconds", 30) if requested_s is None else requested_s
+        return 1 if seconds < 0 else int(seconds)
+
+
+class EphemeralContainersStrategy(Strategy):
+    """pods/ephemeralcontainers: adds debugging containers, changes nothing else."""
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        added = obj["spec"].get("ephemeralContainers")
+        obj["spec"] = {**old["spec"]}
+        if added is not None:
+            obj["spec"]["ephemeralContainers"] = added
+        restore(obj, old, "status")
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return pod_update.validate_ephemeral_update(obj, old)
+
+
+class ResizeStrategy(Strategy):
+    """pods/resize: changes the resources of containers, and nothing else."""
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        obj["spec"] = pod_update.with_resources_of(old["spec"], obj["spec"])
+        restore(obj, old, "status")
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return pod_update.validate_resize(obj, old)
+
+
+_CONNECT = ("create", "get")
+_PROXY = ("create", "delete", "get", "patch", "update")
+
+POD = builtin(
+    PODS,
+    Pod,
+    strategy=PodStrategy(),
+    columns=COLUMNS,
+    short_names=("po",),
+    categories=("all",),
+    subresources=(
+        Subresource("attach", "PodAttachOptions", _CONNECT),
+        Subresource("binding", "Binding", ("create",)),
+        Subresource("ephemeralcontainers", "Pod", STATUS_VERBS, strategy=EphemeralContainersStrategy()),
+        Subresource("eviction", "Eviction", ("create",), "policy", "v1"),
+        Subresource("exec", "PodExecOptions", _CONNECT),
+        Subresource("log", "Pod", ("get",)),
+        Subresource("portforward", "PodPortForwardOptions", _CONNECT),
+        Subresource("proxy", "PodProxyOptions", _PROXY),
+        Subresource("resize", "Pod", STATUS_VERBS, strategy=ResizeStrategy()),
+        status_of("Pod"),
+    ),
+    selectable_fields={
+        "spec.nodeName": ".spec.nodeName",
+        "spec.restartPolicy": ".spec.restartPolicy",
+        "spec.schedulerName": ".spec.schedulerName",
+        "spec.serviceAccountName": ".spec.serviceAccountName",
+        "spec.hostNetwork": ".spec.hostNetwork",
+        "status.phase": ".status.phase",
+        "status.podIP": ".status.podIP",
+        "status.podIPs": ".status.podIPs[*].ip",
+        "status.nominatedNodeName": ".status.nominatedNodeName",
+    },
+)

@@ -1,0 +1,33 @@
+"""Strategies that many kinds share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.resource import Strategy
+
+Obj = dict[str, Any]
+
+_ENVELOPE = frozenset({"apiVersion", "kind", "metadata", "status"})
+
+
+class SpecStatusStrategy(Strategy):
+    """A kind whose users own everything but `status`, and whose controller owns `status` alone."""
+
+    def prepare_create(self, obj: Obj) -> None:
+        obj.pop("status", None)
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        restore(obj, old, "status")
+
+    def prepare_status_update(self, obj: Obj, old: Obj) -> None:
+        for key in sorted((obj.keys() | old.keys()) - _ENVELOPE):
+            restore(obj, old, key)
+
+
+def restore(obj: Obj, old: Obj, key: str) -> None:
+    """Puts `old`'s value back, or removes the key where old had none."""
+    if key in old:
+        obj[key] = old[key]
+    else:
+        obj.pop(key, None)

@@ -1,0 +1,79 @@
+"""Collects the field errors of one object, in the words clients of Kubernetes know and match on.
+
+An `Errors` is handed down through the validators; paths are plain strings (`spec.containers[0].name`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from machinery import field_errors
+from machinery.errors import Cause
+
+IMMUTABLE = "field is immutable"
+
+
+class Errors:
+    """The causes found so far, in the order they were found."""
+
+    def __init__(self) -> None:
+        self.causes: list[Cause] = []
+
+    def __iter__(self) -> Iterator[Cause]:
+        return iter(self.causes)
+
+    def __bool__(self) -> bool:
+        return bool(self.causes)
+
+    def required(self, path: str, detail: str = "") -> None:
+        self.causes.append(field_errors.required(path, detail))
+
+    def invalid(self, path: str, value: Any, detail: str) -> None:
+        self.causes.append(field_errors.invalid_value(path, value, detail))
+
+    def invalid_each(self, path: str, value: Any, details: Iterable[str]) -> None:
+        """One error per message, as the rules of `machinery.names` return them."""
+        for detail in details:
+            self.invalid(path, value, detail)
+
+    def type_invalid(self, path: str, value: Any, detail: str) -> None:
+        self.causes.append(field_errors.type_invalid(path, value, detail))
+
+    def not_supported(self, path: str, value: Any, supported: Iterable[str]) -> None:
+        self.causes.append(field_errors.not_supported(path, value, supported))
+
+    def duplicate(self, path: str, value: Any) -> None:
+        self.causes.append(field_errors.duplicate(path, value))
+
+    def forbidden(self, path: str, detail: str) -> None:
+        self.causes.append(field_errors.forbidden(path, detail))
+
+    def not_found(self, path: str, value: Any) -> None:
+        self.causes.append(field_errors.not_found_value(path, value))
+
+    def too_long(self, path: str, limit_bytes: int) -> None:
+        self.causes.append(field_errors.too_long(path, limit_bytes))
+
+    def too_many(self, path: str, actual: int, limit: int) -> None:
+        self.causes.append(field_errors.too_many(path, actual, limit))
+
+    def one_of(self, path: str, value: Any, supported: Iterable[str], *, required: bool = False) -> None:
+        """`value` must be among `supported`; absent (None or "") is an error only if `required`."""
+        if value in (None, ""):
+            if required:
+                self.required(path)
+        elif value not in (choices := tuple(supported)):
+            self.not_supported(path, value, choices)
+
+    def immutable(self, path: str, new: Any, old: Any) -> None:
+        if new != old:
+            self.invalid(path, new, IMMUTABLE)
+
+    def non_negative(self, path: str, value: int | None) -> None:
+        if value is not None and value < 0:
+            self.invalid(path, value, "must be greater than or equal to 0")
+
+    def positive(self, path: str, value: int | None) -> None:
+        if value is not None and value <= 0:
+            self.invalid(path, value, "must be greater than 0")

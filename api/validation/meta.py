@@ -1,0 +1,119 @@
+"""Object metadata: names, labels, annotations, owners, finalizers. The engine calls this for every kind.
+
+Source: Kubernetes API conventions, "Metadata".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from api.validation.errors import Errors
+from machinery import names
+
+Obj = dict[str, Any]
+
+NAME_RULES: dict[str, Callable[[str], Sequence[str]]] = {
+    "subdomain": names.dns1123_subdomain,
+    "label": names.dns1123_label,
+    "dns1035": names.dns1035_label,
+    "path": names.path_segment,
+}
+# generateName gets a suffix of five characters.
+_SUFFIX = "xxxxx"
+
+
+def validate_object_meta(
+    errors: Errors,
+    meta: Obj,
+    *,
+    namespaced: bool,
+    name_rule: str = "subdomain",
+    path: str = "metadata",
+) -> None:
+    """A new object's metadata, after generateName was turned into a name."""
+    rule = NAME_RULES[name_rule]
+    name = meta.get("name", "")
+    generate = meta.get("generateName", "")
+    if generate and not name:
+        errors.invalid_each(f"{path}.generateName", generate, rule(generate.rstrip("-.") + _SUFFIX))
+    if not name:
+        if not generate:
+            errors.required(f"{path}.name", "name or generateName is required")
+    else:
+        errors.invalid_each(f"{path}.name", name, rule(name))
+    namespace = meta.get("namespace", "")
+    if namespaced:
+        if not namespace:
+            errors.required(f"{path}.namespace")
+        else:
+            errors.invalid_each(f"{path}.namespace", namespace, names.dns1123_label(namespace))
+    elif namespace:
+        errors.forbidden(f"{path}.namespace", "not allowed on this type")
+    validate_parts(errors, meta, path)
+
+
+def validate_parts(errors: Errors, meta: Obj, path: str) -> None:
+    """What create, update and a pod template have in common."""
+    errors.non_negative(f"{path}.generation", meta.get("generation"))
+    errors.causes += names.labels(meta.get("labels") or {}, f"{path}.labels")
+    errors.causes += names.annotations(meta.get("annotations") or {}, f"{path}.annotations")
+    _validate_owners(errors, meta.get("ownerReferences") or (), f"{path}.ownerReferences")
+    for index, finalizer in enumerate(meta.get("finalizers") or ()):
+        at = f"{path}.finalizers[{index}]"
+        bad = names.qualified_name(finalizer)
+        errors.invalid_each(at, finalizer, bad)
+        if (
+            not bad
+            and "/" not in finalizer
+            and finalizer not in ("orphan", "foregroundDeletion", "kubernetes")
+        ):
+            errors.invalid(
+                at, finalizer, "name is neither a standard finalizer name nor is it fully qualified"
+            )
+    if {"orphan", "foregroundDeletion"} <= set(meta.get("finalizers") or ()):
+        errors.invalid(
+            f"{path}.finalizers",
+            meta["finalizers"],
+            "finalizer orphan and foregroundDeletion cannot be both set",
+        )
+
+
+def _validate_owners(errors: Errors, owners: list[Obj] | tuple[()], path: str) -> None:
+    controller = ""
+    for index, owner in enumerate(owners):
+        at = f"{path}[{index}]"
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                errors.invalid(f"{at}.{field}", owner.get(field, ""), "must not be empty")
+        if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
+            errors.invalid(at, owner, "/v1, Kind=Event is disallowed from being an owner")
+        if owner.get("controller"):
+            if controller:
+                message = (
+                    f'Only one reference can have Controller set to true. Found "true" in references for '
+                    f"{controller} and {owner.get('name', '')}"
+                )
+                errors.invalid(path, owners, message)
+            controller = owner.get("name", "")
+
+
+def validate_object_meta_update(errors: Errors, meta: Obj, old: Obj, path: str = "metadata") -> None:
+    """An update's metadata against the stored: what may not change, and the parts anew where they changed."""
+    if old.get("deletionTimestamp"):
+        added = [f for f in meta.get("finalizers") or () if f not in (old.get("finalizers") or ())]
+        if added:
+            message = f"no new finalizers can be added if the object is being deleted, found new finalizers {added!r}"
+            errors.forbidden(f"{path}.finalizers", message)
+    for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"):
+        if meta.get(field) != old.get(field):
+            errors.invalid(f"{path}.{field}", meta.get(field), "field is immutable")
+    if meta.get("deletionGracePeriodSeconds") != old.get("deletionGracePeriodSeconds"):
+        errors.invalid(
+            f"{path}.deletionGracePeriodSeconds", meta.get("deletionGracePeriodSeconds"), "field is immutable"
+        )
+    if meta.get("generation", 0) < old.get("generation", 0):
+        errors.invalid(f"{path}.generation", meta.get("generation", 0), "must not be decremented")
+    parts = ("labels", "annotations", "ownerReferences", "finalizers", "generation")
+    if any(meta.get(part) != old.get(part) for part in parts):
+        validate_parts(errors, meta, path)
