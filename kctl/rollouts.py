@@ -1,0 +1,116 @@
+"""What a rollout is, for each kind that has one: how far it is, and its revisions.
+
+Status texts are kubectl's: scripts read them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kctl.failure import Failure
+from kctl.selection import Found
+from kctl.session import Session
+
+Obj = dict[str, Any]
+REVISION = "deployment.kubernetes.io/revision"
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+_KINDS = ("Deployment", "DaemonSet", "StatefulSet")
+
+
+def check_kind(found: Found, verb: str, kinds: tuple[str, ...] = _KINDS) -> None:
+    if found.info.gvr.kind not in kinds:
+        raise Failure(f"no {verb} is possible for {found}: it is none of {', '.join(kinds)}")
+
+
+def progress(obj: Obj) -> tuple[str, bool]:
+    """(what to print, whether the rollout is done). Raises Failure when it cannot finish."""
+    if obj["kind"] == "Deployment":
+        return _deployment(obj)
+    if obj["kind"] == "DaemonSet":
+        return _daemonset(obj)
+    return _statefulset(obj)
+
+
+def _deployment(obj: Obj) -> tuple[str, bool]:
+    name, spec, status = obj["metadata"]["name"], obj["spec"], obj.get("status") or {}
+    if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
+        return "Waiting for deployment spec update to be observed...", False
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
+            raise Failure(f'deployment "{name}" exceeded its progress deadline')
+    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    replicas, available = status.get("replicas", 0), status.get("availableReplicas", 0)
+    start = f'Waiting for deployment "{name}" rollout to finish: '
+    if updated < wanted:
+        return f"{start}{updated} out of {wanted} new replicas have been updated...", False
+    if replicas > updated:
+        return f"{start}{replicas - updated} old replicas are pending termination...", False
+    if available < updated:
+        return f"{start}{available} of {updated} updated replicas are available...", False
+    return f'deployment "{name}" successfully rolled out', True
+
+
+def _daemonset(obj: Obj) -> tuple[str, bool]:
+    name, status = obj["metadata"]["name"], obj.get("status") or {}
+    if obj["spec"].get("updateStrategy", {}).get("type") != "RollingUpdate":
+        raise Failure("rollout status is only available for RollingUpdate strategy type")
+    if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
+        return "Waiting for daemon set spec update to be observed...", False
+    wanted, updated = status.get("desiredNumberScheduled", 0), status.get("updatedNumberScheduled", 0)
+    available = status.get("numberAvailable", 0)
+    start = f'Waiting for daemon set "{name}" rollout to finish: '
+    if updated < wanted:
+        return f"{start}{updated} out of {wanted} new pods have been updated...", False
+    if available < wanted:
+        return f"{start}{available} of {wanted} updated pods are available...", False
+    return f'daemon set "{name}" successfully rolled out', True
+
+
+def _statefulset(obj: Obj) -> tuple[str, bool]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") != "RollingUpdate":
+        raise Failure("rollout status is only available for RollingUpdate strategy type")
+    if obj["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
+        return "Waiting for statefulset spec update to be observed...", False
+    replicas, ready, updated = (
+        spec.get("replicas", 1),
+        status.get("readyReplicas", 0),
+        status.get("updatedReplicas", 0),
+    )
+    if ready < replicas:
+        return f"Waiting for {replicas - ready} pods to be ready...", False
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    if partition:
+        if updated < replicas - partition:
+            return (
+                f"Waiting for partitioned roll out to finish: {updated} out of {replicas - partition} new pods have been updated...",
+                False,
+            )
+        return f"partitioned roll out complete: {updated} new pods have been updated...", True
+    if status.get("updateRevision") != status.get("currentRevision"):
+        return (
+            f"waiting for statefulset rolling update to complete {updated} pods at revision {status.get('updateRevision')}...",
+            False,
+        )
+    return (
+        f"statefulset rolling update complete {status.get('currentReplicas', 0)} pods at revision {status.get('currentRevision')}...",
+        True,
+    )
+
+
+def revisions(session: Session, found: Found, deployment: Obj) -> dict[int, Obj]:
+    """The ReplicaSets of a Deployment by revision."""
+    check_kind(found, "history", ("Deployment",))
+    selector = ",".join(
+        f"{k}={v}" for k, v in (deployment["spec"]["selector"].get("matchLabels") or {}).items()
+    )
+    path = session.mapper.find("replicasets").gvr.path(found.namespace)
+    sets = session.rest.get(path, [("labelSelector", selector)])["items"]
+    uid = deployment["metadata"]["uid"]
+    owned = [s for s in sets if any(r["uid"] == uid for r in s["metadata"].get("ownerReferences") or ())]
+    return {
+        int((s["metadata"].get("annotations") or {}).get(REVISION, "0")): s
+        for s in owned
+        if (s["metadata"].get("annotations") or {}).get(REVISION, "").isdigit()
+    }
