@@ -1,0 +1,61 @@
+"""Follows a Store: tells of every object that is there, then of every change, for ever.
+
+What security decides by (roles, bindings, pods of a node) is kept current by a Follower each. Changes
+come within the loop's next turn after the write, long before its caller could send another request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import orjson
+
+from apiserver.backends.backend import Compacted
+from apiserver.storage.store import Obj, Store
+
+# (namespace, name, the object or None where it is gone)
+OnChange = Callable[[str, str, Obj | None], None]
+
+
+class Follower:
+    """`on_change` is a plain function; the object is its own."""
+
+    def __init__(self, store: Store, on_change: OnChange) -> None:
+        self._store = store
+        self._on_change = on_change
+        self._known: set[tuple[str, str]] = set()
+        self.synced = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled, or the store is closed. A watch that was cut off is begun anew."""
+        while True:
+            try:
+                await self._follow()
+                return
+            except Compacted:
+                continue
+
+    async def _follow(self) -> None:
+        listed: dict[tuple[str, str], None] | None = {}
+        async with self._store.watch(from_revision=0, send_initial=True) as stream:
+            async for batch in stream:
+                for event in batch:
+                    entry = event.entry
+                    if entry is None:
+                        if event.initial_end and listed is not None:
+                            for gone in sorted(self._known - listed.keys()):
+                                self._known.discard(gone)
+                                self._on_change(*gone, None)
+                            listed = None
+                            self.synced.set()
+                        continue
+                    key = (entry.namespace, entry.name)
+                    if event.type == "DELETED":
+                        self._known.discard(key)
+                        self._on_change(*key, None)
+                        continue
+                    if listed is not None:
+                        listed[key] = None
+                    self._known.add(key)
+                    self._on_change(*key, orjson.loads(entry.data))
