@@ -1,0 +1,155 @@
+"""Sets of fields, in the very form that metadata.managedFields holds (fieldsV1).
+
+A set is a tree of dicts. Keys are path elements: `f:name` (a field or a map's key), `k:{"name":"x"}` (an
+element of a list, by its keys), `v:1` (an element of a set), `i:0` (an index), and `.` for the node itself.
+A node `{}` is a member without members below it; a node with children is a member if it holds `.`. The
+root is never a member: `{}` there is the empty set.
+
+Sets are frozen: operations share subtrees, so nothing here may be changed after it is made.
+
+Source: structured-merge-diff fieldpath (serialize-pe.go, set.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+FieldSet = dict[str, Any]
+LEAF: FieldSet = {}
+EMPTY: FieldSet = {}
+_SELF: FieldSet = {".": LEAF}
+
+
+def is_member(node: FieldSet) -> bool:
+    return not node or "." in node
+
+
+def _pack(node: FieldSet) -> FieldSet | None:
+    """The canonical form of a node: `{".": {}}` alone is `{}`, nothing at all is None."""
+    if not node:
+        return None
+    if len(node) == 1 and "." in node:
+        return LEAF
+    return node
+
+
+def union(left: FieldSet, right: FieldSet) -> FieldSet:
+    """Of two roots."""
+    if not right or left is right:
+        return left
+    if not left:
+        return right
+    out = left.copy()
+    for key, theirs in right.items():
+        ours = out.get(key)
+        if ours is None:
+            out[key] = theirs
+        elif ours is not theirs and (ours or theirs) and key != ".":
+            out[key] = _pack(union(ours or _SELF, theirs or _SELF)) or LEAF
+    return out
+
+
+def difference(left: FieldSet, right: FieldSet) -> FieldSet:
+    """Members of `left` that are not members of `right`; the same object if nothing goes."""
+    if not right or not left:
+        return left
+    out: FieldSet | None = None
+    for key, ours in left.items():
+        theirs = right.get(key)
+        if theirs is None:
+            continue
+        if key == ".":
+            kept = None
+        elif not ours:
+            kept = None if is_member(theirs) else ours
+        else:
+            kept = _pack(difference(ours, theirs or _SELF))
+        if kept is not ours:
+            if out is None:
+                out = left.copy()
+            if kept is None:
+                del out[key]
+            else:
+                out[key] = kept
+    return left if out is None else out
+
+
+def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
+    """Members of both."""
+    if not left or not right:
+        return EMPTY
+    out: FieldSet = {}
+    for key, ours in left.items():
+        theirs = right.get(key)
+        if theirs is None:
+            continue
+        if key == ".":
+            out[key] = LEAF
+            continue
+        kept = _pack(intersection(ours or _SELF, theirs or _SELF))
+        if kept is not None:
+            out[key] = kept
+    return out
+
+
+def paths(fields: FieldSet, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every member as its path elements, fields before list elements, in the order of their names."""
+    for key in sorted(fields):
+        if key == ".":
+            continue
+        node = fields[key]
+        here = (*prefix, key)
+        if is_member(node):
+            yield here
+        yield from paths(node, here)
+
+
+def show(path: Sequence[str]) -> str:
+    """A path for people: `.spec.containers[name="web"].image`."""
+    out = []
+    for element in path:
+        kind, _, rest = element.partition(":")
+        if kind == "f":
+            out.append(f".{rest}")
+        elif kind == "k":
+            keys = orjson.loads(rest)
+            out.append("[" + ",".join(f"{k}={orjson.dumps(v).decode()}" for k, v in keys.items()) + "]")
+        elif kind == "v":
+            out.append(f"[={rest}]")
+        else:
+            out.append(f"[{rest}]")
+    return "".join(out)
+
+
+def value_element(value: Any) -> str:
+    """An element of a list that is a set."""
+    return "v:" + orjson.dumps(value).decode()
+
+
+def key_element(item: Any, keys: Sequence[str], defaults: dict[str, Any]) -> str | None:
+    """An element of a list that is a map; None where it lacks all keys, or one that has no default."""
+    if not isinstance(item, dict):
+        return None
+    if len(keys) == 1:
+        value = item.get(keys[0])
+        if (
+            type(value) is str
+            and value.isascii()
+            and '"' not in value
+            and "\\" not in value
+            and value.isprintable()
+        ):
+            return f'k:{{"{keys[0]}":"{value}"}}'
+    found: dict[str, Any] = {}
+    for key in sorted(keys):
+        value = item.get(key)
+        if value is None:
+            value = defaults.get(key)
+        if value is not None:
+            found[key] = value
+    if not any(key in item for key in keys):
+        return None
+    return "k:" + orjson.dumps(found).decode()

@@ -1,0 +1,180 @@
+"""JSON Patch (RFC 6902): a list of operations, all of which apply or none.
+
+Messages follow the library that upstream uses (evanphx/json-patch). As there, `add` to an object's member
+creates it, `replace` and `remove` need it, `-` is the place after an array's last element, and negative
+array indices are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from machinery.objects import deep_copy
+from machinery.patch import PatchError
+
+MAX_OPERATIONS = 10_000
+_MISSING = object()
+
+
+def parse_pointer(pointer: str) -> list[str]:
+    """RFC 6901: `/a~1b/0` → ["a/b", "0"]. PatchError where it does not start with a slash."""
+    if not pointer:
+        return []
+    if not pointer.startswith("/"):
+        raise PatchError(f'invalid JSON pointer: "{pointer}"')
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
+
+
+def apply(document: Any, operations: Any) -> Any:
+    """The document after all operations. PatchError when one of them cannot be done."""
+    if not isinstance(operations, list):
+        raise PatchError("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+    if len(operations) > MAX_OPERATIONS:
+        raise PatchError(
+            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
+        )
+    holder = {"": deep_copy(document)}  # the document as a member, so that "" can be replaced, too
+    for operation in operations:
+        if not isinstance(operation, dict):
+            raise PatchError("each operation of a JSON patch must be an object")
+        _apply_one(holder, operation)
+    return holder[""]
+
+
+def _text(operation: dict[str, Any], key: str) -> str:
+    value = operation.get(key)
+    if not isinstance(value, str):
+        raise PatchError(f"{operation.get('op', 'unknown')} operation does not apply: missing or bad {key!r}")
+    return value
+
+
+def _apply_one(holder: dict[str, Any], operation: dict[str, Any]) -> None:
+    op = operation.get("op")
+    if op not in ("add", "remove", "replace", "move", "copy", "test"):
+        raise PatchError(f"Unexpected kind: {op}")
+    pointer = _text(operation, "path")
+    if op in ("add", "replace"):
+        if "value" not in operation:
+            raise PatchError(f"{op} operation does not apply: missing value")
+        value = deep_copy(operation["value"])
+        (_add if op == "add" else _replace)(holder, pointer, value, op)
+    elif op == "remove":
+        _remove(holder, pointer, op)
+    elif op == "test":
+        _test(holder, pointer, operation.get("value"))
+    else:
+        source = _text(operation, "from")
+        if op == "move":
+            if pointer.startswith(source + "/"):
+                raise PatchError(f"move operation does not apply: {source} is moved into itself")
+            _add(holder, pointer, _remove(holder, source, op), op)
+        else:
+            found = _get(holder, source)
+            if found is _MISSING:
+                raise PatchError(
+                    f'copy operation does not apply: doc is missing from path: "{source}": missing value'
+                )
+            _add(holder, pointer, deep_copy(found), op)
+
+
+def _parent(holder: dict[str, Any], pointer: str, op: str) -> tuple[Any, str]:
+    """The container that a pointer's last step is in."""
+    *steps, last = ["", *parse_pointer(pointer)]
+    here: Any = holder
+    for step in steps:
+        here = _child(here, step)
+        if here is _MISSING or not isinstance(here, (dict, list)):
+            raise PatchError(
+                f'{op} operation does not apply: doc is missing path: "{pointer}": missing value'
+            )
+    return here, last
+
+
+def _child(container: Any, step: str) -> Any:
+    if isinstance(container, dict):
+        return container.get(step, _MISSING)
+    if isinstance(container, list) and _is_index(step) and int(step) < len(container):
+        return container[int(step)]
+    return _MISSING
+
+
+def _is_index(step: str) -> bool:
+    return step.isascii() and step.isdigit() and (step == "0" or step[0] != "0")
+
+
+def _get(holder: dict[str, Any], pointer: str) -> Any:
+    here: Any = holder
+    for step in ["", *parse_pointer(pointer)]:
+        here = _child(here, step)
+        if here is _MISSING:
+            break
+    return here
+
+
+def _index(container: Sequence[Any], step: str, limit: int, pointer: str, op: str) -> int:
+    if not _is_index(step):
+        raise PatchError(
+            f"{op} operation does not apply: error in {op} for path: '{pointer}': bad index {step!r}"
+        )
+    index = int(step)
+    if index >= limit:
+        raise PatchError(
+            f"{op} operation does not apply: error in {op} for path: '{pointer}': "
+            f"Unable to access invalid index: {index}: invalid index referenced"
+        )
+    return index
+
+
+def _add(holder: dict[str, Any], pointer: str, value: Any, op: str) -> None:
+    container, last = _parent(holder, pointer, op)
+    if isinstance(container, dict):
+        container[last] = value
+    elif last == "-":
+        container.append(value)
+    else:
+        container.insert(_index(container, last, len(container) + 1, pointer, op), value)
+
+
+def _replace(holder: dict[str, Any], pointer: str, value: Any, op: str) -> None:
+    container, last = _parent(holder, pointer, op)
+    if isinstance(container, dict):
+        if last not in container:
+            raise PatchError(
+                f"replace operation does not apply: doc is missing key: {pointer}: missing value"
+            )
+        container[last] = value
+    else:
+        container[_index(container, last, len(container), pointer, op)] = value
+
+
+def _remove(holder: dict[str, Any], pointer: str, op: str) -> Any:
+    container, last = _parent(holder, pointer, op)
+    if isinstance(container, dict):
+        if last not in container:
+            raise PatchError(
+                f"error in {op} for path: '{pointer}': Unable to remove nonexistent key: {last}: missing value"
+            )
+        return container.pop(last)
+    return container.pop(_index(container, last, len(container), pointer, op))
+
+
+def _test(holder: dict[str, Any], pointer: str, expected: Any) -> None:
+    found = _get(holder, pointer)
+    if found is _MISSING and expected is None:
+        return
+    if found is _MISSING or not json_equal(found, expected):
+        raise PatchError(f"testing value {pointer} failed: test failed")
+
+
+def json_equal(left: Any, right: Any) -> bool:
+    """Equality of JSON values: unlike in Python, true is not 1."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(
+            json_equal(value, right[key]) for key, value in left.items()
+        )
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(json_equal, left, right))
+    return bool(left == right)
