@@ -1,0 +1,125 @@
+"""What exists in every cluster before anybody writes: four namespaces, and the `kubernetes` Service with its endpoint.
+
+`ensure_*` are idempotent: they run on every start, create what is missing, and put the endpoint's address right
+after the server's own address changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.resource import Obj
+from apiserver.auth.user import User
+from apiserver.engine.create import create
+from apiserver.engine.engine import Call, Engine, WriteOptions
+from apiserver.engine.update import update
+from machinery.errors import AlreadyExists, NotFound
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+SELF = User("system:apiserver", ("system:masters",))
+_OPTIONS = WriteOptions(field_manager="kube-apiserver")
+
+
+async def ensure_basics(
+    engine: Engine, *, service_ip: str, port: int, addresses: list[str], public_port: int
+) -> None:
+    """`addresses`: where this server is reached (advertised); `public_port`: there; `service_ip`:`port`: in the cluster."""
+    for name in NAMESPACES:
+        await ensure(engine, "", "namespaces", "", {"metadata": {"name": name}})
+    await ensure(engine, "", "services", "default", kubernetes_service(service_ip, port, public_port))
+    await ensure_endpoints(engine, addresses, public_port)
+
+
+async def ensure(engine: Engine, group: str, plural: str, namespace: str, obj: Obj) -> None:
+    """Create `obj` where its name is free; leave alone what stands."""
+    served = engine.catalog.find(group, plural)
+    if served is None:
+        return
+    name = obj["metadata"]["name"]
+    if await served.store.get(namespace, name) is not None:
+        return
+    resource = served.resource
+    whole = {"apiVersion": resource.gvr.api_version, "kind": resource.kind, **obj}
+    decoded, _ = resource.codec().decode(whole)
+    try:
+        await create(engine, Call(served, SELF, namespace, options=_OPTIONS), decoded)
+    except AlreadyExists:
+        return
+
+
+def kubernetes_service(service_ip: str, port: int, target_port: int) -> Obj:
+    return {
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": service_ip,
+            "clusterIPs": [service_ip],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP", "targetPort": target_port}],
+            "sessionAffinity": "None",
+        },
+    }
+
+
+def kubernetes_slice(addresses: list[str], port: int) -> Obj:
+    family = "IPv6" if any(":" in address for address in addresses) else "IPv4"
+    return {
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": family,
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }
+
+
+def kubernetes_endpoints(addresses: list[str], port: int) -> Obj:
+    return {
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [
+            {
+                "addresses": [{"ip": address} for address in addresses],
+                "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+            }
+        ],
+    }
+
+
+async def ensure_endpoints(engine: Engine, addresses: list[str], port: int) -> None:
+    for group, plural, wanted in (
+        ("discovery.k8s.io", "endpointslices", kubernetes_slice(addresses, port)),
+        ("", "endpoints", kubernetes_endpoints(addresses, port)),
+    ):
+        served = engine.catalog.find(group, plural)
+        if served is None:
+            continue
+        await ensure(engine, group, plural, "default", wanted)
+        entry = await served.store.get("default", "kubernetes")
+        if entry is None:
+            continue
+        standing = served.load(entry)
+        parts: dict[str, Any] = {key: value for key, value in wanted.items() if key != "metadata"}
+        if any(_differs(standing.get(key), value) for key, value in parts.items()):
+            call = Call(served, SELF, "default", "kubernetes", options=_OPTIONS)
+            try:
+                await update(engine, call, {**standing, **parts})
+            except NotFound:
+                await ensure(engine, group, plural, "default", wanted)
+
+
+def _differs(standing: Any, wanted: Any) -> bool:
+    """Whether `wanted` says anything that does not stand; defaults that were added do not count."""
+    if isinstance(wanted, dict) and isinstance(standing, dict):
+        return any(_differs(standing.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(standing, list):
+        return len(wanted) != len(standing) or any(map(_differs, standing, wanted))
+    return bool(standing != wanted)

@@ -1,0 +1,112 @@
+"""What a CustomResourceDefinition's status says: whether its names are free, and that it is established.
+
+Pure: `plan_status` takes the definition, its neighbours in the group and the time. The server decides this as the
+definition is written, so that it is served the moment it is stored.
+Source: apiextensions-apiserver's naming and establishing controllers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from api.resource import Obj
+
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+
+
+def plan_status(crd: Obj, others: Iterable[Obj], now: str) -> dict[str, Any]:
+    """The status of `crd`, starting from the one it carries. `others`: the definitions of the same group."""
+    spec = crd["spec"]
+    status: dict[str, Any] = dict(crd.get("status") or {})
+    conditions = [dict(each) for each in status.get("conditions") or ()]
+    accepted, clash = plan_names(spec, status.get("acceptedNames") or {}, others)
+    status["acceptedNames"] = accepted
+    if clash:
+        reason, message = clash
+        set_condition(conditions, "NamesAccepted", "False", reason, message, now)
+    else:
+        set_condition(conditions, "NamesAccepted", "True", "NoConflicts", "no conflicts found", now)
+        if not is_true(conditions, "Established"):
+            set_condition(
+                conditions,
+                "Established",
+                "True",
+                "InitialNamesAccepted",
+                "the initial names have been accepted",
+                now,
+            )
+    if not any(each["type"] == "Established" for each in conditions):
+        set_condition(conditions, "Established", "False", "NotAccepted", "not all names are accepted", now)
+    status["conditions"] = conditions
+    storage = next((each["name"] for each in spec["versions"] if each.get("storage")), "")
+    stored = list(status.get("storedVersions") or ())
+    if storage and storage not in stored:
+        stored.append(storage)
+    status["storedVersions"] = stored
+    return status
+
+
+def plan_names(
+    spec: dict[str, Any], accepted: dict[str, Any], others: Iterable[Obj]
+) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    """(accepted names, (reason, message) of the first clash). A name that clashes keeps what was accepted before."""
+    names = spec["names"]
+    resources: set[str] = set()
+    kinds: set[str] = set()
+    for other in others:
+        taken = (other.get("status") or {}).get("acceptedNames") or {}
+        resources.update(
+            filter(None, (taken.get("plural"), taken.get("singular"), *(taken.get("shortNames") or ())))
+        )
+        kinds.update(filter(None, (taken.get("kind"), taken.get("listKind"))))
+    out = dict(accepted)
+    clash: tuple[str, str] | None = None
+    for key, taken_by, reason in (
+        ("plural", resources, "PluralConflict"),
+        ("singular", resources, "SingularConflict"),
+        ("kind", kinds, "KindConflict"),
+        ("listKind", kinds, "ListKindConflict"),
+    ):
+        wanted = names.get(key)
+        if wanted and wanted in taken_by:
+            clash = clash or (reason, f'"{wanted}" is already in use')
+        elif wanted:
+            out[key] = wanted
+    short = [each for each in names.get("shortNames") or () if each in resources]
+    if short:
+        clash = clash or ("ShortNamesConflict", f'"{short[0]}" is already in use')
+    else:
+        _copy(names, out, "shortNames")
+    _copy(names, out, "categories")
+    return out, clash
+
+
+def _copy(names: dict[str, Any], out: dict[str, Any], key: str) -> None:
+    if names.get(key):
+        out[key] = list(names[key])
+    else:
+        out.pop(key, None)
+
+
+def set_condition(
+    conditions: list[dict[str, Any]], kind: str, status: str, reason: str, message: str, now: str
+) -> None:
+    wanted = {"type": kind, "status": status, "reason": reason, "message": message}
+    for condition in conditions:
+        if condition["type"] == kind:
+            if condition["status"] != status:
+                condition["lastTransitionTime"] = now
+            condition.update(wanted)
+            return
+    conditions.append(
+        {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
+    )
+
+
+def is_true(conditions: Iterable[dict[str, Any]], kind: str) -> bool:
+    return any(each["type"] == kind and each["status"] == "True" for each in conditions)
+
+
+def is_established(crd: Obj) -> bool:
+    return is_true((crd.get("status") or {}).get("conditions") or (), "Established")

@@ -1,0 +1,187 @@
+"""Serves CustomResourceDefinitions: stored, and the very next request finds the resource.
+
+    create/update of a definition → names judged, status and finalizer set (before it is stored)
+                                  → its versions put into the catalog (before the write is answered)
+    delete                        → marked (finalizer) → instances deleted one by one → finalizer taken → gone
+
+A new server process loads what is stored, and takes up deletions that were under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from api.resource import Obj, Resource
+from apiserver.engine.bootstrap import SELF
+from apiserver.engine.catalog import Served
+from apiserver.engine.crd_status import CLEANUP, is_established, plan_status, set_condition
+from apiserver.engine.delete import DeleteOptions, delete
+from apiserver.engine.engine import Call, Engine, Undo, WriteHook
+from apiserver.engine.stores import Stores
+from apiserver.engine.write import Change, Scope, guaranteed_update
+from apiserver.storage.store import Entry
+from machinery.clock import rfc3339
+from machinery.errors import ApiError, NotFound
+
+# Every version of the definition, the storage version (which needs no conversion) among them.
+ResourcesOf = Callable[[Obj], Sequence[Resource]]
+_LOOK_AGAIN_S = 0.1
+_LOOK_AGAIN_AT_MOST_S = 5.0
+
+
+class CustomResources(WriteHook):
+    def __init__(self, engine: Engine, stores: Stores, resources_of: ResourcesOf) -> None:
+        self._engine = engine
+        self._stores = stores
+        self._resources_of = resources_of
+        self._definitions: dict[str, Obj] = {}
+        self._serving: dict[str, list[Resource]] = {}
+        self._stored: dict[str, Served] = {}  # the storage version, served or not
+        self._cleaning: dict[str, asyncio.Task[None]] = {}
+        self._to_clean: asyncio.Queue[str] = asyncio.Queue()
+
+    async def load(self, definitions: Sequence[Obj]) -> None:
+        """Serve what is stored, at start."""
+        for crd in definitions:
+            await self._take(crd)
+
+    async def run(self) -> None:
+        """Owns the deletions under way, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                name = await self._to_clean.get()
+                running = self._cleaning.get(name)
+                if running is None or running.done():
+                    self._cleaning[name] = group.create_task(self._clean(name), name=f"clean {name}")
+
+    def before_create(self, call: Call, obj: Obj) -> Undo | None:
+        finalizers = obj["metadata"].setdefault("finalizers", [])
+        if CLEANUP not in finalizers:
+            finalizers.append(CLEANUP)
+        self._judge(obj)
+        return None
+
+    def before_update(self, call: Call, obj: Obj, old: Obj) -> Undo | None:
+        if obj.get("spec") != old.get("spec"):
+            self._judge(obj)
+        return None
+
+    def _judge(self, obj: Obj) -> None:
+        try:
+            group, name = obj["spec"]["group"], obj["metadata"]["name"]
+            others = [
+                each
+                for other, each in self._definitions.items()
+                if other != name and each["spec"]["group"] == group
+            ]
+            obj["status"] = plan_status(obj, others, rfc3339(self._engine.clock.now()))
+        except (KeyError, TypeError):
+            return  # not a whole definition: validation says so next
+
+    async def after_write(self, call: Call, obj: Obj, old: Obj | None) -> None:
+        await self._take(obj)
+
+    async def after_delete(self, call: Call, obj: Obj) -> None:
+        await self._drop(obj["metadata"]["name"])
+
+    async def _take(self, crd: Obj) -> None:
+        name = crd["metadata"]["name"]
+        standing = self._definitions.get(name)
+        self._definitions[name] = crd
+        terminating = bool(crd["metadata"].get("deletionTimestamp"))
+        if is_established(crd) and (
+            standing is None
+            or name not in self._serving
+            or standing["spec"] != crd["spec"]
+            or bool(standing["metadata"].get("deletionTimestamp")) != terminating
+        ):
+            await self._serve(name, crd, terminating)
+        if terminating and CLEANUP in (crd["metadata"].get("finalizers") or ()):
+            self._to_clean.put_nowait(name)
+
+    async def _serve(self, name: str, crd: Obj, terminating: bool) -> None:
+        resources = list(self._resources_of(crd))
+        base = next(each for each in resources if each.from_storage is None)
+        before = self._serving.get(name) or []
+        if any(
+            each.from_storage is None and each.selectable_fields != base.selectable_fields for each in before
+        ):
+            # What the store keeps beside each object changes: it is read anew.
+            await self._stores.close(base.storage_prefix)
+        store, _ = await self._stores.open(base)
+        versions = {each["name"]: each for each in crd["spec"]["versions"]}
+        served = [each for each in resources if versions[each.gvr.version].get("served", True)]
+        catalog = self._engine.catalog
+        for resource in served:
+            entry = catalog.add(resource, store, base)
+            entry.creatable = not terminating
+            version = versions[resource.gvr.version]
+            if version.get("deprecated"):
+                entry.deprecation = version.get("deprecationWarning") or (
+                    f"{resource.gvr.api_version} {resource.kind} is deprecated"
+                )
+        now_served = {each.gvr.version for each in served}
+        for resource in before:
+            if resource.gvr.version not in now_served:
+                catalog.remove(resource.gvr.group, resource.gvr.version, resource.gvr.resource)
+        self._serving[name] = resources
+        self._stored[name] = Served(base, store, base)
+
+    async def _drop(self, name: str) -> None:
+        self._definitions.pop(name, None)
+        self._stored.pop(name, None)
+        for resource in self._serving.pop(name, ()):
+            gvr = resource.gvr
+            self._engine.catalog.remove(gvr.group, gvr.version, gvr.resource)
+            await self._stores.close(resource.storage_prefix)
+
+    async def _clean(self, name: str) -> None:
+        """Delete every instance, wait until their finalizers are through, then let the definition go."""
+        delay_s = _LOOK_AGAIN_S
+        while name in self._definitions and not await self._delete_instances(name):
+            await self._engine.clock.sleep(delay_s)
+            delay_s = min(delay_s * 2, _LOOK_AGAIN_AT_MOST_S)
+        definitions = self._engine.catalog.find("apiextensions.k8s.io", "customresourcedefinitions")
+        if definitions is None:
+            return
+
+        def change(old: Obj, entry: Entry) -> Change:
+            meta = old["metadata"]
+            meta["finalizers"] = [each for each in meta.get("finalizers") or () if each != CLEANUP]
+            if not meta["finalizers"]:
+                meta.pop("finalizers")
+            conditions = old.setdefault("status", {}).setdefault("conditions", [])
+            now = rfc3339(self._engine.clock.now())
+            set_condition(
+                conditions, "Terminating", "False", "InstanceDeletionCompleted", "removed all instances", now
+            )
+            return Change(old, manager_op="")
+
+        call = Call(definitions, SELF, "", name)
+        try:
+            await guaranteed_update(self._engine, call, change, Scope(_keep, _no_causes, False))
+        except NotFound:
+            await self._drop(name)
+
+    async def _delete_instances(self, name: str) -> bool:
+        """One round; True when nothing is left."""
+        served = self._stored.get(name)
+        if served is None:
+            return True
+        result = await served.store.list()
+        for entry in result.entries:
+            try:
+                call = Call(served, SELF, entry.namespace, entry.name)
+                await delete(self._engine, call, DeleteOptions(), entry=entry)
+            except ApiError:
+                continue
+        return not (await served.store.list(limit=1)).entries
+
+
+def _keep(obj: Obj, old: Obj) -> None:
+    return None
+
+
+def _no_causes(obj: Obj, old: Obj) -> tuple[()]:
+    return ()

@@ -1,0 +1,100 @@
+"""POST on a collection: a new object, with a generated name where it asks for one.
+
+decode → identity → defaults → mutating admission → managed fields → validation → validating admission → store.
+A generated name that is taken is drawn again, a few times; a given one is 409 AlreadyExists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from api.resource import Obj
+from apiserver.engine import ownership
+from apiserver.engine.engine import Call, Engine, Written
+from apiserver.engine.metadata import metadata_of, prepare_new, validate_metadata
+from apiserver.engine.write import admission_request, judge, mutate, refuse_invalid, rendered
+from apiserver.storage.store import StaleRevision
+from machinery import names
+from machinery.clock import rfc3339
+from machinery.errors import AlreadyExists, BadRequest, MethodNotAllowed, already_exists
+from machinery.objects import deep_copy
+
+_GENERATED_NAME_TRIES = 8
+
+
+async def create(engine: Engine, call: Call, obj: Obj, *, tracked: bool = False) -> Written:
+    """`obj` is decoded and belongs to this call. `tracked`: its managedFields are complete (apply). Answers 201."""
+    if not call.served.creatable:
+        raise MethodNotAllowed(
+            f"create not allowed while custom resource definition is terminating: {call.plural}.{call.group}"
+        )
+    meta = metadata_of(obj)
+    check_namespace(call, obj)
+    if call.name and meta.get("name", call.name) != call.name:
+        raise BadRequest(
+            f"the name of the object ({meta.get('name')}) does not match the name on the URL ({call.name})"
+        )
+    if meta.get("resourceVersion"):
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    generated = bool(meta.get("generateName")) and not meta.get("name")
+    for attempt in range(_GENERATED_NAME_TRIES if generated else 1):
+        if generated:
+            meta["name"] = names.generate(meta["generateName"], engine.rng)
+        draft = obj if not generated else deep_copy(obj)
+        try:
+            return await _create_named(engine, call, draft, tracked)
+        except AlreadyExists:
+            if not generated or attempt == _GENERATED_NAME_TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> Written:
+    served, resource, strategy = call.served, call.served.resource, call.served.resource.strategy
+    now = engine.clock.now()
+    prepare_new(obj, resource, call.namespace, engine.new_uid(), rfc3339(now))
+    strategy.default(obj)
+    strategy.prepare_create(obj)
+    undo: Callable[[], None] | None = None
+    kept = False
+    try:
+        request = admission_request(engine, call, "CREATE", obj, None)
+        if await mutate(engine, request):
+            strategy.default(obj)
+        undo = engine.hook(call).before_create(call, obj)
+        if not tracked:
+            ownership.track_create(resource, obj, call.options.manager, call.subresource, now)
+        causes = [*validate_metadata(obj, resource), *strategy.validate(obj)]
+        if causes:
+            meta = obj["metadata"]
+            raise refuse_invalid(call, meta.get("name") or meta.get("generateName", ""), causes)
+        call.warnings.extend(strategy.warnings(obj, None))
+        await judge(engine, request)
+        name = obj["metadata"]["name"]
+        if call.options.dry_run:
+            if await served.store.get(call.namespace, name) is not None:
+                raise already_exists(call.group, call.plural, name)
+            return Written(201, rendered(obj, ""), obj)
+        try:
+            entry = await served.store.create(call.namespace, name, served.stored(obj))
+        except StaleRevision:
+            raise already_exists(call.group, call.plural, name) from None
+        kept = True
+        await engine.hook(call).after_write(call, obj, None)
+        return Written(201, served.view(entry), obj)
+    finally:
+        if undo is not None and not kept:
+            undo()
+
+
+def check_namespace(call: Call, obj: Obj) -> None:
+    """The body's namespace, where it says one, is the URL's."""
+    if not call.served.resource.namespaced:
+        return
+    said = obj["metadata"].get("namespace")
+    if not call.namespace:
+        raise BadRequest("an empty namespace may not be set during creation")
+    if said and said != call.namespace:
+        raise BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )

@@ -1,0 +1,241 @@
+"""DELETE: now, gracefully, or when the finalizers are through.
+
+    plan_delete(object, options) → Remove | Keep(changed object) | nothing to do
+
+A kind with a grace period (pods) is marked with deletionTimestamp and removed by a second delete with grace 0.
+An object with finalizers is marked and removed by the update that takes the last one. Everything else goes at
+once. `propagationPolicy` becomes a finalizer for the garbage collector: foregroundDeletion or orphan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from api.resource import Obj, Resource
+from apiserver.engine.engine import Call, Engine, Written
+from apiserver.engine.query import Query
+from apiserver.engine.write import (
+    admission_request,
+    holds_on,
+    judge,
+    load_current,
+    mutate,
+    refuse_missing,
+    refuse_stale,
+    rendered,
+)
+from apiserver.storage.store import Entry, StaleRevision
+from machinery.clock import parse_rfc3339, rfc3339
+from machinery.errors import BadRequest, Cause, Invalid, conflict
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+_POLICIES = ("Foreground", "Background", "Orphan")
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    grace_s: int | None = None
+    policy: str = ""
+    uid: str = ""
+    revision: str = ""
+    dry_run: bool = False
+    ignore_store_read_error: bool = False
+
+
+def parse_delete(body: Any, query: Query) -> DeleteOptions:
+    """A DeleteOptions body, or the same as query parameters. Raises BadRequest, Invalid."""
+    said: dict[str, Any] = {}
+    if body:
+        if not isinstance(body, dict):
+            raise BadRequest("the body of a delete must be a DeleteOptions object")
+        if body.get("kind", "DeleteOptions") != "DeleteOptions":
+            raise BadRequest(f"the body of a delete must be a DeleteOptions object, not a {body['kind']}")
+        said = body
+    elif query:
+        for key in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents"):
+            if key in query:
+                said[key] = query[key]
+    grace = said.get("gracePeriodSeconds")
+    try:
+        grace_s = None if grace is None else int(grace)
+    except (TypeError, ValueError):
+        raise BadRequest(f"gracePeriodSeconds: Invalid value: {grace!r}") from None
+    policy = said.get("propagationPolicy") or ""
+    orphan = said.get("orphanDependents")
+    if orphan is not None and policy:
+        raise _refused("propagationPolicy", "orphanDependents and deletionPropagation cannot be both set")
+    if orphan is not None:
+        policy = "Orphan" if orphan in (True, "true", "1") else "Background"
+    if policy and policy not in _POLICIES:
+        raise _refused(
+            "propagationPolicy",
+            f'Unsupported value: "{policy}": supported values: "Background", "Foreground", "Orphan"',
+        )
+    dry_run = said.get("dryRun") or query.values_of("dryRun")
+    if dry_run and list(dry_run) != ["All"]:
+        raise _refused("dryRun", f'Unsupported value: {dry_run!r}: supported values: "All"')
+    pre = said.get("preconditions") or {}
+    return DeleteOptions(
+        grace_s, policy, pre.get("uid") or "", pre.get("resourceVersion") or "", bool(dry_run)
+    )
+
+
+def _refused(field: str, text: str) -> Invalid:
+    return Invalid(
+        f'DeleteOptions.meta.k8s.io "" is invalid: {field}: {text}',
+        group="meta.k8s.io",
+        kind="DeleteOptions",
+        causes=[Cause("FieldValueInvalid", text, field)],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePlan:
+    """`obj` is what is stored (mark) or what was removed (remove)."""
+
+    action: Literal["remove", "mark", "none"]
+    obj: Obj
+
+
+def plan_delete(resource: Resource, obj: Obj, options: DeleteOptions, now: float) -> DeletePlan:
+    """`obj` is a fresh copy, and may be changed."""
+    meta = obj["metadata"]
+    graceful = resource.strategy.default_grace_s is not None
+    grace_s = max(resource.strategy.grace_s(obj, options.grace_s), 0) if graceful else 0
+    marked = bool(meta.get("deletionTimestamp"))
+    before = list(meta.get("finalizers") or ())
+    finalizers = _with_policy(before, options.policy)
+    if finalizers:
+        meta["finalizers"] = finalizers
+    else:
+        meta.pop("finalizers", None)
+
+    if not marked:
+        if grace_s == 0 and not holds_on(resource, obj):
+            return DeletePlan("remove", obj)
+        _mark(resource, obj, now, grace_s, graceful)
+        return DeletePlan("mark", obj)
+
+    standing_s = int(meta.get("deletionGracePeriodSeconds") or 0)
+    if graceful and standing_s:
+        # Marked before: the time may only become shorter.
+        asked_s = grace_s if options.grace_s is not None else standing_s
+        if asked_s == 0 and not holds_on(resource, obj):
+            return DeletePlan("remove", obj)
+        if asked_s < standing_s:
+            started = parse_rfc3339(meta["deletionTimestamp"]) - standing_s
+            meta["deletionTimestamp"] = rfc3339(started + asked_s)
+            meta["deletionGracePeriodSeconds"] = asked_s
+            return DeletePlan("mark", obj)
+    elif not holds_on(resource, obj):
+        return DeletePlan("remove", obj)
+    return DeletePlan("mark" if finalizers != before else "none", obj)
+
+
+def _with_policy(finalizers: list[str], policy: str) -> list[str]:
+    if not policy:
+        return finalizers
+    kept = [each for each in finalizers if each not in (FOREGROUND, ORPHAN)]
+    if policy == "Foreground":
+        kept.append(FOREGROUND)
+    elif policy == "Orphan":
+        kept.append(ORPHAN)
+    return kept
+
+
+def _mark(resource: Resource, obj: Obj, now: float, grace_s: int, graceful: bool) -> None:
+    meta = obj["metadata"]
+    meta["deletionTimestamp"] = rfc3339(now + grace_s)
+    meta["deletionGracePeriodSeconds"] = grace_s
+    if meta.get("generation"):
+        meta["generation"] += 1
+    spec = obj.get("spec")
+    if not resource.custom and isinstance(spec, dict) and "finalizers" in spec:
+        # A Namespace: its own finalizers run, and it says so in its phase. It has no grace period.
+        meta.pop("deletionGracePeriodSeconds")
+        obj.setdefault("status", {})["phase"] = "Terminating"
+
+
+async def delete(
+    engine: Engine, call: Call, options: DeleteOptions, *, entry: Entry | None = None
+) -> Written:
+    """200 with the marked object, or with a Status when it is gone. Raises NotFound, Conflict."""
+    store, served = call.served.store, call.served
+    entry = entry if entry is not None else await load_current(engine, call)
+    for _ in range(engine.retries):
+        obj = served.load(entry)
+        check_preconditions(call, obj, entry, options)
+        request = admission_request(
+            engine,
+            call,
+            "DELETE",
+            None,
+            obj,
+            gracePeriodSeconds=options.grace_s,
+            propagationPolicy=options.policy,
+        )
+        await mutate(engine, request)
+        await judge(engine, request)
+        plan = plan_delete(served.resource, served.load(entry), options, engine.clock.now())
+        try:
+            if plan.action == "none":
+                return Written(200, served.view(entry), obj)
+            if plan.action == "mark":
+                if options.dry_run:
+                    return Written(200, rendered(plan.obj, entry.revision), plan.obj)
+                plan.obj["metadata"].pop("resourceVersion", None)
+                stored = await store.update(
+                    entry.namespace, entry.name, served.stored(plan.obj), entry.revision
+                )
+                await engine.hook(call).after_write(call, plan.obj, obj)
+                return Written(200, served.view(stored), plan.obj)
+            if not options.dry_run:
+                await store.delete(entry.namespace, entry.name, entry.revision)
+                await engine.hook(call).after_delete(call, obj)
+            if served.resource.strategy.default_grace_s is not None:
+                return Written(200, rendered(plan.obj, entry.revision), plan.obj)
+            return _gone(call, obj)
+        except StaleRevision as stale:
+            if stale.current is None:
+                raise refuse_missing(call, entry.name) from None
+            entry = stale.current
+    raise refuse_stale(call, entry.name)
+
+
+def check_preconditions(call: Call, obj: Obj, entry: Entry, options: DeleteOptions) -> None:
+    if options.uid and options.uid != obj["metadata"].get("uid"):
+        raise conflict(
+            call.group,
+            call.plural,
+            entry.name,
+            f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {obj['metadata'].get('uid', '')}",
+        )
+    if options.revision and options.revision != str(entry.revision):
+        raise conflict(
+            call.group,
+            call.plural,
+            entry.name,
+            f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
+            f"ResourceVersion in object meta: {entry.revision}",
+        )
+
+
+def _gone(call: Call, obj: Obj) -> Written:
+    details = {
+        "name": obj["metadata"]["name"],
+        "group": call.group,
+        "kind": call.plural,
+        "uid": obj["metadata"].get("uid", ""),
+    }
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }
+    return Written(200, orjson.dumps(status), status)

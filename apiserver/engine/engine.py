@@ -1,0 +1,113 @@
+"""The parts every verb works with, and what one call carries through them.
+
+The engine moves dicts and bytes; it knows no kinds. What differs between kinds is asked of the
+`Resource`; what only this server can do when a kind is written (give a Service its address, serve a
+CustomResourceDefinition) is a `WriteHook`, listed by resource in `apiserver/server.py`.
+
+Verbs are functions, one file each: `await create(engine, call, body)`.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from api.resource import Obj
+from apiserver.admission.admission import AdmissionPlugin
+from apiserver.auth.user import User
+from apiserver.engine.catalog import Catalog, Served
+from machinery.clock import Clock
+
+FieldValidation = Literal["Ignore", "Warn", "Strict"]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    dry_run: bool = False
+    field_manager: str = ""
+    field_validation: FieldValidation = "Warn"
+    force: bool = False
+    user_agent: str = ""
+
+    @property
+    def manager(self) -> str:
+        """Who a write's fields belong to: the manager named, else the client's program name."""
+        return self.field_manager or self.user_agent.partition("/")[0][:128] or "unknown"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as the engine sees it. Verbs append to `warnings`; nothing else here changes."""
+
+    served: Served
+    user: User
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    options: WriteOptions = field(default_factory=WriteOptions)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def plural(self) -> str:
+        return self.served.resource.gvr.resource
+
+    @property
+    def group(self) -> str:
+        return self.served.resource.gvr.group
+
+
+class Written(NamedTuple):
+    """What a write answers: HTTP status, the object's JSON in the asked version, and the object itself."""
+
+    status: int
+    data: bytes
+    obj: Obj
+
+
+Undo = Callable[[], None]
+
+
+class WriteHook:
+    """What this server does around the writes of one resource. The base class does nothing.
+
+    `before_*` may change the object, reserve something, and returns what gives the reservation back:
+    called when the write does not happen (dry run, lost race, refused), in which case the hook runs again
+    on the next attempt. `after_*` runs once the write is durable, before it is answered, and must not fail.
+    """
+
+    def before_create(self, call: Call, obj: Obj) -> Undo | None:
+        return None
+
+    def before_update(self, call: Call, obj: Obj, old: Obj) -> Undo | None:
+        return None
+
+    async def after_write(self, call: Call, obj: Obj, old: Obj | None) -> None:
+        """`old` is None after a create."""
+
+    async def after_delete(self, call: Call, obj: Obj) -> None:
+        """The object is gone from the store."""
+
+
+_NO_HOOK = WriteHook()
+
+
+@dataclass(slots=True)
+class Engine:
+    catalog: Catalog
+    clock: Clock
+    rng: random.Random
+    admission: Sequence[AdmissionPlugin] = ()
+    hooks: Mapping[tuple[str, str], WriteHook] = field(default_factory=dict)
+    # how often an unconditional write is retried when others write the same object
+    retries: int = 64
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def hook(self, call: Call) -> WriteHook:
+        gvr = call.served.resource.gvr
+        return self.hooks.get((gvr.group, gvr.resource), _NO_HOOK)
+
+    def new_uid(self) -> str:
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))

@@ -1,0 +1,65 @@
+"""GET of a collection: entries by selector, page and revision; the whole of it straight from memory."""
+
+from __future__ import annotations
+
+from apiserver.backends.backend import Compacted, FutureRevision
+from apiserver.engine.engine import Call
+from apiserver.engine.revisions import ListOptions, encode_token, refuse_future, refuse_old, refuse_token
+from apiserver.engine.selection import selection
+from apiserver.storage.store import ListResult
+
+_END = b"]}"
+
+
+async def list_entries(call: Call, options: ListOptions) -> ListResult:
+    """The selected entries. Raises Expired (old revision or token), Timeout (future revision), BadRequest."""
+    store = call.served.store
+    predicate = selection(call.served, options.label_selector, options.field_selector, call.name)
+    try:
+        return await store.list(
+            call.namespace,
+            predicate=predicate,
+            start_key=options.start_key,
+            limit=options.limit,
+            revision=options.exact,
+            min_revision=options.at_least,
+        )
+    except Compacted as error:
+        if options.start_key:
+            raise refuse_token(options.start_key) from error
+        raise refuse_old(options.exact, error.oldest) from error
+    except FutureRevision as error:
+        raise refuse_future(options.exact or options.at_least, await store.revision()) from error
+
+
+async def list_json(call: Call, options: ListOptions) -> bytes:
+    """The List object as JSON. The whole of a namespace or of the cluster is one cached block of bytes."""
+    served = call.served
+    whole = not (
+        options.label_selector
+        or options.field_selector
+        or options.limit
+        or options.exact
+        or options.at_least
+        or options.start_key
+        or call.name
+        or served.resource.from_storage
+    )
+    if whole:
+        block, revision = await served.store.list_json(call.namespace)
+        return b"".join((served.list_head, b'%d"},"items":[' % revision, block, _END))
+    result = await list_entries(call, options)
+    items = b",".join([served.view(entry) for entry in result.entries])
+    return b"".join(
+        (served.list_head, str(result.revision).encode(), page_metadata(result), b'},"items":[', items, _END)
+    )
+
+
+def page_metadata(result: ListResult) -> bytes:
+    """What follows the revision's digits in a list's metadata: closing quote, continue, remainingItemCount."""
+    if not result.next_key:
+        return b'"'
+    token = encode_token(result.revision, result.next_key)
+    if result.remaining is None:
+        return b'","continue":"' + token.encode() + b'"'
+    return b'","continue":"' + token.encode() + b'","remainingItemCount":%d' % result.remaining

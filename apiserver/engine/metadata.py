@@ -1,0 +1,102 @@
+"""What the server itself writes into metadata: identity at birth, what an update may not change, generation.
+
+Pure: time, uid and randomness come in as arguments. Kinds have no say here.
+Source: Kubernetes API conventions, "Metadata"; ObjectMeta's validation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.resource import Obj, Resource
+from api.validation.errors import Errors
+from api.validation.meta import validate_object_meta, validate_object_meta_update
+from machinery.errors import BadRequest, Cause, conflict
+
+
+def metadata_of(obj: Obj) -> dict[str, Any]:
+    meta = obj.get("metadata")
+    if meta is None:
+        meta = obj["metadata"] = {}
+    elif not isinstance(meta, dict):
+        raise BadRequest("metadata must be an object")
+    return meta
+
+
+def prepare_new(obj: Obj, resource: Resource, namespace: str, uid: str, now: str) -> None:
+    """Give a new object its identity; forget what only a server may set."""
+    meta = obj["metadata"]
+    for key in (
+        "resourceVersion",
+        "selfLink",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+    ):
+        meta.pop(key, None)
+    if resource.namespaced:
+        meta["namespace"] = namespace
+    else:
+        meta.pop("namespace", None)
+    meta["uid"] = uid
+    meta["creationTimestamp"] = now
+    if resource.strategy.has_generation:
+        meta["generation"] = 1
+
+
+_KEPT_ON_UPDATE = (
+    "creationTimestamp",
+    "uid",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+    "generateName",
+)
+
+
+def carry_over(obj: Obj, old: Obj, resource: Resource, plural: str) -> None:
+    """Put the identity of `old` into its successor. Raises Conflict where the uid names another object."""
+    meta, was = metadata_of(obj), old["metadata"]
+    uid = meta.get("uid")
+    if uid and uid != was.get("uid"):
+        raise conflict(
+            resource.gvr.group,
+            plural,
+            was["name"],
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {was.get('uid', '')}",
+        )
+    for key in _KEPT_ON_UPDATE:
+        if key in was:
+            meta[key] = was[key]
+        elif key != "generateName":
+            meta.pop(key, None)
+    meta["name"] = was["name"]
+    if resource.namespaced:
+        meta["namespace"] = was.get("namespace", "")
+    else:
+        meta.pop("namespace", None)
+
+
+def bump_generation(obj: Obj, old: Obj) -> None:
+    """generation grows with every change outside metadata and status."""
+    for key in obj.keys() | old.keys():
+        if key not in ("metadata", "status", "apiVersion", "kind") and obj.get(key) != old.get(key):
+            obj["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
+            return
+
+
+def validate_metadata(obj: Obj, resource: Resource) -> list[Cause]:
+    """Every error in a new object's metadata."""
+    errors = Errors()
+    validate_object_meta(
+        errors, obj["metadata"], namespaced=resource.namespaced, name_rule=resource.strategy.name_rule
+    )
+    return list(errors.causes)
+
+
+def validate_metadata_update(obj: Obj, old: Obj) -> list[Cause]:
+    """Every error in what an update does to the metadata."""
+    errors = Errors()
+    validate_object_meta_update(errors, obj["metadata"], old["metadata"])
+    return list(errors.causes)

@@ -1,0 +1,159 @@
+"""Questions asked by creating an object that is only answered, never stored: may I, may they, who am I, whose token.
+
+Source: authorization.k8s.io/v1, authentication.k8s.io/v1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from api.resource import Obj
+from apiserver.auth.seams import Authenticator, Authorizer, Credentials
+from apiserver.auth.user import Attributes, User
+from apiserver.engine.engine import Call, Engine, Written
+from machinery import field_errors
+from machinery.clock import rfc3339
+from machinery.errors import BadRequest, Unauthorized, invalid
+
+RulesFor = Callable[[User, str], Sequence[Mapping[str, Any]]]
+
+
+class Reviews:
+    """`audiences`: what the API server itself answers for in a TokenReview that names none."""
+
+    def __init__(
+        self,
+        authorizer: Authorizer,
+        authenticators: Sequence[Authenticator],
+        rules_for: RulesFor,
+        audiences: Sequence[str],
+    ) -> None:
+        self._authorizer = authorizer
+        self._authenticators = authenticators
+        self._rules_for = rules_for
+        self._audiences = audiences
+
+    async def self_subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
+        spec = obj.get("spec") or {}
+        return self._answer(call, obj, self._decide(call.served.resource.kind, call.user, spec, None))
+
+    async def subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
+        return self._answer(call, obj, self._of_subject(call, obj, None))
+
+    async def local_subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
+        return self._answer(call, obj, self._of_subject(call, obj, call.namespace))
+
+    def _of_subject(self, call: Call, obj: Obj, namespace: str | None) -> dict[str, Any]:
+        spec = obj.get("spec") or {}
+        if not spec.get("user") and not spec.get("groups"):
+            raise invalid(
+                call.group,
+                call.served.resource.kind,
+                "",
+                [
+                    field_errors.invalid_value(
+                        "spec.user", "", "at least one of user or group must be specified"
+                    )
+                ],
+            )
+        user = User(
+            spec.get("user", ""),
+            tuple(spec.get("groups") or ()),
+            spec.get("uid", ""),
+            spec.get("extra") or {},
+        )
+        return self._decide(call.served.resource.kind, user, spec, namespace)
+
+    def _decide(self, kind: str, user: User, spec: dict[str, Any], namespace: str | None) -> dict[str, Any]:
+        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        if (resource is None) == (path is None):
+            raise invalid(
+                "authorization.k8s.io",
+                kind,
+                "",
+                [
+                    field_errors.invalid_value(
+                        "spec.resourceAttributes",
+                        resource,
+                        "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+                    )
+                ],
+            )
+        if resource is not None:
+            if namespace is not None and resource.get("namespace") != namespace:
+                raise BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
+            attributes = Attributes(
+                user,
+                resource.get("verb", ""),
+                resource.get("group", ""),
+                resource.get("version", ""),
+                resource.get("resource", ""),
+                resource.get("subresource", ""),
+                resource.get("namespace", ""),
+                resource.get("name", ""),
+            )
+        else:
+            if namespace is not None:
+                raise BadRequest("nonResourceAttributes disallowed on a namespaced review")
+            attributes = Attributes(user, path.get("verb", ""), path=path.get("path", ""))
+        decision = self._authorizer.authorize(attributes)
+        status: dict[str, Any] = {"allowed": decision.allowed}
+        if decision.reason:
+            status["reason"] = decision.reason
+        return status
+
+    async def self_subject_rules(self, engine: Engine, call: Call, obj: Obj) -> Written:
+        namespace = (obj.get("spec") or {}).get("namespace", "")
+        if not namespace:
+            raise BadRequest("no namespace on request")
+        resource_rules, path_rules = [], []
+        for rule in self._rules_for(call.user, namespace):
+            if rule.get("nonResourceURLs"):
+                path_rules.append(
+                    {"verbs": list(rule["verbs"]), "nonResourceURLs": list(rule["nonResourceURLs"])}
+                )
+            else:
+                keys = ("verbs", "apiGroups", "resources", "resourceNames")
+                resource_rules.append({key: list(rule[key]) for key in keys if rule.get(key)})
+        status = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
+        return self._answer(call, obj, status)
+
+    async def self_subject(self, engine: Engine, call: Call, obj: Obj) -> Written:
+        obj["metadata"]["creationTimestamp"] = rfc3339(engine.clock.now())
+        return self._answer(call, obj, {"userInfo": user_info(call.user)})
+
+    async def token(self, engine: Engine, call: Call, obj: Obj) -> Written:
+        spec = obj.get("spec") or {}
+        if not spec.get("token"):
+            raise BadRequest("token is required for TokenReview in authentication")
+        wanted = list(spec.get("audiences") or self._audiences)
+        headers = {"audiences": "\n".join(wanted)} if spec.get("audiences") else None
+        status: dict[str, Any] = {"authenticated": False}
+        credentials = Credentials(bearer_token=spec["token"], headers=headers)
+        try:
+            for authenticator in self._authenticators:
+                user = await authenticator.authenticate(credentials)
+                if user is not None:
+                    status = {"authenticated": True, "user": user_info(user), "audiences": wanted}
+                    break
+        except Unauthorized as error:
+            status["error"] = error.message
+        return self._answer(call, obj, status)
+
+    def _answer(self, call: Call, obj: Obj, status: dict[str, Any]) -> Written:
+        obj["status"] = status
+        return Written(201, orjson.dumps(obj), obj)
+
+
+def user_info(user: User) -> dict[str, Any]:
+    info: dict[str, Any] = {"username": user.name}
+    if user.uid:
+        info["uid"] = user.uid
+    if user.groups:
+        info["groups"] = list(user.groups)
+    if user.extra:
+        info["extra"] = {key: list(values) for key, values in sorted(user.extra.items())}
+    return info

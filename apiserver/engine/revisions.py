@@ -1,0 +1,188 @@
+"""What resourceVersion, resourceVersionMatch, limit and continue mean together.
+
+Pure. In: the query's strings. Out: a frozen ListOptions the verbs can act on, or BadRequest / Invalid.
+Source: Kubernetes API concepts, "Resource versions" and "Retrieving large results sets in chunks".
+
+    resourceVersion   match          list                            watch
+    ""                               newest                          everything, then changes
+    "0"                              whatever memory holds           the same
+    N                                at least N (with limit: at N)   changes after N
+    N                 NotOlderThan   at least N                      (sendInitialEvents) at least N, then changes
+    N                 Exact          at N                            refused
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apiserver.engine.query import Query
+from machinery.errors import BadRequest, Cause, Expired, Invalid, Timeout
+
+_TOKEN_VERSION = "meta.k8s.io/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    label_selector: str = ""
+    field_selector: str = ""
+    limit: int = 0
+    exact: int = 0  # answer as of this revision
+    at_least: int = 0  # answer at least this new
+    start_key: str = ""  # where the page begins, relative to the store's own keys
+    inconsistent: bool = False  # a continuation at the newest revision, after the first was compacted
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    label_selector: str = ""
+    field_selector: str = ""
+    from_revision: int = 0
+    initial: bool = False  # begin with what exists
+    initial_end: bool = False  # and say where that ends
+    bookmarks: bool = False
+    timeout_s: float | None = None
+
+
+def parse_revision(text: str) -> int:
+    if not text:
+        return 0
+    if not text.isdigit():
+        raise BadRequest(
+            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text)
+
+
+def parse_int(query: Query, key: str) -> int:
+    text = query.get(key, "")
+    if not text:
+        return 0
+    try:
+        return int(text)
+    except ValueError:
+        raise BadRequest(
+            f'{key}: Invalid value: "{text}": strconv.ParseInt: parsing "{text}": invalid syntax'
+        ) from None
+
+
+def parse_list(query: Query) -> ListOptions:
+    if not query:
+        return _PLAIN
+    revision, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    token, limit = query.get("continue", ""), parse_int(query, "limit")
+    if query.get("sendInitialEvents") is not None:
+        raise _forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+    if match:
+        if match not in ("Exact", "NotOlderThan"):
+            raise _refused(
+                "NotSupported",
+                f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""',
+            )
+        if token:
+            raise _forbidden(
+                "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"
+            )
+        if not revision:
+            raise _forbidden(
+                "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            )
+        if match == "Exact" and revision == "0":
+            raise _forbidden(
+                "resourceVersionMatch", 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
+            )
+    labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+    if token:
+        if revision and revision != "0":
+            raise BadRequest("specifying resource version is not allowed when using continue")
+        at, start = decode_token(token)
+        return ListOptions(labels, fields, limit, max(at, 0), 0, start, at < 0)
+    asked = parse_revision(revision)
+    if match == "Exact" or (asked and limit and not match):
+        return ListOptions(labels, fields, limit, exact=asked)
+    return ListOptions(labels, fields, limit, at_least=asked)
+
+
+_PLAIN = ListOptions()
+
+
+def parse_watch(query: Query) -> WatchOptions:
+    revision, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    bookmarks = query.flag("allowWatchBookmarks")
+    timeout_s = float(parse_int(query, "timeoutSeconds")) or None
+    labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+    asked = parse_revision(revision)
+    if query.get("sendInitialEvents") is None:
+        if match:
+            raise _forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch")
+        return WatchOptions(labels, fields, asked, asked == 0, False, bookmarks, timeout_s)
+    if match != "NotOlderThan":
+        raise _forbidden(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        )
+    initial = query.flag("sendInitialEvents")
+    return WatchOptions(labels, fields, asked, initial, initial and bookmarks, bookmarks, timeout_s)
+
+
+def encode_token(revision: int, start_key: str) -> str:
+    """revision -1: go on at the newest state, the consistent one being gone."""
+    body = orjson.dumps({"v": _TOKEN_VERSION, "rv": revision, "start": start_key})
+    return base64.urlsafe_b64encode(body).decode().rstrip("=")
+
+
+def decode_token(token: str) -> tuple[int, str]:
+    try:
+        body: Any = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        version, revision, start = body["v"], body["rv"], body["start"]
+    except (ValueError, TypeError, KeyError):
+        raise BadRequest("continue key is not valid: encoded data is malformed") from None
+    if (
+        version != _TOKEN_VERSION
+        or not isinstance(revision, int)
+        or not isinstance(start, str)
+        or not revision
+    ):
+        raise BadRequest(
+            f"continue key is not valid: server does not recognize this encoded version {version!r}"
+        )
+    return revision, start
+
+
+def refuse_old(revision: int, oldest: int) -> Expired:
+    return Expired(f"too old resource version: {revision} ({oldest})")
+
+
+def refuse_token(start_key: str) -> Expired:
+    return Expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of "
+        "the results. Continuing with the provided token results in an inconsistent list - objects that were "
+        "created, modified, or deleted between the time the first chunk was returned and now may show up in the "
+        "list.",
+        continue_token=encode_token(-1, start_key),
+    )
+
+
+def refuse_future(asked: int, current: int) -> Timeout:
+    return Timeout(
+        f"Too large resource version: {asked}, current: {current}",
+        causes=[Cause("ResourceVersionTooLarge", "Too large resource version")],
+        retry_after_s=1,
+    )
+
+
+def _forbidden(field: str, text: str) -> Invalid:
+    return _refused("FieldValueForbidden", f"Forbidden: {text}", field)
+
+
+def _refused(reason: str, text: str, field: str = "resourceVersionMatch") -> Invalid:
+    return Invalid(
+        f'ListOptions.meta.k8s.io "" is invalid: {field}: {text}',
+        group="meta.k8s.io",
+        kind="ListOptions",
+        causes=[Cause(reason, text, field)],
+    )

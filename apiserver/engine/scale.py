@@ -1,0 +1,124 @@
+"""The scale subresource: any kind that says where its replica counts are, seen as an autoscaling/v1 Scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from api.resource import Obj, Subresource
+from apiserver.engine.bodies import SCALE, body
+from apiserver.engine.decode import decode
+from apiserver.engine.engine import Call, Engine, Written
+from apiserver.engine.get import get
+from apiserver.engine.patch import Patch, apply_to
+from apiserver.engine.write import Change, guaranteed_update, main_scope
+from apiserver.storage.store import Entry
+from machinery.errors import BadRequest, Cause, UnsupportedMediaType, invalid
+from machinery.objects import get_path, set_path
+
+_MAX_REPLICAS = 2**31 - 1
+
+
+def _keys(path: str) -> list[str]:
+    return [key for key in path.split(".") if key]
+
+
+def scale_of(obj: Obj, sub: Subresource) -> dict[str, Any]:
+    """The Scale that shows `obj`."""
+    meta = obj["metadata"]
+    shown = {
+        key: meta[key]
+        for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+        if key in meta
+    }
+    status: dict[str, Any] = {"replicas": get_path(obj, _keys(sub.status_replicas_path)) or 0}
+    selector = get_path(obj, _keys(sub.label_selector_path)) if sub.label_selector_path else None
+    if selector:
+        status["selector"] = selector if isinstance(selector, str) else selector_text(selector)
+    spec_replicas = get_path(obj, _keys(sub.spec_replicas_path))
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": shown,
+        "spec": {"replicas": spec_replicas} if spec_replicas else {},
+        "status": status,
+    }
+
+
+def selector_text(selector: dict[str, Any]) -> str:
+    """A label selector (or a plain map, as ReplicationControllers have) in its string form."""
+    if "matchLabels" not in selector and "matchExpressions" not in selector:
+        return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for each in selector.get("matchExpressions") or ():
+        key, values = each["key"], ",".join(sorted(each.get("values") or ()))
+        match each["operator"]:
+            case "In":
+                parts.append(f"{key} in ({values})")
+            case "NotIn":
+                parts.append(f"{key} notin ({values})")
+            case "Exists":
+                parts.append(key)
+            case "DoesNotExist":
+                parts.append(f"!{key}")
+    return ",".join(parts)
+
+
+async def get_scale(call: Call) -> dict[str, Any]:
+    return scale_of(call.served.load(await get(call)), _sub(call))
+
+
+async def write_scale(engine: Engine, call: Call, change: Obj | Patch) -> Written:
+    """PUT (a decoded Scale) or PATCH: sets the replicas of the object, by the rules of an update of it."""
+    sub = _sub(call)
+
+    def changer(old: Obj, entry: Entry) -> Change:
+        scale = change if not isinstance(change, Patch) else _patched(call, scale_of(old, sub), change)
+        meta = scale.get("metadata") or {}
+        if meta.get("name", call.name) != call.name:
+            raise BadRequest(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
+            )
+        replicas = (scale.get("spec") or {}).get("replicas", 0)
+        if not 0 <= replicas <= _MAX_REPLICAS:
+            raise invalid(
+                "autoscaling",
+                "Scale",
+                call.name,
+                [
+                    Cause(
+                        "FieldValueInvalid",
+                        f"Invalid value: {replicas}: must be greater than or equal to 0",
+                        "spec.replicas",
+                    )
+                ],
+            )
+        expect = str(meta.get("resourceVersion") or "") if _is_conditional(change) else ""
+        set_path(old, _keys(sub.spec_replicas_path), replicas)
+        return Change(old, expect)
+
+    written = await guaranteed_update(engine, call, changer, main_scope(call.served.resource))
+    scale = scale_of(orjson.loads(written.data), sub)
+    return Written(200, orjson.dumps(scale), scale)
+
+
+def _is_conditional(change: Obj | Patch) -> bool:
+    if not isinstance(change, Patch):
+        return True
+    meta = change.data.get("metadata") if isinstance(change.data, dict) else None
+    return isinstance(meta, dict) and "resourceVersion" in meta
+
+
+def _patched(call: Call, scale: Obj, change: Patch) -> Obj:
+    if change.kind == "apply-patch":
+        if not isinstance(change.data, dict):
+            raise BadRequest("the applied configuration must be an object")
+        return decode(call, change.data, None, body(SCALE))
+    if change.kind not in ("merge-patch", "json-patch", "strategic-merge-patch"):
+        raise UnsupportedMediaType(f"a Scale cannot be patched by {change.kind}")
+    return decode(call, apply_to(None, scale, change, body(SCALE).schema), None, body(SCALE))
+
+
+def _sub(call: Call) -> Subresource:
+    return call.served.resource.subresources["scale"]

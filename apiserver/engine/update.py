@@ -1,0 +1,55 @@
+"""PUT: replace an object, or with some kinds create it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from api.resource import Obj
+from apiserver.engine.create import check_namespace, create
+from apiserver.engine.engine import Call, Engine, Written
+from apiserver.engine.metadata import metadata_of
+from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope, refuse_invalid
+from apiserver.storage.store import Entry
+from machinery.errors import BadRequest, Cause, NotFound
+from machinery.objects import deep_copy
+
+
+async def update(engine: Engine, call: Call, obj: Obj, scope: Scope | None = None) -> Written:
+    """`obj` is decoded. Without resourceVersion the last writer wins, where the kind allows that."""
+    resource = call.served.resource
+    meta = metadata_of(obj)
+    if meta.get("name", "") != call.name:
+        if not meta.get("name"):
+            raise BadRequest("the name of the object must be set: metadata.name is empty")
+        raise BadRequest(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
+        )
+    check_namespace(call, obj)
+    expect = str(meta.get("resourceVersion") or "")
+    if not expect and not resource.strategy.allow_unconditional_update:
+        raise refuse_invalid(
+            call,
+            call.name,
+            [
+                Cause(
+                    "FieldValueInvalid",
+                    'Invalid value: "": must be specified for an update',
+                    "metadata.resourceVersion",
+                )
+            ],
+        )
+    try:
+        return await guaranteed_update(engine, call, _replace_by(obj, expect), scope or main_scope(resource))
+    except NotFound:
+        if call.subresource or not resource.strategy.allow_create_on_update or expect not in ("", "0"):
+            raise
+        meta.pop("resourceVersion", None)
+        return await create(engine, call, obj)
+
+
+def _replace_by(obj: Obj, expect: str) -> Callable[[Obj, Entry], Change]:
+    def change(old: Obj, entry: Entry) -> Change:
+        # An unconditional write may be tried again after a lost race, and then needs the object as it was sent.
+        return Change(obj if expect else deep_copy(obj), "" if expect == "0" else expect)
+
+    return change

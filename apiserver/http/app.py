@@ -1,0 +1,252 @@
+"""The API server as one ASGI application: the chain every request goes through.
+
+    request id → what is asked (request_info) → who asks (authentication) → may they (authorization)
+      → health, discovery, OpenAPI, metrics ... by path, or a resource's verb → answer → audit, metrics
+
+Requests for resources touch nothing but this chain and the engine. Errors of the ApiError tree become Status
+bodies; anything else is a 500 with the request's id, and the traceback in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apiserver.auth.seams import Authorizer
+from apiserver.auth.user import ANONYMOUS, Attributes, User
+from apiserver.backends.backend import StoreUnavailable
+from apiserver.engine.query import Query, parse_query
+from apiserver.http.audit import Audit
+from apiserver.http.body import ClientGone, read_body
+from apiserver.http.compress import compressed
+from apiserver.http.metrics import Requests
+from apiserver.http.reply import Header, Receive, Reply, Scope, Send, error_reply, send_reply, warning_headers
+from apiserver.http.request_info import RequestInfo, parse_request
+from apiserver.http.resources import Request, Resources
+from machinery.clock import Clock
+from machinery.errors import ApiError, Forbidden, InternalError, ServiceUnavailable, TooManyRequests
+
+log = logging.getLogger("apiserver")
+
+Identify = Callable[[Scope, Mapping[bytes, bytes]], Awaitable[User]]
+# A path's own handler (health, discovery, metrics); None where the path is not its own.
+PathHandler = Callable[[Request], Awaitable[Reply | None]]
+# Answers that are streams: they send for themselves. Returns False where the request is none of its.
+Streamer = Callable[[Request, Receive, Send, Sequence[Header]], Awaitable[int]]
+
+
+@dataclass(slots=True)
+class App:
+    """`paths` are tried in order for non-resource requests; `connect` takes websockets."""
+
+    resources: Resources
+    identify: Identify
+    authorizer: Authorizer
+    clock: Clock
+    rng: random.Random
+    audit: Audit
+    counts: Requests
+    paths: Sequence[PathHandler]
+    watch: Streamer
+    connectors: Mapping[tuple[str, str], Streamer]
+    websocket: Callable[[Request, Scope, Receive, Send], Awaitable[int]]
+    open_paths: frozenset[str] = frozenset()
+    max_in_flight: int = 2000
+    lifespan: Callable[[], Awaitable[None]] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "websocket":
+            await self._websocket(scope, receive, send)
+        elif kind == "lifespan":
+            await _lifespan(receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = self.clock.monotonic()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        method: str = scope["method"]
+        query = parse_query(scope["query_string"])
+        info = parse_request(method, scope["path"], query)
+        request_id = headers.get(b"audit-id") or self._new_id()
+        request = Request(info, method, query, headers, ANONYMOUS)
+        common: list[Header] = [(b"audit-id", request_id), (b"cache-control", b"no-cache, private")]
+        long_running = info.verb == "watch" or (info.resource, info.subresource) in self.connectors
+        code = 0
+        self.counts.in_flight += 1
+        try:
+            try:
+                if self.counts.in_flight > self.max_in_flight and not long_running:
+                    raise TooManyRequests("too many requests, please try again later", retry_after_s=1)
+                request.user = await self.identify(scope, headers)
+                self._authorize(info, request.user)
+                if info.is_resource:
+                    streamer = (
+                        self.connectors.get((info.resource, info.subresource)) if info.subresource else None
+                    )
+                    if streamer is None and info.verb == "watch":
+                        streamer = self.watch
+                    if streamer is not None:
+                        code = await streamer(request, receive, send, common)
+                        return
+                    if method in ("POST", "PUT", "PATCH", "DELETE"):
+                        request.body = await read_body(receive, headers)
+                    reply = await self.resources.handle(request)
+                else:
+                    reply = await self._path(request, receive)
+            except ApiError as error:
+                reply = error_reply(error)
+            except StoreUnavailable as error:
+                reply = error_reply(ServiceUnavailable(f"the store is unavailable: {error}", retry_after_s=1))
+            except (ClientGone, OSError):
+                return
+            except Exception:
+                log.exception("request %s failed: %s %s", request_id.decode(), method, scope["path"])
+                reply = error_reply(
+                    InternalError(f"internal error, see the server's log for {request_id.decode()}")
+                )
+            if request.warnings:
+                common += warning_headers(request.warnings)
+            if len(reply.body) > 131072 and b"gzip" in headers.get(b"accept-encoding", b""):
+                reply = await compressed(reply)
+            code = reply.status
+            await send_reply(send, reply, common)
+        except OSError:
+            return  # the client left
+        finally:
+            self.counts.in_flight -= 1
+            elapsed = self.clock.monotonic() - started
+            key = (info.verb, info.group, info.version, info.resource, info.subresource)
+            self.counts.record(
+                key if info.is_resource else (info.verb, "", "", "", ""),
+                code,
+                elapsed,
+                long_running=long_running,
+            )
+            self._record(request_id, scope, request, code, elapsed)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same chain for an upgrade; a refusal before it is an HTTP answer with a Status."""
+        started = self.clock.monotonic()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        query = parse_query(scope["query_string"])
+        info = parse_request("GET", scope["path"], query)
+        request = Request(info, "GET", query, headers, ANONYMOUS)
+        request_id = self._new_id()
+        code = 0
+        message = await receive()
+        if message["type"] != "websocket.connect":
+            return
+        try:
+            request.user = await self.identify(scope, headers)
+            self._authorize(info, request.user)
+            code = await self.websocket(request, scope, receive, send)
+        except ApiError as error:
+            code = error.code
+            await _refuse_upgrade(scope, send, error)
+        except OSError:
+            return
+        except Exception:
+            log.exception("request %s failed: GET %s", request_id.decode(), scope["path"])
+            code = 500
+            await _refuse_upgrade(scope, send, InternalError("internal error"))
+        finally:
+            self._record(request_id, scope, request, code, self.clock.monotonic() - started)
+
+    def _authorize(self, info: RequestInfo, user: User) -> None:
+        """Raises Forbidden in upstream's words."""
+        if info.is_resource:
+            attributes = Attributes(
+                user,
+                info.verb,
+                info.group,
+                info.version,
+                info.resource,
+                info.subresource,
+                info.namespace,
+                info.name,
+            )
+        else:
+            if info.path in self.open_paths:
+                return
+            attributes = Attributes(user, info.verb, path=info.path)
+        decision = self.authorizer.authorize(attributes)
+        if not decision.allowed:
+            raise refuse(attributes, decision.reason)
+
+    async def _path(self, request: Request, receive: Receive) -> Reply:
+        for handler in self.paths:
+            reply = await handler(request)
+            if reply is not None:
+                return reply
+        from machinery.errors import NotFound
+
+        raise NotFound("the server could not find the requested resource")
+
+    def _new_id(self) -> bytes:
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4)).encode()
+
+    def _record(self, request_id: bytes, scope: Scope, request: Request, code: int, elapsed_s: float) -> None:
+        ended = self.clock.now()
+        client = scope.get("client")
+        uri = scope["path"]
+        if scope["query_string"]:
+            uri += "?" + scope["query_string"].decode("latin-1")
+        self.audit.record(
+            request_id.decode("latin-1"),
+            request.info,
+            uri,
+            request.user,
+            client[0] if client else "",
+            request.header(b"user-agent"),
+            code,
+            ended - elapsed_s,
+            ended,
+        )
+
+
+def refuse(attributes: Attributes, reason: str) -> Forbidden:
+    """`pods "web" is forbidden: User "jane" cannot get resource "pods" in API group "" in the namespace "shop"`."""
+    user = attributes.user.name
+    if attributes.path:
+        return Forbidden(f'forbidden: User "{user}" cannot {attributes.verb} path "{attributes.path}"')
+    resource = attributes.resource + (f"/{attributes.subresource}" if attributes.subresource else "")
+    where = f' in the namespace "{attributes.namespace}"' if attributes.namespace else " at the cluster scope"
+    text = f'User "{user}" cannot {attributes.verb} resource "{resource}" in API group "{attributes.group}"{where}'
+    if reason:
+        text += f": {reason}"
+    group = f".{attributes.group}" if attributes.group else ""
+    name = f' "{attributes.name}"' if attributes.name else ""
+    return Forbidden(
+        f"{attributes.resource}{group}{name} is forbidden: {text}",
+        group=attributes.group,
+        kind=attributes.resource,
+        name=attributes.name,
+    )
+
+
+async def _refuse_upgrade(scope: Scope, send: Send, error: ApiError) -> None:
+    reply = error_reply(error)
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        headers = [(b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode())]
+        await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": reply.body})
+    else:
+        await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+__all__ = ["App", "Query"]

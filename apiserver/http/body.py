@@ -1,0 +1,92 @@
+"""Reading a request's body: bounded in size, then JSON, YAML or protobuf into plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apiserver.engine.decode import duplicate_fields, parse_json
+from apiserver.http.negotiation import body_type
+from apiserver.http.reply import Receive
+from machinery.errors import BadRequest, TooLarge
+
+LIMIT_BYTES = 3 * 1024 * 1024
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole; nobody is there to answer."""
+
+
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+    """The whole body. Raises TooLarge past 3 MiB, before reading it where its length is announced."""
+    length = headers.get(b"content-length")
+    if length is not None and length.isdigit() and int(length) > LIMIT_BYTES:
+        raise _too_large()
+    if length == b"0" or (length is None and b"transfer-encoding" not in headers):
+        return b""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > LIMIT_BYTES:
+            raise _too_large()
+        return body
+    pieces, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > LIMIT_BYTES:
+            raise _too_large()
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"Request entity too large: limit is {LIMIT_BYTES}")
+
+
+def parse_body(body: bytes, content_type: str, schema: Any) -> tuple[Any, list[str]]:
+    """(data, duplicate fields). `schema` is a callable giving the Schema that protobuf is read by.
+
+    Raises BadRequest where it cannot be read, UnsupportedMediaType where nobody can.
+    """
+    form = body_type(content_type)
+    if not body:
+        return None, []
+    if form == "json":
+        data = parse_json(body)
+        return data, duplicate_fields(body, data)
+    if form == "yaml":
+        return parse_yaml(body), []
+    if form == "protobuf":
+        return parse_protobuf(body, schema), []
+    raise BadRequest(f"a body of type {content_type} is only understood by PATCH")
+
+
+def parse_yaml(body: bytes) -> Any:
+    """YAML or JSON text. JSON is tried first: it is what kubectl sends under a YAML type."""
+    if body.lstrip()[:1] == b"{":
+        try:
+            return parse_json(body)
+        except BadRequest:
+            pass
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(body, Loader=loader)
+    except yaml.YAMLError as error:
+        raise BadRequest(f"error decoding YAML: {error}") from None
+
+
+def parse_protobuf(body: bytes, schema: Any) -> Any:
+    from machinery import protobuf
+
+    try:
+        return protobuf.decode(body, schema())
+    except ValueError as error:
+        raise BadRequest(f"error decoding protobuf: {error}") from None

@@ -1,0 +1,292 @@
+"""pods/log, exec, attach and portforward: found in the cluster's state, relayed to the node's agent and back.
+
+Which node, container and path is decided here (`plan_connect`, pure); bytes and messages pass unread. exec, attach
+and portforward are websockets; log is a plain answer, or a websocket for clients that ask for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.resource import Obj
+from apiserver.admission.admission import AdmissionPlugin
+from apiserver.engine.catalog import Catalog, Served
+from apiserver.engine.engine import Call, Engine
+from apiserver.engine.query import Query
+from apiserver.engine.write import admission_request, judge, mutate
+from apiserver.http.reply import Header, Receive, Scope, Send, end_stream, send_reply, start_stream
+from apiserver.http.resources import Request
+from apiserver.http.watch_stream import Streams, serve_stream
+from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeSocket, NodeUnreachable
+from machinery.errors import ApiError, BadRequest, InternalError, NotFound, from_status, not_found
+
+_LOG_OPTIONS = (
+    "follow",
+    "tailLines",
+    "sinceSeconds",
+    "sinceTime",
+    "timestamps",
+    "previous",
+    "limitBytes",
+    "stream",
+)
+_FLAGS = ("stdin", "stdout", "stderr", "tty")
+_CHANNELS = (
+    "v5.channel.k8s.io",
+    "v4.channel.k8s.io",
+    "v4.base64.channel.k8s.io",
+    "channel.k8s.io",
+    "base64.channel.k8s.io",
+)
+_FORWARD = ("SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io", "portforward.k8s.io")
+_LOG_CHANNELS = ("binary.k8s.io", "base64.binary.k8s.io")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where to connect: the node's name, the agent's path and query."""
+
+    node: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+
+
+def plan_connect(pod: Obj, subresource: str, query: Query) -> Connection:
+    """Raises BadRequest, NotFound in upstream's words."""
+    meta, spec = pod["metadata"], pod.get("spec") or {}
+    namespace, name = meta["namespace"], meta["name"]
+    node = spec.get("nodeName", "")
+    if subresource == "portforward":
+        _need_node(node, name)
+        ports = tuple(("port", value) for value in query.values_of("ports") + query.values_of("port"))
+        return Connection(node, f"/portForward/{namespace}/{name}", ports)
+    container = plan_container(pod, query.get("container", ""), subresource)
+    if subresource == "log":
+        if not node:
+            raise BadRequest(
+                f'container "{container}" in pod "{name}" is not available: the pod is not scheduled yet'
+            )
+        options = tuple((key, query[key]) for key in _LOG_OPTIONS if key in query)
+        return Connection(node, f"/containerLogs/{namespace}/{name}/{container}", options)
+    _need_node(node, name)
+    flags = [(flag, "true") for flag in _FLAGS if query.flag(flag)]
+    if not flags:
+        raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+    commands = [("command", each) for each in query.values_of("command")]
+    if subresource == "exec" and not commands:
+        raise BadRequest("you must specify at least one command for the container")
+    return Connection(node, f"/{subresource}/{namespace}/{name}/{container}", (*commands, *flags))
+
+
+def plan_container(pod: Obj, asked: str, subresource: str) -> str:
+    spec, name = pod.get("spec") or {}, pod["metadata"]["name"]
+    main = [each["name"] for each in spec.get("containers") or ()]
+    init = [each["name"] for each in spec.get("initContainers") or ()]
+    ephemeral = [each["name"] for each in spec.get("ephemeralContainers") or ()]
+    if asked:
+        if asked not in (*main, *init, *ephemeral):
+            raise BadRequest(f"container {asked} is not valid for pod {name}")
+        return asked
+    preferred = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+    if preferred in main:
+        return str(preferred)
+    if len(main) == 1:
+        return main[0]
+    listed = f"choose one of: [{' '.join(main)}]"
+    if init:
+        listed += f" or one of the init containers: [{' '.join(init)}]"
+    raise BadRequest(f"a container name must be specified for pod {name}, {listed}")
+
+
+def _need_node(node: str, name: str) -> None:
+    if not node:
+        raise BadRequest(f"pod {name} does not have a host assigned")
+
+
+class Connectors:
+    def __init__(self, engine: Engine, connector: NodeConnector, streams: Streams) -> None:
+        self._engine = engine
+        self._connector = connector
+        self._streams = streams
+
+    async def _find(self, request: Request) -> tuple[Connection, Obj]:
+        catalog: Catalog = self._engine.catalog
+        served = catalog.get(request.info.group, request.info.version, request.info.resource)
+        if served is None or request.info.subresource not in served.resource.subresources:
+            raise NotFound("the server could not find the requested resource")
+        pod = await _load(served, request.info.namespace, request.info.name)
+        if request.info.subresource != "log":
+            await self._admit(request, served)
+        plan = plan_connect(pod, request.info.subresource, request.query)
+        nodes = catalog.find("", "nodes")
+        if nodes is None:
+            raise NotFound("the server could not find the requested resource")
+        return plan, await _load(nodes, "", plan.node)
+
+    async def _admit(self, request: Request, served: Served) -> None:
+        info = request.info
+        call = Call(
+            served, request.user, info.namespace, info.name, info.subresource, warnings=request.warnings
+        )
+        admission = admission_request(self._engine, call, "CONNECT", {"metadata": {}}, None)
+        await mutate(self._engine, admission)
+        await judge(self._engine, admission)
+
+    async def log(self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]) -> int:
+        """GET pods/NAME/log. The node's answer is passed on while it comes; its errors become Status bodies."""
+        plan, node = await self._find(request)
+        status = 200
+        try:
+            async with self._connector.stream(node, plan.path, plan.query) as stream:
+                if stream.status != 200:
+                    raise _refused(stream.status, await stream.read())
+                await start_stream(send, b"text/plain", extra)
+
+                async def relay() -> None:
+                    async for piece in stream.chunks():
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+                await serve_stream(receive, self._streams, None, relay)
+                await end_stream(send)
+        except NodeUnreachable as error:
+            raise InternalError(f"Get {plan.path}: {error}") from error
+        return status
+
+    async def upgrade_required(
+        self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]
+    ) -> int:
+        """exec, attach or portforward without an upgrade that is spoken here (SPDY): tell the client to use another."""
+        from apiserver.http.reply import error_reply
+
+        error = BadRequest(
+            "you must specify a websocket upgrade: SPDY is not spoken here, use kubectl 1.31 or newer"
+        )
+        await send_reply(send, error_reply(error), extra)
+        return error.code
+
+    async def websocket(self, request: Request, scope: Scope, receive: Receive, send: Send) -> int:
+        """exec, attach, portforward, and log over a websocket. Errors before the upgrade are raised."""
+        subresource = request.info.subresource
+        offered: list[str] = list(scope.get("subprotocols") or ())
+        if request.info.resource != "pods" or subresource not in ("exec", "attach", "portforward", "log"):
+            raise BadRequest("this path cannot be upgraded to a websocket")
+        plan, node = await self._find(request)
+        if subresource == "log":
+            return await self._log_socket(plan, node, offered, receive, send)
+        known = _FORWARD if subresource == "portforward" else _CHANNELS
+        wanted = [each for each in offered if each in known]
+        if not wanted:
+            if offered:
+                raise BadRequest(
+                    f"unable to upgrade: none of the offered subprotocols is known: {', '.join(offered)}"
+                )
+            wanted = ["channel.k8s.io"]
+        try:
+            async with self._connector.websocket(node, plan.path, plan.query, wanted) as socket:
+                await send(
+                    {
+                        "type": "websocket.accept",
+                        "subprotocol": socket.subprotocol if offered else None,
+                        "headers": [],
+                    }
+                )
+                await self._relay(socket, receive, send)
+        except NodeRefused as error:
+            raise _refused(error.status, error.body) from error
+        except NodeUnreachable as error:
+            raise InternalError(f"error dialing backend: {error}") from error
+        return 101
+
+    async def _relay(self, socket: NodeSocket, receive: Receive, send: Send) -> None:
+        """Both ways until either side closes."""
+
+        async def from_client() -> None:
+            while True:
+                message = await receive()
+                if message["type"] == "websocket.disconnect":
+                    await socket.close()
+                    return
+                data: Any = message.get("bytes")
+                await socket.send(data if data is not None else message["text"])
+
+        async def from_node() -> None:
+            while (data := await socket.receive()) is not None:
+                key = "text" if isinstance(data, str) else "bytes"
+                await send({"type": "websocket.send", key: data})
+
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as scope:
+            self._streams.add(scope)
+            tasks = [loop.create_task(from_client()), loop.create_task(from_node())]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._streams.discard(scope)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+        await _close(send)
+
+    async def _log_socket(
+        self, plan: Connection, node: Obj, offered: Sequence[str], receive: Receive, send: Send
+    ) -> int:
+        chosen = next((each for each in offered if each in _LOG_CHANNELS), None)
+        if offered and chosen is None:
+            raise BadRequest(
+                f"unable to upgrade: none of the offered subprotocols is known: {', '.join(offered)}"
+            )
+        try:
+            async with self._connector.stream(node, plan.path, plan.query) as stream:
+                if stream.status != 200:
+                    raise _refused(stream.status, await stream.read())
+                await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
+
+                async def relay() -> None:
+                    async for piece in stream.chunks():
+                        if chosen == "base64.binary.k8s.io":
+                            import base64
+
+                            await send({"type": "websocket.send", "text": base64.b64encode(piece).decode()})
+                        else:
+                            await send({"type": "websocket.send", "bytes": piece})
+
+                await serve_stream(receive, self._streams, None, relay)
+                await _close(send)
+        except NodeUnreachable as error:
+            raise InternalError(f"Get {plan.path}: {error}") from error
+        return 101
+
+
+async def _close(send: Send) -> None:
+    try:
+        await send({"type": "websocket.close", "code": 1000})
+    except (RuntimeError, OSError):
+        return  # the client closed first
+
+
+async def _load(served: Served, namespace: str, name: str) -> Obj:
+    entry = await served.store.get(namespace, name)
+    if entry is None:
+        raise not_found(served.resource.gvr.group, served.resource.gvr.resource, name)
+    return served.load(entry)
+
+
+def _refused(status: int, body: bytes) -> ApiError:
+    """The agent's refusal as an error of our own: its Status where it sent one, else its text."""
+    import orjson
+
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        value = None
+    if isinstance(value, dict) and value.get("kind") == "Status":
+        return from_status(value, status)
+    return from_status(
+        {"message": body.decode("utf-8", "replace").strip() or f"the node answered {status}"}, status
+    )
+
+
+__all__ = ["AdmissionPlugin", "Connectors", "plan_connect", "plan_container"]

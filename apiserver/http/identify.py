@@ -1,0 +1,77 @@
+"""Who makes a request: the transport's word first, then the authenticators' in order.
+
+`scope["extensions"]["kctl"]["user"]` is set by the in-process transport only; `["tls"]["der"]` by the TLS protocol,
+from a certificate that was verified against the client CA. Nothing that came over the network sets either.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+
+from apiserver.auth.seams import Authenticator, Credentials
+from apiserver.auth.user import ANONYMOUS, User
+from apiserver.http.reply import Scope
+from machinery.errors import Unauthorized
+
+_TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
+
+
+class Identity:
+    """`anonymous_paths`: where a caller who shows nothing is taken as system:anonymous instead of being refused."""
+
+    def __init__(self, authenticators: Sequence[Authenticator], anonymous_paths: frozenset[str]) -> None:
+        self._authenticators = authenticators
+        self._anonymous_paths = anonymous_paths
+
+    async def __call__(self, scope: Scope, headers: Mapping[bytes, bytes]) -> User:
+        """Raises Unauthorized."""
+        extensions = scope.get("extensions") or {}
+        own = extensions.get("kctl")
+        tls = extensions.get("tls")
+        authorization = headers.get(b"authorization", b"")
+        token = authorization[7:].strip().decode("latin-1") if authorization[:7].lower() == b"bearer " else ""
+        if not token and scope["type"] == "websocket":
+            token = token_of(scope.get("subprotocols") or ())
+        impersonation = None
+        if b"impersonate-user" in headers or b"impersonate-group" in headers or b"impersonate-uid" in headers:
+            impersonation = _impersonation(scope)
+        client = scope.get("client")
+        credentials = Credentials(
+            tls["der"] if tls else None,
+            token,
+            own["user"] if own else None,
+            client[0] if client else "",
+            impersonation,
+        )
+        for authenticator in self._authenticators:
+            user = await authenticator.authenticate(credentials)
+            if user is not None:
+                return user
+        if token or scope["path"] not in self._anonymous_paths:
+            raise Unauthorized("Unauthorized")
+        return ANONYMOUS
+
+
+def token_of(subprotocols: Sequence[str]) -> str:
+    """A browser cannot set headers on a websocket: the token comes as one of the offered subprotocols."""
+
+    for offered in subprotocols:
+        if offered.startswith(_TOKEN_PROTOCOL):
+            text = offered.removeprefix(_TOKEN_PROTOCOL)
+            try:
+                return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+            except ValueError:
+                raise Unauthorized("Unauthorized") from None
+    return ""
+
+
+def _impersonation(scope: Scope) -> dict[str, str]:
+    """Impersonate-* headers; repeated ones (groups) joined by a newline, which no header can hold."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").lower()
+        if key.startswith("impersonate-"):
+            text = value.decode("latin-1")
+            found[key] = f"{found[key]}\n{text}" if key in found else text
+    return found

@@ -1,0 +1,102 @@
+"""Handlers of the paths that are no resources: version, health, discovery, OpenAPI, metrics, token keys."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import orjson
+
+from apiserver.http.discovery import Discovery
+from apiserver.http.health import Health
+from apiserver.http.metrics import Metrics
+from apiserver.http.reply import JSON, Reply, json_reply
+from apiserver.http.resources import Request
+
+VERSION = "v1.36.0+kctl"
+# What anybody may read: enough to see that the server lives, and which one it is.
+OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
+
+
+class Keys(Protocol):
+    """The public half of what signs ServiceAccount tokens."""
+
+    def jwks(self) -> dict[str, Any]: ...
+
+    def openid_configuration(self) -> dict[str, Any]: ...
+
+
+def version_info() -> dict[str, str]:
+    major, minor = VERSION.removeprefix("v").split(".")[:2]
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+        "gitVersion": VERSION,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": f"python{platform.python_version()}",
+        "compiler": sys.implementation.name,
+        "platform": f"{sys.platform}/{machine}",
+    }
+
+
+class Paths:
+    def __init__(
+        self,
+        discovery: Discovery,
+        health: Health,
+        metrics: Metrics,
+        openapi: Callable[[Request], Reply | None],
+        keys: Keys | None,
+    ) -> None:
+        self._discovery = discovery
+        self._health = health
+        self._metrics = metrics
+        self._openapi = openapi
+        self._keys = keys
+        self._version = orjson.dumps(version_info())
+
+    async def handle(self, request: Request) -> Reply | None:
+        path = request.info.path
+        if request.method not in ("GET", "HEAD"):
+            return None
+        if path.startswith("/api"):
+            return self._discovery.reply(path, request.header(b"accept"), request.header(b"if-none-match"))
+        if path == "/version" or path == "/version/":
+            return Reply(200, self._version)
+        if path.startswith(("/healthz", "/livez", "/readyz")):
+            return await self._health.reply(path, request.query)
+        if path == "/metrics":
+            body, content_type = self._metrics.render()
+            return Reply(200, body, content_type)
+        if path.startswith("/openapi/"):
+            return self._openapi(request)
+        if self._keys is not None and path == "/openid/v1/jwks":
+            return Reply(200, orjson.dumps(self._keys.jwks()), b"application/jwk-set+json")
+        if self._keys is not None and path == "/.well-known/openid-configuration":
+            return Reply(200, orjson.dumps(self._keys.openid_configuration()), JSON)
+        if path == "/":
+            return json_reply(
+                {
+                    "paths": [
+                        "/api",
+                        "/apis",
+                        "/healthz",
+                        "/livez",
+                        "/metrics",
+                        "/openapi/v2",
+                        "/openapi/v3",
+                        "/readyz",
+                        "/version",
+                    ]
+                }
+            )
+        return None

@@ -1,0 +1,211 @@
+"""A watch on the wire: one JSON line per event, as many lines in one write as are ready.
+
+Stored bytes go out as they are; only a Table, metadata-only or converted watch decodes. The stream ends at its
+timeout, when the client leaves, or when the server stops; a watcher that fell behind gets an ERROR event (410)
+and has to list again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from apiserver.engine.catalog import Served
+from apiserver.engine.engine import Call
+from apiserver.engine.revisions import WatchOptions
+from apiserver.engine.watch import Batches, watch
+from apiserver.http.negotiation import Accepted
+from apiserver.http.reply import Header, Receive, Send, end_stream, start_stream
+from apiserver.http.table import partial_of, table_of
+from apiserver.storage.store import StoreEvent
+from machinery.errors import ApiError, Expired
+
+Frames = Callable[[Sequence[StoreEvent]], bytes]
+
+_HEAD = {
+    "ADDED": b'{"type":"ADDED","object":',
+    "MODIFIED": b'{"type":"MODIFIED","object":',
+    "DELETED": b'{"type":"DELETED","object":',
+    "BOOKMARK": b'{"type":"BOOKMARK","object":',
+}
+_TAIL = b"}\n"
+INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+def frames_for(
+    served: Served, options: WatchOptions, shape: Accepted, include: str, now: Callable[[], float]
+) -> Frames:
+    """The function that turns a batch of events into the bytes of their lines."""
+    resource = served.resource
+    first = True
+
+    def bookmark(event: StoreEvent) -> bytes:
+        meta = {"resourceVersion": str(event.revision), "creationTimestamp": None}
+        if event.initial_end:
+            meta["annotations"] = INITIAL_END  # type: ignore[assignment]
+        if shape.shape == "Table":
+            return orjson.dumps(
+                {
+                    "kind": "Table",
+                    "apiVersion": f"meta.k8s.io/{shape.version}",
+                    "metadata": meta,
+                    "columnDefinitions": None,
+                    "rows": [],
+                }
+            )
+        if shape.shape != "object":
+            return orjson.dumps(
+                {
+                    "kind": "PartialObjectMetadata",
+                    "apiVersion": f"meta.k8s.io/{shape.version}",
+                    "metadata": meta,
+                }
+            )
+        return orjson.dumps({"kind": resource.kind, "apiVersion": resource.gvr.api_version, "metadata": meta})
+
+    def render(event: StoreEvent) -> bytes:
+        nonlocal first
+        entry = event.entry
+        assert entry is not None
+        if shape.shape == "object":
+            return served.view(entry)
+        obj = served.load(entry)
+        if shape.shape == "Table":
+            table = table_of(
+                served,
+                [obj],
+                now(),
+                shape.version,
+                include,
+                {"resourceVersion": str(entry.revision)},
+                headers=first,
+            )
+            first = False
+            return orjson.dumps(table)
+        return orjson.dumps(partial_of(obj, shape.version))
+
+    def frames(batch: Sequence[StoreEvent]) -> bytes:
+        parts: list[bytes] = []
+        for event in batch:
+            if event.type == "BOOKMARK":
+                if event.initial_end and not options.initial_end:
+                    continue
+                parts += (_HEAD["BOOKMARK"], bookmark(event), _TAIL)
+            else:
+                parts += (_HEAD[event.type], render(event), _TAIL)
+        return b"".join(parts)
+
+    return frames
+
+
+def error_frame(error: ApiError) -> bytes:
+    return b'{"type":"ERROR","object":' + orjson.dumps(error.to_status()) + _TAIL
+
+
+class Streams:
+    """The open streams of one server, so that a stop can end them in order. Owns nothing else."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Timeout] = set()
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, scope: asyncio.Timeout) -> None:
+        self._open.add(scope)
+        if self._stopping:
+            end_now(scope)
+
+    def discard(self, scope: asyncio.Timeout) -> None:
+        self._open.discard(scope)
+
+    def stop(self) -> None:
+        """Every open stream ends as if its time were up."""
+        self._stopping = True
+        for scope in list(self._open):
+            end_now(scope)
+
+
+def end_now(scope: asyncio.Timeout) -> None:
+    if not scope.expired():
+        scope.reschedule(asyncio.get_running_loop().time())
+
+
+async def until_gone(receive: Receive, scope: asyncio.Timeout) -> None:
+    """End `scope` when the client disconnects."""
+    while True:
+        message = await receive()
+        if message["type"] in ("http.disconnect", "websocket.disconnect"):
+            if not scope.expired():
+                end_now(scope)
+            return
+
+
+async def serve_stream(
+    receive: Receive,
+    streams: Streams,
+    timeout_s: float | None,
+    body: Callable[[], asyncio.Future[None] | object],
+) -> None:
+    """Run the awaitable `body()` until it ends, its time is up, the client leaves or the server stops."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s) as scope:
+            streams.add(scope)
+            leaving = loop.create_task(until_gone(receive, scope))
+            try:
+                await body()  # type: ignore[misc]
+            finally:
+                leaving.cancel()
+                streams.discard(scope)
+    except TimeoutError:
+        return
+
+
+async def stream_watch(
+    call: Call,
+    options: WatchOptions,
+    shape: Accepted,
+    include: str,
+    now: Callable[[], float],
+    timeout_s: float,
+    receive: Receive,
+    send: Send,
+    streams: Streams,
+    extra: Sequence[Header],
+) -> None:
+    """Answer a watch. Errors before the first byte are raised; a revision that is gone is told in the stream."""
+    frames = frames_for(call.served, options, shape, include, now)
+    content_type = shape.content_type + b";stream=watch" if shape.shape != "object" else b"application/json"
+    started = False
+
+    async def pump(batches: Batches) -> None:
+        async for batch in batches:
+            data = frames(batch)
+            if data:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def run() -> None:
+        nonlocal started
+        try:
+            async with watch(call, options) as batches:
+                await start_stream(send, content_type, extra)
+                started = True
+                await pump(batches)
+        except Expired as error:
+            if not started:
+                await start_stream(send, content_type, extra)
+                started = True
+            await send({"type": "http.response.body", "body": error_frame(error), "more_body": True})
+        except ApiError as error:
+            if not started:
+                raise
+            await send({"type": "http.response.body", "body": error_frame(error), "more_body": True})
+
+    await serve_stream(receive, streams, timeout_s, run)
+    if not started:
+        await start_stream(send, content_type, extra)
+    await end_stream(send)

@@ -1,0 +1,255 @@
+"""One API server put together from parts: the same in a process of its own and inside a simulated cluster.
+
+    server = ApiServer(Parts(backend=..., clock=..., rng=..., ...))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(server.run())
+        await server.ready()          # every built-in is served, the basics exist
+        ...                           # server.app is an ASGI application
+        server.stop()                 # open watches end; then cancel `running`
+
+Everything with a choice (backend, who authenticates and authorizes, the way to nodes, audit) comes in through Parts.
+Order of start: stores → security → bootstrap objects → custom resources → ready. Until then every answer is 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from api import registry
+from api.resource import Obj, Resource
+from apiserver.auth.seams import Decision
+from apiserver.auth.user import Attributes, User
+from apiserver.backends.backend import Backend
+from apiserver.engine.actions import bind, evict
+from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
+from apiserver.engine.bootstrap import ensure, ensure_basics
+from apiserver.engine.catalog import Catalog
+from apiserver.engine.crds import CustomResources, ResourcesOf
+from apiserver.engine.engine import Engine
+from apiserver.engine.reviews import Reviews
+from apiserver.engine.services import ServiceNumbers
+from apiserver.engine.stores import MakeStore, Stores
+from apiserver.http.app import App
+from apiserver.http.audit import Audit, NoAudit
+from apiserver.http.connect import Connectors
+from apiserver.http.discovery import Discovery
+from apiserver.http.health import Check, Health, ping
+from apiserver.http.identify import Identity
+from apiserver.http.metrics import Metrics
+from apiserver.http.openapi import OpenApi
+from apiserver.http.paths import OPEN_PATHS, Paths
+from apiserver.http.reply import Receive, Scope, Send
+from apiserver.http.resources import Action, ActionSpec, Resources
+from apiserver.http.watch_stream import Streams
+from apiserver.http.watching import Watching
+from apiserver.nodeconnector import NodeConnector
+from apiserver.security import MakeSecurity, Security
+from machinery.clock import Clock
+
+CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
+# (group, resource, namespace, object) that must exist
+Default = tuple[str, str, str, Obj]
+
+
+@dataclass(slots=True)
+class Parts:
+    backend: Backend
+    clock: Clock
+    rng: random.Random
+    make_store: MakeStore
+    make_security: MakeSecurity
+    connector: NodeConnector
+    resources_of: ResourcesOf
+    resources: Sequence[Resource] = ()  # () takes the registry's
+    audit: Audit = field(default_factory=NoAudit)
+    defaults: Sequence[Default] = ()
+    service_cidr: str = "10.96.0.0/16"
+    advertise: Sequence[str] = ("127.0.0.1",)
+    port: int = 6443
+
+
+class ApiServer:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._network = ipaddress.ip_network(parts.service_cidr)
+        self.catalog = Catalog()
+        self.stores = Stores(parts.make_store)
+        self.streams = Streams()
+        self.metrics = Metrics()
+        self._numbers = ServiceNumbers(self._network, parts.rng)
+        self.engine = Engine(self.catalog, parts.clock, parts.rng)
+        self._customs = CustomResources(self.engine, self.stores, parts.resources_of)
+        self.engine.hooks = {("", "services"): self._numbers, CRDS: self._customs}
+        self._ready = asyncio.Event()
+        self._app: App | None = None
+        self._group: asyncio.TaskGroup | None = None
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application, from the first moment on."""
+        if self._app is None:
+            await _not_yet(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def ready(self) -> None:
+        await self._ready.wait()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._ready.is_set()
+
+    def stop(self) -> None:
+        """End every open watch and log, so that connections can drain."""
+        self.streams.stop()
+
+    async def run(self) -> None:
+        """Serves until cancelled. The backend is started and closed here."""
+        backend = self._parts.backend
+        await backend.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.stores.run(), name="stores")
+                await self._start(group)
+                await asyncio.Event().wait()
+        finally:
+            self.stop()
+            await backend.close()
+
+    async def _start(self, group: asyncio.TaskGroup) -> None:
+        parts, engine = self._parts, self.engine
+        resources = list(parts.resources) or registry.load()
+        await self.stores.open_all(resources)
+        for resource in resources:
+            store, base = await self.stores.open(resource)
+            self.catalog.add(resource, store, base)
+        security = parts.make_security(engine)
+        engine.admission = security.admission
+        for runner in security.runners:
+            group.create_task(_runs(runner))
+        group.create_task(self._customs.run(), name="custom resources")
+        self._numbers.load(await self._stored("", "services"))
+        await self._customs.load(await self._stored(*CRDS))
+        for synced in security.synced:
+            await synced()
+        for one in parts.defaults:
+            await ensure(engine, *one)
+        await ensure_basics(
+            engine,
+            service_ip=str(self._network.network_address + 1),
+            port=443,
+            addresses=list(parts.advertise),
+            public_port=parts.port,
+        )
+        self._app = self._compose(security)
+        self._ready.set()
+
+    async def _stored(self, group: str, plural: str) -> list[Obj]:
+        served = self.catalog.find(group, plural)
+        if served is None:
+            return []
+        return [served.load(entry) for entry in (await served.store.list()).entries]
+
+    def _compose(self, security: Security) -> App:
+        parts, engine = self._parts, self.engine
+        reviews = Reviews(
+            security.authorizer, security.authenticators, security.rules_for, security.audiences
+        )
+        auth, authz = "authentication.k8s.io", "authorization.k8s.io"
+        creators: dict[tuple[str, str], Action] = {
+            (authz, "selfsubjectaccessreviews"): reviews.self_subject_access,
+            (authz, "subjectaccessreviews"): reviews.subject_access,
+            (authz, "localsubjectaccessreviews"): reviews.local_subject_access,
+            (authz, "selfsubjectrulesreviews"): reviews.self_subject_rules,
+            (auth, "selfsubjectreviews"): reviews.self_subject,
+            (auth, "tokenreviews"): reviews.token,
+            ("", "bindings"): bind,
+        }
+        actions = {
+            ("", "pods", "binding"): ActionSpec(bind, BINDING),
+            ("", "pods", "eviction"): ActionSpec(evict, EVICTION),
+        }
+        if security.issue_token is not None:
+            actions["", "serviceaccounts", "token"] = ActionSpec(security.issue_token, TOKEN_REQUEST)
+        resources = Resources(engine, actions, creators)
+        connectors = Connectors(engine, parts.connector, self.streams)
+        address = parts.advertise[0]
+        host = f"[{address}]" if ":" in address else address
+        paths = Paths(
+            Discovery(self.catalog, f"{host}:{parts.port}"),
+            Health({"ping": ping, "log": ping}, self._ready_checks()),
+            self.metrics,
+            OpenApi(self.catalog, parts.clock).reply,
+            security.keys,
+        )
+        self.metrics.gauge(
+            "apiserver_open_streams", "Open watches and logs.", lambda: float(len(self.streams))
+        )
+        return App(
+            resources=resources,
+            identify=Identity(security.authenticators, OPEN_PATHS),
+            authorizer=security.authorizer,
+            clock=parts.clock,
+            rng=parts.rng,
+            audit=parts.audit,
+            counts=self.metrics.requests,
+            paths=[paths.handle],
+            watch=Watching(engine, resources, self.streams, parts.rng),
+            connectors={
+                ("pods", "log"): connectors.log,
+                ("pods", "exec"): connectors.upgrade_required,
+                ("pods", "attach"): connectors.upgrade_required,
+                ("pods", "portforward"): connectors.upgrade_required,
+            },
+            websocket=connectors.websocket,
+            open_paths=OPEN_PATHS,
+        )
+
+    def _ready_checks(self) -> dict[str, Check]:
+        backend = self._parts.backend
+
+        async def etcd() -> str | None:
+            await backend.revision()
+            return None
+
+        async def started() -> str | None:
+            return None if self._ready.is_set() else "not yet"
+
+        return {"etcd": etcd, "poststarthook/bootstrap": started, "informer-sync": ping}
+
+
+async def _runs(runner: Callable[[], Awaitable[None]]) -> None:
+    await runner()
+
+
+async def _not_yet(scope: Scope, receive: Receive, send: Send) -> None:
+    """Alive, but not ready: health says so, everything else is asked to come back."""
+    from apiserver.http.reply import error_reply, send_reply, text_reply
+    from machinery.errors import ServiceUnavailable
+
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1013})
+        return
+    if scope["path"] == "/livez":
+        await send_reply(send, text_reply("ok"), [])
+        return
+    await send_reply(send, error_reply(ServiceUnavailable("the server is starting", retry_after_s=1)), [])
+
+
+class AllowAll:
+    """Who may reach this server may do everything: for clusters in one process that check nothing."""
+
+    def authorize(self, attributes: Attributes) -> Decision:
+        return Decision(True)
+
+    def rules_for(self, user: User, namespace: str) -> list[dict[str, list[str]]]:
+        return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
