@@ -16,6 +16,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,7 @@ def plan(
     plan_pause_condition(deployment, conditions, now)
     revision = next_revision(old)
     create: Obj | None = None
-    if spec.get("paused") or is_scaling_event(bounds, held):
+    if spec.get("paused") or _is_scaling(bounds, held):
         sizes = plan_proportional(bounds, newest, old, int(deployment["status"].get("replicas") or 0))
         rolling_out = False
     else:
@@ -146,6 +147,12 @@ def plan(
         revision_of_newest(newest, revision) if newest is not None else 0,
         deadline_check_s(deployment, bounds, status, now),
     )
+
+
+def _is_scaling(bounds: Bounds, replicasets: Sequence[Obj]) -> bool:
+    """Recreate has nothing to spread: with several active ReplicaSets it only empties the old ones."""
+    several = sum(size_of(each) > 0 for each in replicasets) > 1
+    return is_scaling_event(bounds, replicasets) and (bounds.rolling or not several)
 
 
 def revision_of_newest(newest: Obj, revision: int) -> int:
@@ -320,10 +327,8 @@ async def _create_newest(ctx: Context, deployment: Obj, todo: Plan) -> tuple[Obj
 
 async def _delete(ctx: Context, replicaset: Obj) -> None:
     meta = replicaset["metadata"]
-    try:
+    with contextlib.suppress(NotFound):
         await ctx.client.delete(REPLICASETS, meta["name"], meta["namespace"], uid=uid(replicaset))
-    except NotFound:
-        pass
 
 
 async def _update_status(ctx: Context, deployment: Obj, status: Obj, revision: int) -> None:
@@ -336,7 +341,5 @@ async def _update_status(ctx: Context, deployment: Obj, status: Obj, revision: i
     if status == deployment.get("status") and metadata is deployment["metadata"]:
         return
     changed = {**deployment, "metadata": metadata, "status": status}
-    try:
+    with contextlib.suppress(NotFound):
         await ctx.client.update(DEPLOYMENTS, changed, subresource="status")
-    except NotFound:
-        pass

@@ -82,23 +82,18 @@ def _status_sum(replicasets: Sequence[Obj], name: str) -> int:
 
 def is_complete(deployment: Obj, bounds: Bounds, status: Obj) -> bool:
     """The rollout has arrived: all pods are of the newest template and available."""
-    return (
-        status.get("updatedReplicas", 0) == bounds.replicas
-        and status.get("replicas", 0) == bounds.replicas
-        and status.get("availableReplicas", 0) == bounds.replicas
-        and status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    )
+    counts = ("updatedReplicas", "replicas", "availableReplicas")
+    observed = int(status.get("observedGeneration", 0)) >= deployment["metadata"].get("generation", 0)
+    return observed and all(status.get(name, 0) == bounds.replicas for name in counts)
 
 
 def _has_progressed(old: Obj, new: Obj) -> bool:
     def outdated(status: Obj) -> int:
         return int(status.get("replicas", 0)) - int(status.get("updatedReplicas", 0))
 
-    return (
-        new.get("updatedReplicas", 0) > old.get("updatedReplicas", 0)
-        or outdated(new) < outdated(old)
-        or new.get("readyReplicas", 0) > old.get("readyReplicas", 0)
-        or new.get("availableReplicas", 0) > old.get("availableReplicas", 0)
+    grown = ("updatedReplicas", "readyReplicas", "availableReplicas")
+    return bool(outdated(new) < outdated(old)) or any(
+        int(new.get(name, 0)) > int(old.get(name, 0)) for name in grown
     )
 
 
