@@ -131,5 +131,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("apiserver", "apiserver.__main__", PARTS, "The API server"),
     Command("scheduler", "scheduler.__main__", PARTS, "The scheduler"),
     Command("controllers", "controllers.__main__", PARTS, "The controllers"),
+    Command("network", "network.__main__", PARTS, "The service proxy"),
     Command("nodeagent", "nodeagent.__main__", PARTS, "The node agent"),
 )

@@ -16,7 +16,6 @@ from kctl.flags import GLOBAL_FLAGS, Flag
 
 def show_help(words: Sequence[str]) -> int:
     """`kctl help`, `kctl help get`, `kctl help rollout status`. Returns the exit code."""
-    import click
     import typer.main
 
     if not words:
@@ -36,9 +35,9 @@ def show_help(words: Sequence[str]) -> int:
             print(f'error: unknown command "{" ".join(words[:2])}" for "kctl"', file=sys.stderr)
             return 1
     app = typer_application([(" ".join(words[:2]) if command.subcommands else command.name, module_name)])
-    click_command = typer.main.get_command(app)
-    with click.Context(click_command, info_name=f"kctl {' '.join(words[:2])}".rstrip()) as context:
-        click.echo(click_command.get_help(context))
+    typer.main.get_command(app).main(
+        ["--help"], prog_name=f"kctl {' '.join(words[:2])}", standalone_mode=False
+    )
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -26,10 +27,8 @@ def states(session: Session, found: Found, deadline: float | None) -> Iterator[O
         typed = {"apiVersion": found.info.gvr.api_version, "kind": found.info.gvr.kind}
         yield {**typed, **items[0]} if items else None
         version = answer["metadata"]["resourceVersion"]
-        try:
+        with contextlib.suppress(Expired, Gone, Unreachable):
             yield from _watch(session, collection, fields, version, deadline)
-        except (Expired, Gone, Unreachable):
-            pass
         if deadline is not None and time.monotonic() >= deadline:
             return
 

@@ -41,6 +41,7 @@ def write_kubeconfigs(layout: Layout, config: ClusterConfig) -> None:
         (layout.kubeconfig, "admin", on_host),
         (layout.component_kubeconfig("controllers"), "controller-manager", on_host),
         (layout.component_kubeconfig("scheduler"), "scheduler", on_host),
+        (layout.component_kubeconfig("network"), "kube-proxy", on_host),
         *(
             (layout.component_kubeconfig(f"nodeagent-{n.name}"), f"node-{n.name}", from_nodes)
             for n in config.nodes

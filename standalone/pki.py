@@ -46,6 +46,7 @@ def component_leaves(node_names: Sequence[str]) -> list[Leaf]:
         Leaf("admin", "kubernetes-admin", ("system:masters",)),
         Leaf("controller-manager", "system:kube-controller-manager"),
         Leaf("scheduler", "system:kube-scheduler"),
+        Leaf("kube-proxy", "system:kube-proxy"),
         Leaf("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)),
         *(Leaf(f"node-{name}", f"system:node:{name}", ("system:nodes",)) for name in node_names),
     ]

@@ -27,6 +27,7 @@ def plan_programs(layout: Layout, config: ClusterConfig) -> list[Program]:
             layout.log("scheduler"),
             wait_for=api,
         ),
+        *_network(layout, config, api),
         *(
             Program(
                 f"nodeagent-{node.name}",
@@ -39,6 +40,15 @@ def plan_programs(layout: Layout, config: ClusterConfig) -> list[Program]:
             for node in config.nodes
         ),
     ]
+
+
+def _network(layout: Layout, config: ClusterConfig, api: tuple[str, int]) -> list[Program]:
+    """One service proxy for all nodes of this host: it enters their namespaces only to hand over rules."""
+    if config.runtime != "native":
+        return []
+    nodes = [f"--node={node.name}=/run/netns/{config.netns(node)}" for node in config.nodes]
+    argv = (f"--kubeconfig={layout.component_kubeconfig('network')}", "--port=0", *nodes)
+    return [Program("network", "network.__main__", argv, layout.log("network"), wait_for=api)]
 
 
 def _apiserver(layout: Layout, config: ClusterConfig) -> tuple[str, ...]:
@@ -79,8 +89,6 @@ def _nodeagent(layout: Layout, config: ClusterConfig, node: NodeConfig) -> tuple
         f"--client-ca-file={pki / 'ca.crt'}",
         f"--cluster-dns={CLUSTER_DNS}",
         "--cluster-domain=cluster.local",
-        f"--cluster-api-host={config.gateway}",
-        f"--cluster-api-port={config.api_port}",
         f"--cgroup-root={node_cgroup_root(config, node)}",
     )
 

@@ -20,6 +20,11 @@ from pathlib import Path
 from standalone.config import ClusterConfig, NodeConfig
 
 _NETNS = Path("/run/netns")
+# A node routes for its pods; and what pods on one bridge send each other passes the service proxy's rules.
+_NODE_SYSCTLS = (
+    "echo 1 > /proc/sys/net/ipv4/ip_forward; "
+    "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null || true"
+)
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -109,7 +114,7 @@ def apply(config: ClusterConfig) -> bool:
         _run(["ip", "netns", "add", plan.netns])
         _ip_batch(plan.host)
         _ip_batch(plan.inside, plan.netns)
-        _run(["ip", "netns", "exec", plan.netns, "sysctl", "-qw", "net.ipv4.ip_forward=1"])
+        _run(["ip", "netns", "exec", plan.netns, "sh", "-c", _NODE_SYSCTLS])
     turned_on = _FORWARD.read_text().strip() == "0"
     if turned_on:
         _FORWARD.write_text("1")

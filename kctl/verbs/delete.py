@@ -76,7 +76,7 @@ def _grace(options: Options, session: Session) -> int | None:
         return 1
     if options.grace_period == 0:
         return 1  # as kubectl: 0 without --force is a second, so that the node has its say
-    return options.grace_period if options.grace_period > 0 else None
+    return int(options.grace_period) if options.grace_period > 0 else None
 
 
 def _say(options: Options, session: Session, found: Found, grace: int | None) -> None:

@@ -54,7 +54,7 @@ def run(options: Options, session: Session) -> int:
     if options.raw:
         url = urlsplit(options.raw)
         query = [tuple(pair.partition("=")[::2]) for pair in url.query.split("&") if pair]
-        session.out.write(session.rest.raw("GET", url.path, query).decode(errors="replace"))  # type: ignore[arg-type]
+        session.out.write(session.rest.raw("GET", url.path, query).decode(errors="replace"))
         return 0
     output = parse_output(options.output, options.template)
     targets = _targets(options, session)

@@ -1,0 +1,90 @@
+"""`kctl network`: the composition root. Reads flags, builds the proxy, runs until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from client.client import Client
+from client.health import serve_health
+from client.informer import InformerFactory
+from client.kubeconfig import KubeconfigError, load_or_in_cluster
+from client.logs import get_logger, setup_logging
+from machinery.clock import SystemClock
+from network.component import ServiceProxy
+
+log = get_logger("network")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kctl network", description="Makes Services' addresses work on nodes, by nftables."
+    )
+    parser.add_argument("--kubeconfig", default="", help="where the API server is (default: in-cluster)")
+    parser.add_argument(
+        "--node",
+        action="append",
+        required=True,
+        metavar="NAME[=NETNS]",
+        help="a node to serve and the path of its network namespace (default: this one); may be repeated",
+    )
+    parser.add_argument("--bind-address", default="127.0.0.1", help="of the health server")
+    parser.add_argument("--port", type=int, default=10256, help="of the health server; 0 chooses one")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Builds everything and runs it; ends by cancellation."""
+    clock = SystemClock()
+    transport = load_or_in_cluster(options.kubeconfig).transport()
+    informers = InformerFactory(Client(transport, user_agent="kctl-network"), clock, random.Random())
+    nodes = {}
+    for word in options.node:
+        name, _, netns = word.partition("=")
+        nodes[name] = Path(netns) if netns else None
+    proxy = ServiceProxy(informers, clock, nodes)
+
+    def synced() -> str | None:
+        return None if proxy.has_synced() else "rules are not applied yet"
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                serve_health(options.port, {}, ready={"rules": synced}, host=options.bind_address)
+            )
+            group.create_task(informers.run())
+            group.create_task(proxy.run())
+    finally:
+        await transport.close()
+
+
+async def _until_signalled(options: argparse.Namespace) -> None:
+    task = asyncio.ensure_future(run(options))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    setup_logging(options.log_level, "network")
+    try:
+        asyncio.run(_until_signalled(options))
+    except KubeconfigError as error:
+        print(f"kctl network: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The service proxy of one or several nodes: watches Services and EndpointSlices, keeps the kernel's rules equal.
+
+Changes are gathered for a moment and applied as one transaction per node; a refused ruleset is logged with
+nft's words, leaves the old one in force, and is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from client.informer import InformerFactory
+from client.logs import get_logger
+from machinery.clock import Clock
+from machinery.gvk import ENDPOINTSLICES, SERVICES
+from network.proxy import nft
+from network.proxy.nft import NftFailed
+from network.proxy.plan import Forward, plan_forwards
+
+log = get_logger("network")
+GATHER_S = 0.01
+_RETRY_S = 2.0
+Apply = Callable[[str, Path | None], Awaitable[None]]
+
+
+class ServiceProxy:
+    """`nodes` maps a node's name to its network namespace (None: the one this process is in)."""
+
+    def __init__(
+        self,
+        informers: InformerFactory,
+        clock: Clock,
+        nodes: Mapping[str, Path | None],
+        apply: Apply = nft.apply,
+    ) -> None:
+        self._clock = clock
+        self._nodes = nodes
+        self._apply = apply
+        self._applied: dict[str, tuple[Forward, ...]] = {}
+        self._changed = asyncio.Event()
+        self._services = informers.informer(SERVICES)
+        self._slices = informers.informer(ENDPOINTSLICES)
+
+    def has_synced(self) -> bool:
+        return len(self._applied) == len(self._nodes)
+
+    async def run(self) -> None:
+        def mark(*_: Any) -> None:
+            self._changed.set()
+
+        for informer in (self._services, self._slices):
+            informer.add_handler(on_add=mark, on_update=mark, on_delete=mark)
+            await informer.wait_synced()
+        self._changed.set()
+        while True:
+            await self._changed.wait()
+            await self._clock.sleep(GATHER_S)
+            self._changed.clear()
+            if not await self.sync_once():
+                await self._clock.sleep(_RETRY_S)
+                self._changed.set()
+
+    async def sync_once(self) -> bool:
+        """Whether every node's kernel now agrees."""
+        services, slices = self._services.lister.list(), self._slices.lister.list()
+        good = True
+        for name, netns in self._nodes.items():
+            forwards = plan_forwards(services, slices, name)
+            if self._applied.get(name) == forwards:
+                continue
+            try:
+                await self._apply(nft.render(forwards), netns)
+            except (NftFailed, OSError) as error:
+                log.error("ruleset refused", node=name, why=str(error))
+                good = False
+                continue
+            self._applied[name] = forwards
+        return good

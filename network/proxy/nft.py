@@ -1,0 +1,152 @@
+"""The whole desired ruleset as one nft transaction, and its application in a network namespace.
+
+One table, replaced as a whole. A verdict map finds a Service port's chain by address, protocol and port
+in one look-up, however many Services there are; the chain sends the connection to an endpoint at random,
+or by a hash of the client where it is to stick. Hairpins and traffic that must come back this way are
+masqueraded. `bridge-nf-call-iptables` makes pods on one bridge pass here too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+from collections.abc import Sequence
+from hashlib import blake2s
+from pathlib import Path
+
+from network.proxy.plan import Forward
+
+TABLE = "kctl-services"
+_MARK = "0x4000"
+_CLONE_NEWNET = 0x40000000
+
+
+class NftFailed(Exception):
+    """The kernel refused the ruleset; str() holds nft's words."""
+
+
+def render(forwards: Sequence[Forward]) -> str:
+    """The text of `nft -f`: pure, deterministic, and right from any earlier state."""
+    alive = [f for f in forwards if f.endpoints]
+    dead = [f for f in forwards if not f.endpoints]
+    lines = [f"table ip {TABLE}", f"delete table ip {TABLE}", f"table ip {TABLE} {{"]
+    lines += _map(
+        "cluster-ips", "ipv4_addr . inet_proto . inet_service", [(_key(f), f) for f in alive if f.address]
+    )
+    lines += _map("node-ports", "inet_proto . inet_service", [(_key(f), f) for f in alive if not f.address])
+    for forward in alive:
+        lines += _chain(forward)
+    lines += [
+        "  chain services {",
+        "    ip daddr . meta l4proto . th dport vmap @cluster-ips",
+        "    fib daddr type local meta l4proto . th dport vmap @node-ports",
+        "  }",
+        "  chain prerouting { type nat hook prerouting priority dstnat; policy accept; jump services; }",
+        "  chain output { type nat hook output priority -100; policy accept; jump services; }",
+        "  chain postrouting {",
+        "    type nat hook postrouting priority srcnat; policy accept;",
+        f"    meta mark & {_MARK} == {_MARK} masquerade",
+        "    ct status dnat ip saddr . ip daddr @hairpins masquerade",
+        "  }",
+        *_hairpins(alive),
+        *_refusals(dead),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _key(forward: Forward) -> str:
+    where = f"{forward.address} . " if forward.address else ""
+    return f"{where}{forward.protocol} . {forward.port}"
+
+
+def _chain_name(forward: Forward) -> str:
+    return "svc-" + blake2s(_key(forward).encode(), digest_size=8).hexdigest()
+
+
+def _map(name: str, kind: str, entries: Sequence[tuple[str, Forward]]) -> list[str]:
+    elements = ", ".join(f"{key} : goto {_chain_name(forward)}" for key, forward in entries)
+    body = [f"    elements = {{ {elements} }}"] if elements else []
+    return [f"  map {name} {{", f"    type {kind} : verdict", *body, "  }"]
+
+
+def _chain(forward: Forward) -> list[str]:
+    count = len(forward.endpoints)
+    pick = f"jhash ip saddr mod {count}" if forward.sticky else f"numgen random mod {count}"
+    targets = ", ".join(f"{i} : {e.ip} . {e.port}" for i, e in enumerate(forward.endpoints))
+    if count == 1:
+        only = forward.endpoints[0]
+        rule = f"dnat to {only.ip}:{only.port}"
+    else:
+        rule = f"dnat ip to {pick} map {{ {targets} }}"
+    mark = [f"    meta mark set meta mark | {_MARK}"] if forward.masquerade else []
+    comment = forward.comment.replace('"', "")[:100]
+    return [
+        f"  chain {_chain_name(forward)} {{",
+        *mark,
+        f'    meta l4proto {forward.protocol} {rule} comment "{comment}"',
+        "  }",
+    ]
+
+
+def _hairpins(forwards: Sequence[Forward]) -> list[str]:
+    """A pod that reaches itself through a Service must see another source address than its own."""
+    addresses = sorted({endpoint.ip for forward in forwards for endpoint in forward.endpoints})
+    pairs = ", ".join(f"{ip} . {ip}" for ip in addresses)
+    body = [f"    elements = {{ {pairs} }}"] if pairs else []
+    return ["  set hairpins {", "    type ipv4_addr . ipv4_addr", *body, "  }"]
+
+
+def _refusals(forwards: Sequence[Forward]) -> list[str]:
+    """Ports without an endpoint answer with a refusal, so that a client knows at once."""
+    cluster = ", ".join(_key(f) for f in forwards if f.address)
+    rules = _reject(f"ip daddr . meta l4proto . th dport {{ {cluster} }}") if cluster else []
+    node = ", ".join(_key(f) for f in forwards if not f.address)
+    local = _reject(f"meta l4proto . th dport {{ {node} }}") if node else []
+    return [
+        "  chain refuse-forward { type filter hook forward priority filter; policy accept;",
+        *rules,
+        "  }",
+        "  chain refuse-output { type filter hook output priority filter; policy accept;",
+        *rules,
+        "  }",
+        "  chain refuse-input { type filter hook input priority filter; policy accept;",
+        *local,
+        "  }",
+    ]
+
+
+def _reject(match: str) -> list[str]:
+    """A reset for TCP: an ICMP answer would be taken for a passing trouble and waited out."""
+    return [f"    meta l4proto tcp {match} reject with tcp reset", f"    {match} reject"]
+
+
+async def apply(ruleset: str, netns: Path | None) -> None:
+    """Runs nft once, inside `netns` where given. Raises NftFailed; then the old ruleset still stands."""
+    process = await asyncio.create_subprocess_exec(
+        "nft",
+        "-f",
+        "-",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=None if netns is None else _Enter(netns),
+    )
+    _, errors = await process.communicate(ruleset.encode())
+    if process.returncode:
+        raise NftFailed(errors.decode(errors="replace").strip()[:2000])
+
+
+class _Enter:
+    """Between fork and exec: joins a network namespace."""
+
+    def __init__(self, netns: Path) -> None:
+        self._netns = netns
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def __call__(self) -> None:
+        handle = os.open(self._netns, os.O_RDONLY | os.O_CLOEXEC)
+        if self._libc.setns(handle, _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"cannot enter {self._netns}")
+        os.close(handle)
