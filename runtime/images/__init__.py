@@ -1,0 +1,1 @@
+"""Images: references, registries, content by digest, unpacked layers, writable layers, builds."""
