@@ -99,7 +99,7 @@ NAME = Column(
 AGE = Column("Age", age, description="Time since the object was created.")
 CREATED_AT = Column(
     "Created At",
-    ".metadata.creationTimestamp",
+    lambda obj, now: obj["metadata"].get("creationTimestamp") or UNKNOWN,
     type="date",
     description="When the object was created.",
 )

@@ -16,13 +16,41 @@ from api.resource import Resource
 # module:attribute of each Resource, in the order that discovery shows groups and resources.
 BUILTIN: tuple[str, ...] = (
     "api.core.v1.namespace:NAMESPACE",
+    "api.core.v1.node:NODE",
     "api.core.v1.pod:POD",
+    "api.core.v1.binding:BINDING",
+    "api.core.v1.service:SERVICE",
     "api.core.v1.configmap:CONFIGMAP",
+    "api.core.v1.secret:SECRET",
+    "api.core.v1.serviceaccount:SERVICEACCOUNT",
+    "api.core.v1.event:EVENT",
     "api.apps.v1.deployment:DEPLOYMENT",
+    "api.apps.v1.replicaset:REPLICASET",
+    "api.apps.v1.controllerrevision:CONTROLLERREVISION",
+    "api.events.v1.event:EVENT",
+    "api.authentication.v1.tokenreview:TOKENREVIEW",
+    "api.authentication.v1.selfsubjectreview:SELFSUBJECTREVIEW",
+    "api.authorization.v1.accessreview:SUBJECTACCESSREVIEW",
+    "api.authorization.v1.accessreview:LOCALSUBJECTACCESSREVIEW",
+    "api.authorization.v1.accessreview:SELFSUBJECTACCESSREVIEW",
+    "api.authorization.v1.rulesreview:SELFSUBJECTRULESREVIEW",
+    "api.rbac.v1.role:ROLE",
+    "api.rbac.v1.role:CLUSTERROLE",
+    "api.rbac.v1.rolebinding:ROLEBINDING",
+    "api.rbac.v1.rolebinding:CLUSTERROLEBINDING",
+    "api.coordination.v1.lease:LEASE",
+    "api.discovery.v1.endpointslice:ENDPOINTSLICE",
+    "api.scheduling.v1.priorityclass:PRIORITYCLASS",
 )
 
 # Kinds that are sent to a subresource or with a verb, and never stored.
-BODIES: tuple[str, ...] = ()
+BODIES: tuple[str, ...] = (
+    "api.core.v1.binding:BINDING_BODY",
+    "api.policy.v1.eviction:EVICTION",
+    "api.authentication.v1.tokenrequest:TOKENREQUEST",
+    "api.autoscaling.v1.scale:SCALE",
+    "api.meta.bodies:DELETEOPTIONS",
+)
 
 
 @cache

@@ -1,9 +1,16 @@
 """TODO module"""
 
-from typing import Annotated, Required, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, Required, TypedDict
 
 from api.annotations import Int64, Proto, RawExtension
+from api.builtin import builtin
+from api.columns import AGE, NAME, NONE
 from api.meta.v1 import ObjectMeta
+from api.resource import Column, Strategy
+from api.validation.errors import Errors
+from machinery.errors import Cause
+from machinery.gvk import GVR
 
 
 class ControllerRevision(TypedDict, total=False):
@@ -14,3 +21,45 @@ class ControllerRevision(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     data: Annotated[RawExtension, Proto(2)]
     revision: Required[Annotated[Int64, Proto(3)]]
+
+
+Obj = dict[str, Any]
+
+
+class ControllerRevisionStrategy(Strategy):
+    has_generation = False
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        errors.non_negative("revision", obj.get("revision", 0))
+        if obj.get("data") is None:
+            errors.required("data", "data is mandatory")
+        return errors.causes
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        errors.non_negative("revision", obj.get("revision", 0))
+        errors.immutable("data", obj.get("data"), old.get("data"))
+        return errors.causes
+
+
+def _controller(obj: Obj, now: float) -> str:
+    for owner in obj["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            group = owner["apiVersion"].rpartition("/")[0]
+            kind = owner["kind"].lower() + (f".{group}" if group else "")
+            return f"{kind}/{owner['name']}"
+    return NONE
+
+
+CONTROLLERREVISION = builtin(
+    GVR("apps", "v1", "controllerrevisions", kind="ControllerRevision"),
+    ControllerRevision,
+    strategy=ControllerRevisionStrategy(),
+    columns=(
+        NAME,
+        Column("Controller", _controller, description="The object whose past state this is."),
+        Column("Revision", ".revision", type="integer", description="Its number in that object's history."),
+        AGE,
+    ),
+)

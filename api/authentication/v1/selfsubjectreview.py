@@ -4,7 +4,11 @@ from typing import Annotated, TypedDict
 
 from api.annotations import Proto
 from api.authentication.v1.tokenreview import UserInfo
+from api.builtin import builtin
+from api.columns import AGE, NAME
 from api.meta.v1 import ObjectMeta
+from api.resource import Strategy
+from machinery.gvk import GVR
 
 
 class SelfSubjectReviewStatus(TypedDict, total=False):
@@ -20,3 +24,16 @@ class SelfSubjectReview(TypedDict, total=False):
     kind: str
     metadata: Annotated[ObjectMeta, Proto(1)]
     status: Annotated[SelfSubjectReviewStatus, Proto(2)]
+
+
+class SelfSubjectReviewStrategy(Strategy):
+    has_generation = False
+
+
+SELFSUBJECTREVIEW = builtin(
+    GVR("authentication.k8s.io", "v1", "selfsubjectreviews", namespaced=False, kind="SelfSubjectReview"),
+    SelfSubjectReview,
+    strategy=SelfSubjectReviewStrategy(),
+    columns=(NAME, AGE),
+    verbs=("create",),
+)

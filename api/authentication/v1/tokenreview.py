@@ -1,9 +1,16 @@
 """TODO module"""
 
-from typing import Annotated, Required, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, Required, TypedDict
 
 from api.annotations import ATOMIC, Proto
+from api.builtin import builtin
+from api.columns import AGE, NAME
 from api.meta.v1 import ObjectMeta
+from api.resource import Strategy
+from api.validation.errors import Errors
+from machinery.errors import Cause
+from machinery.gvk import GVR
 
 
 class UserInfo(TypedDict, total=False):
@@ -39,3 +46,25 @@ class TokenReview(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Required[Annotated[TokenReviewSpec, Proto(2)]]
     status: Annotated[TokenReviewStatus, Proto(3)]
+
+
+Obj = dict[str, Any]
+
+
+class TokenReviewStrategy(Strategy):
+    has_generation = False
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        if not (obj.get("spec") or {}).get("token"):
+            errors.required("spec.token", "token is required for TokenReview in authentication")
+        return errors.causes
+
+
+TOKENREVIEW = builtin(
+    GVR("authentication.k8s.io", "v1", "tokenreviews", namespaced=False, kind="TokenReview"),
+    TokenReview,
+    strategy=TokenReviewStrategy(),
+    columns=(NAME, AGE),
+    verbs=("create",),
+)

@@ -1,9 +1,16 @@
 """TODO module"""
 
-from typing import Annotated, Required, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, Required, TypedDict
 
 from api.annotations import ATOMIC, Proto
+from api.builtin import builtin
+from api.columns import AGE, NAME
 from api.meta.v1 import FieldSelectorRequirement, LabelSelectorRequirement, ObjectMeta
+from api.resource import Resource, Strategy
+from api.validation.errors import Errors
+from machinery.errors import Cause
+from machinery.gvk import GVR
 
 
 class FieldSelectorAttributes(TypedDict, total=False):
@@ -96,3 +103,61 @@ class SelfSubjectAccessReview(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Required[Annotated[SelfSubjectAccessReviewSpec, Proto(2)]]
     status: Annotated[SubjectAccessReviewStatus, Proto(3)]
+
+
+Obj = dict[str, Any]
+
+
+class AccessReviewStrategy(Strategy):
+    """May USER do this? `names_user`: the review says whom it is about, else it is about the asker."""
+
+    has_generation = False
+
+    def __init__(self, *, names_user: bool, local: bool = False) -> None:
+        self._names_user = names_user
+        self._local = local
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        spec = obj.get("spec") or {}
+        resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        if resource is not None and other is not None:
+            message = "cannot be specified in combination with resourceAttributes"
+            errors.invalid("spec.nonResourceAttributes", other, message)
+        elif resource is None and other is None:
+            message = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            errors.invalid("spec.resourceAttributes", None, message)
+        if self._names_user and not spec.get("user") and not spec.get("groups"):
+            errors.invalid("spec.user", "", "at least one of user or group must be specified")
+        if self._local:
+            namespace = obj["metadata"].get("namespace", "")
+            asked = (resource or {}).get("namespace", "")
+            if asked != namespace:
+                errors.invalid("spec.resourceAttributes.namespace", asked, "must match metadata.namespace")
+            if other is not None:
+                errors.invalid("spec.nonResourceAttributes", other, "disallowed on this kind of request")
+        return errors.causes
+
+
+def _review(plural: str, cls: type, strategy: Strategy, *, namespaced: bool = False) -> Resource:
+    return builtin(
+        GVR("authorization.k8s.io", "v1", plural, namespaced=namespaced, kind=cls.__name__),
+        cls,
+        strategy=strategy,
+        columns=(NAME, AGE),
+        verbs=("create",),
+    )
+
+
+SUBJECTACCESSREVIEW = _review(
+    "subjectaccessreviews", SubjectAccessReview, AccessReviewStrategy(names_user=True)
+)
+LOCALSUBJECTACCESSREVIEW = _review(
+    "localsubjectaccessreviews",
+    LocalSubjectAccessReview,
+    AccessReviewStrategy(names_user=True, local=True),
+    namespaced=True,
+)
+SELFSUBJECTACCESSREVIEW = _review(
+    "selfsubjectaccessreviews", SelfSubjectAccessReview, AccessReviewStrategy(names_user=False)
+)

@@ -3,7 +3,11 @@
 from typing import Annotated, Required, TypedDict
 
 from api.annotations import ATOMIC, Proto
+from api.builtin import builtin
+from api.columns import AGE, NAME
 from api.meta.v1 import ObjectMeta
+from api.resource import Strategy
+from machinery.gvk import GVR
 
 
 class SelfSubjectRulesReviewSpec(TypedDict, total=False):
@@ -45,3 +49,22 @@ class SelfSubjectRulesReview(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Required[Annotated[SelfSubjectRulesReviewSpec, Proto(2)]]
     status: Annotated[SubjectRulesReviewStatus, Proto(3)]
+
+
+class RulesReviewStrategy(Strategy):
+    has_generation = False
+
+
+SELFSUBJECTRULESREVIEW = builtin(
+    GVR(
+        "authorization.k8s.io",
+        "v1",
+        "selfsubjectrulesreviews",
+        namespaced=False,
+        kind="SelfSubjectRulesReview",
+    ),
+    SelfSubjectRulesReview,
+    strategy=RulesReviewStrategy(),
+    columns=(NAME, AGE),
+    verbs=("create",),
+)

@@ -1,9 +1,13 @@
 """TODO module"""
 
-from typing import Annotated, Required, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, Required, TypedDict
 
 from api.annotations import Int32, Proto
+from api.builtin import body
 from api.meta.v1 import ObjectMeta
+from api.validation.errors import Errors
+from machinery.errors import Cause
 
 
 class ScaleSpec(TypedDict, total=False):
@@ -27,3 +31,15 @@ class Scale(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Annotated[ScaleSpec, Proto(2)]
     status: Annotated[ScaleStatus, Proto(3)]
+
+
+Obj = dict[str, Any]
+
+
+def _validate(obj: Obj) -> Sequence[Cause]:
+    errors = Errors()
+    errors.non_negative("spec.replicas", (obj.get("spec") or {}).get("replicas"))
+    return errors.causes
+
+
+SCALE = body("autoscaling", "v1", Scale, validate=_validate)

@@ -1,9 +1,16 @@
 """TODO module"""
 
-from typing import Annotated, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, TypedDict
 
 from api.annotations import Int32, MicroTime, Proto
+from api.builtin import builtin
+from api.columns import AGE, NAME
 from api.meta.v1 import ObjectMeta
+from api.resource import Column, Strategy
+from api.validation.errors import Errors
+from machinery.errors import Cause
+from machinery.gvk import LEASES
 
 
 class LeaseSpec(TypedDict, total=False):
@@ -25,3 +32,37 @@ class Lease(TypedDict, total=False):
     kind: str
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Annotated[LeaseSpec, Proto(2)]
+
+
+Obj = dict[str, Any]
+
+
+class LeaseStrategy(Strategy):
+    has_generation = False
+    allow_create_on_update = True
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        spec = obj.get("spec") or {}
+        errors.positive("spec.leaseDurationSeconds", spec.get("leaseDurationSeconds"))
+        errors.non_negative("spec.leaseTransitions", spec.get("leaseTransitions"))
+        if spec.get("preferredHolder") and not spec.get("strategy"):
+            message = "must be empty when `strategy` is not set"
+            errors.forbidden("spec.preferredHolder", message)
+        return errors.causes
+
+
+LEASE = builtin(
+    LEASES,
+    Lease,
+    strategy=LeaseStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Holder",
+            lambda obj, now: (obj.get("spec") or {}).get("holderIdentity", ""),
+            description="Who has it.",
+        ),
+        AGE,
+    ),
+)

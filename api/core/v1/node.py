@@ -1,10 +1,21 @@
 """TODO module"""
 
-from typing import TYPE_CHECKING, Annotated, Required, TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Required, TypedDict
 
 from api.annotations import ATOMIC, SET, In, Patch, Proto, Time
+from api.builtin import builtin, status_of
+from api.columns import AGE, NAME, NONE, UNKNOWN
 from api.core.v1.node_status import NodeConfigSource
 from api.meta.v1 import ObjectMeta
+from api.resource import Column, Subresource
+from api.strategy import SpecStatusStrategy
+from api.validation.errors import Errors
+from api.validation.resources import validate_amount
+from api.validation.scheduling import validate_taints
+from machinery import names
+from machinery.errors import Cause
+from machinery.gvk import NODES
 
 if TYPE_CHECKING:
     from api.core.v1.node_status import NodeStatus
@@ -39,3 +50,130 @@ class Node(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Annotated[NodeSpec, Proto(2)]
     status: Annotated["NodeStatus", Proto(3), In("api.core.v1.node_status")]
+
+
+Obj = dict[str, Any]
+
+_PROXY = ("create", "delete", "get", "patch", "update")
+_ROLE_PREFIX = "node-role.kubernetes.io/"
+_ROLE_LABEL = "kubernetes.io/role"
+
+
+class NodeStrategy(SpecStatusStrategy):
+    """A node registers with its status, so that creation keeps it."""
+
+    has_generation = False
+
+    def default(self, obj: Obj) -> None:
+        obj.setdefault("spec", {})
+        status = obj.setdefault("status", {})
+        if "capacity" in status:
+            status.setdefault("allocatable", dict(status["capacity"]))
+
+    def prepare_create(self, obj: Obj) -> None:
+        pass
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        _validate_spec(errors, obj.get("spec") or {})
+        _validate_status(errors, obj.get("status") or {})
+        return errors.causes
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        spec, was = obj.get("spec") or {}, old.get("spec") or {}
+        _validate_spec(errors, spec)
+        if was.get("podCIDRs") and spec.get("podCIDRs") != was["podCIDRs"]:
+            errors.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
+        if was.get("providerID") and spec.get("providerID") != was["providerID"]:
+            message = 'node updates may not change providerID except from "" to valid'
+            errors.forbidden("spec.providerID", message)
+        return errors.causes
+
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        _validate_status(errors, obj.get("status") or {})
+        return errors.causes
+
+
+def _validate_spec(errors: Errors, spec: Obj) -> None:
+    validate_taints(errors, spec.get("taints"), "spec.taints")
+    cidrs = spec.get("podCIDRs") or []
+    for index, each in enumerate(cidrs):
+        errors.invalid_each(f"spec.podCIDRs[{index}]", each, names.cidr(each))
+    if len(cidrs) > 2:
+        message = "may specify no more than one CIDR for each IP family"
+        errors.invalid("spec.podCIDRs", cidrs, message)
+    if spec.get("podCIDR") and cidrs and cidrs[0] != spec["podCIDR"]:
+        errors.invalid("spec.podCIDRs", cidrs, "first value must match `podCIDR`")
+
+
+def _validate_status(errors: Errors, status: Obj) -> None:
+    for field in ("capacity", "allocatable"):
+        for name, amount in (status.get(field) or {}).items():
+            errors.invalid_each(f"status.{field}[{name}]", name, names.qualified_name(name))
+            validate_amount(errors, amount, f"status.{field}[{name}]")
+    seen: set[tuple[Any, ...]] = set()
+    for index, address in enumerate(status.get("addresses") or ()):
+        key = (address.get("type"), address.get("address"))
+        if key in seen:
+            errors.duplicate(f"status.addresses[{index}]", address)
+        seen.add(key)
+
+
+def _status(obj: Obj, now: float) -> str:
+    conditions = {c["type"]: c for c in (obj.get("status") or {}).get("conditions") or ()}
+    ready = conditions.get("Ready")
+    shown = "Unknown" if ready is None else "Ready" if ready.get("status") == "True" else "NotReady"
+    return shown + (",SchedulingDisabled" if (obj.get("spec") or {}).get("unschedulable") else "")
+
+
+def _roles(obj: Obj, now: float) -> str:
+    found = set()
+    for key, value in (obj["metadata"].get("labels") or {}).items():
+        if key.startswith(_ROLE_PREFIX) and len(key) > len(_ROLE_PREFIX):
+            found.add(key.removeprefix(_ROLE_PREFIX))
+        elif key == _ROLE_LABEL and value:
+            found.add(value)
+    return ",".join(sorted(found)) or NONE
+
+
+def _address(kind: str) -> Any:
+    def cell(obj: Obj, now: float) -> str:
+        for each in (obj.get("status") or {}).get("addresses") or ():
+            if each.get("type") == kind:
+                return str(each.get("address"))
+        return NONE
+
+    return cell
+
+
+def _info(field: str) -> Any:
+    return lambda obj, now: ((obj.get("status") or {}).get("nodeInfo") or {}).get(field) or UNKNOWN
+
+
+NODE = builtin(
+    NODES,
+    Node,
+    strategy=NodeStrategy(),
+    columns=(
+        NAME,
+        Column("Status", _status, description="Whether it takes and runs pods."),
+        Column("Roles", _roles, description="From labels node-role.kubernetes.io/ROLE."),
+        AGE,
+        Column("Version", _info("kubeletVersion"), description="Version of its agent."),
+        Column("Internal-IP", _address("InternalIP"), priority=1, description="Address within the cluster."),
+        Column("External-IP", _address("ExternalIP"), priority=1, description="Address from outside."),
+        Column("OS-Image", _info("osImage"), priority=1, description="Operating system, as it calls itself."),
+        Column("Kernel-Version", _info("kernelVersion"), priority=1, description="Version of its kernel."),
+        Column(
+            "Container-Runtime",
+            _info("containerRuntimeVersion"),
+            priority=1,
+            description="Container runtime and its version.",
+        ),
+    ),
+    short_names=("no",),
+    subresources=(Subresource("proxy", "NodeProxyOptions", _PROXY), status_of("Node")),
+    selectable_fields={"spec.unschedulable": ".spec.unschedulable"},
+)

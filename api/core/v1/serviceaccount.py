@@ -1,10 +1,14 @@
 """TODO module"""
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from api.annotations import ATOMIC, ListMap, Patch, Proto
+from api.builtin import builtin
+from api.columns import AGE, NAME
 from api.core.v1.reference import LocalObjectReference, ObjectReference
 from api.meta.v1 import ObjectMeta
+from api.resource import Column, Strategy, Subresource
+from machinery.gvk import SERVICEACCOUNTS
 
 
 class ServiceAccount(TypedDict, total=False):
@@ -16,3 +20,26 @@ class ServiceAccount(TypedDict, total=False):
     secrets: Annotated[list[ObjectReference], Proto(2), ListMap("name"), Patch("merge", "name")]
     imagePullSecrets: Annotated[list[LocalObjectReference], Proto(3), ATOMIC]
     automountServiceAccountToken: Annotated[bool, Proto(4)]
+
+
+Obj = dict[str, Any]
+
+
+class ServiceAccountStrategy(Strategy):
+    has_generation = False
+
+
+SERVICEACCOUNT = builtin(
+    SERVICEACCOUNTS,
+    ServiceAccount,
+    strategy=ServiceAccountStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Secrets", lambda obj, now: str(len(obj.get("secrets") or ())), description="Secrets it may use."
+        ),
+        AGE,
+    ),
+    short_names=("sa",),
+    subresources=(Subresource("token", "TokenRequest", ("create",), "authentication.k8s.io", "v1"),),
+)

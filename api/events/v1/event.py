@@ -1,11 +1,18 @@
 """TODO module"""
 
-from typing import Annotated, Required, TypedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Required, TypedDict
 
 from api.annotations import Int32, MicroTime, Proto, Time
-from api.core.v1.event import EventSource
+from api.builtin import builtin
+from api.core.v1.event import EVENT_COLUMNS, EVENT_TTL_S, EventSource
 from api.core.v1.reference import ObjectReference
 from api.meta.v1 import ObjectMeta
+from api.resource import Column, Strategy
+from api.validation.event import validate_event, validate_event_update
+from machinery.errors import Cause
+from machinery.gvk import EVENTS_V1
 
 
 class EventSeries(TypedDict, total=False):
@@ -35,3 +42,73 @@ class Event(TypedDict, total=False):
     deprecatedFirstTimestamp: Annotated[Time, Proto(13)]
     deprecatedLastTimestamp: Annotated[Time, Proto(14)]
     deprecatedCount: Annotated[Int32, Proto(15)]
+
+
+Obj = dict[str, Any]
+
+# This form's names → the stored form's, which is the core group's.
+_TO_CORE = {
+    "regarding": "involvedObject",
+    "note": "message",
+    "reportingController": "reportingComponent",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+}
+_FROM_CORE = {core: name for name, core in _TO_CORE.items()}
+
+
+class EventStrategy(Strategy):
+    has_generation = False
+    allow_create_on_update = True
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        return validate_event(obj)
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_event_update(obj, old)
+
+
+def to_core(event: Obj) -> Obj:
+    renamed = {_TO_CORE.get(key, key): value for key, value in event.items()}
+    return {**renamed, "apiVersion": "v1"}
+
+
+def from_core(event: Obj) -> Obj:
+    renamed = {_FROM_CORE.get(key, key): value for key, value in event.items()}
+    return {**renamed, "apiVersion": "events.k8s.io/v1"}
+
+
+def _of_core(column: Column) -> Column:
+    """The core group's column, for an event in this form."""
+    cell = column.path
+    if not callable(cell):
+        raise TypeError(f"column {column.name} must be a function")
+    of_core = cell
+    return replace(column, path=lambda event, now: of_core(to_core(event), now))
+
+
+EVENT = builtin(
+    EVENTS_V1,
+    Event,
+    strategy=EventStrategy(),
+    columns=tuple(_of_core(column) for column in EVENT_COLUMNS),
+    short_names=("ev",),
+    selectable_fields={
+        "regarding.kind": ".involvedObject.kind",
+        "regarding.namespace": ".involvedObject.namespace",
+        "regarding.name": ".involvedObject.name",
+        "regarding.uid": ".involvedObject.uid",
+        "regarding.apiVersion": ".involvedObject.apiVersion",
+        "regarding.resourceVersion": ".involvedObject.resourceVersion",
+        "regarding.fieldPath": ".involvedObject.fieldPath",
+        "reason": ".reason",
+        "reportingController": ".reportingComponent",
+        "type": ".type",
+    },
+    storage_prefix="events",
+    from_storage=from_core,
+    to_storage=to_core,
+    ttl_s=EVENT_TTL_S,
+)

@@ -3,6 +3,7 @@
 from typing import Annotated, TypedDict
 
 from api.annotations import Proto
+from api.builtin import body
 from api.meta.v1 import DeleteOptions, ObjectMeta
 
 
@@ -13,3 +14,6 @@ class Eviction(TypedDict, total=False):
     kind: str
     metadata: Annotated[ObjectMeta, Proto(1)]
     deleteOptions: Annotated[DeleteOptions, Proto(2)]
+
+
+EVICTION = body("policy", "v1", Eviction)

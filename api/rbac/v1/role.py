@@ -1,9 +1,17 @@
 """TODO module"""
 
-from typing import Annotated, Required, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, Required, TypedDict
 
 from api.annotations import ATOMIC, Proto
+from api.builtin import builtin
+from api.columns import CREATED_AT, NAME
 from api.meta.v1 import LabelSelector, ObjectMeta
+from api.resource import Strategy
+from api.validation.errors import Errors
+from machinery.errors import Cause
+from machinery.gvk import CLUSTERROLES, ROLES
+from machinery.selectors.labels import validate_label_selector
 
 
 class PolicyRule(TypedDict, total=False):
@@ -39,3 +47,57 @@ class ClusterRole(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     rules: Annotated[list[PolicyRule], Proto(2), ATOMIC]
     aggregationRule: Annotated[AggregationRule, Proto(3)]
+
+
+Obj = dict[str, Any]
+
+
+class RoleStrategy(Strategy):
+    name_rule = "path"
+    has_generation = False
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        for index, rule in enumerate(obj.get("rules") or ()):
+            _validate_rule(errors, rule, f"rules[{index}]", namespaced=True)
+        return errors.causes
+
+
+class ClusterRoleStrategy(RoleStrategy):
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        for index, rule in enumerate(obj.get("rules") or ()):
+            _validate_rule(errors, rule, f"rules[{index}]", namespaced=False)
+        aggregation = obj.get("aggregationRule")
+        if aggregation is not None:
+            selectors = aggregation.get("clusterRoleSelectors") or []
+            path = "aggregationRule.clusterRoleSelectors"
+            if not selectors:
+                errors.required(
+                    path, "at least one clusterRoleSelector required if aggregationRule is non-nil"
+                )
+            for index, selector in enumerate(selectors):
+                errors.causes += validate_label_selector(selector, f"{path}[{index}]")
+        return errors.causes
+
+
+def _validate_rule(errors: Errors, rule: Obj, path: str, *, namespaced: bool) -> None:
+    if not rule.get("verbs"):
+        errors.required(f"{path}.verbs", "verbs must contain at least one value")
+    urls = rule.get("nonResourceURLs")
+    if urls:
+        if namespaced:
+            message = "namespaced rules cannot apply to non-resource URLs"
+            errors.invalid(f"{path}.nonResourceURLs", urls, message)
+        if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
+            message = "rules cannot apply to both regular resources and non-resource URLs"
+            errors.invalid(f"{path}.nonResourceURLs", urls, message)
+        return
+    if not rule.get("apiGroups"):
+        errors.required(f"{path}.apiGroups", "resource rules must supply at least one api group")
+    if not rule.get("resources"):
+        errors.required(f"{path}.resources", "resource rules must supply at least one resource")
+
+
+ROLE = builtin(ROLES, Role, strategy=RoleStrategy(), columns=(NAME, CREATED_AT))
+CLUSTERROLE = builtin(CLUSTERROLES, ClusterRole, strategy=ClusterRoleStrategy(), columns=(NAME, CREATED_AT))

@@ -1,9 +1,16 @@
 """TODO module"""
 
-from typing import Annotated, TypedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, TypedDict
 
 from api.annotations import Int32, Proto
+from api.builtin import builtin
+from api.columns import AGE, NAME
 from api.meta.v1 import ObjectMeta
+from api.resource import Column, Strategy
+from api.validation.errors import Errors
+from machinery.errors import Cause
+from machinery.gvk import GVR
 
 
 class PriorityClass(TypedDict, total=False):
@@ -16,3 +23,60 @@ class PriorityClass(TypedDict, total=False):
     globalDefault: Annotated[bool, Proto(3)]
     description: Annotated[str, Proto(4)]
     preemptionPolicy: Annotated[str, Proto(5)]
+
+
+Obj = dict[str, Any]
+
+PRIORITYCLASSES = GVR("scheduling.k8s.io", "v1", "priorityclasses", namespaced=False, kind="PriorityClass")
+
+# Above this lie the system's own classes.
+_HIGHEST_OF_USERS = 1_000_000_000
+_SYSTEM = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+class PriorityClassStrategy(Strategy):
+    def default(self, obj: Obj) -> None:
+        obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        obj.setdefault("value", 0)
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        name, value = obj["metadata"].get("name", ""), obj.get("value", 0)
+        if name.startswith("system-"):
+            if _SYSTEM.get(name) != value:
+                message = "priority class names with 'system-' prefix are reserved for system use only"
+                errors.forbidden("metadata.name", message)
+        elif value > _HIGHEST_OF_USERS:
+            message = f"maximum allowed value of a user defined priority is {_HIGHEST_OF_USERS}"
+            errors.forbidden("value", message)
+        errors.one_of("preemptionPolicy", obj.get("preemptionPolicy"), ("Never", "PreemptLowerPriority"))
+        return errors.causes
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        if obj.get("value", 0) != old.get("value", 0):
+            errors.forbidden("value", "may not be changed in an update.")
+        errors.immutable("preemptionPolicy", obj.get("preemptionPolicy"), old.get("preemptionPolicy"))
+        return errors.causes
+
+
+PRIORITYCLASS = builtin(
+    PRIORITYCLASSES,
+    PriorityClass,
+    strategy=PriorityClassStrategy(),
+    columns=(
+        NAME,
+        Column("Value", ".value", type="integer", description="The priority that pods of the class get."),
+        Column(
+            "Global-Default",
+            lambda obj, now: bool(obj.get("globalDefault")),
+            type="boolean",
+            description="Whether pods that name no class get this one.",
+        ),
+        AGE,
+        Column(
+            "PreemptionPolicy", ".preemptionPolicy", description="Whether such pods may evict lower ones."
+        ),
+    ),
+    short_names=("pc",),
+)
