@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from client.client import Client
 from client.informer import InformerFactory
@@ -26,7 +27,6 @@ from controllers.framework.metrics import ReconcilerMetrics
 from controllers.garbagecollector import GarbageCollector
 from controllers.rootca import root_ca_publisher
 from machinery.clock import Clock
-from machinery.gvk import Key
 from machinery.workqueue import WorkQueue
 
 RECONCILERS: Sequence[Reconciler] = (
@@ -77,8 +77,9 @@ class ControllerManager:
         return self.runner.metrics
 
     @property
-    def queues(self) -> Mapping[str, WorkQueue[Key]]:
-        return self.runner.queues
+    def queues(self) -> Mapping[str, WorkQueue[Any]]:
+        collector = self.garbage_collector
+        return {**self.runner.queues, **({collector.name: collector.queue} if collector else {})}
 
     def has_synced(self) -> bool:
         collector = self.garbage_collector

@@ -172,7 +172,7 @@ def plan(node: Obj, heard_at: float, may_execute: bool, now: float) -> Plan:
 
 
 def sign_of(node: Obj, lease: Obj | None) -> tuple[str, str]:
-    """Changes whenever the node's agent has done anything."""
+    """(lease renewed, status posted): changes whenever the node's agent has done anything; "" is no sign."""
     ready = find_condition(node, "Ready") or {}
     renewed = ((lease or {}).get("spec") or {}).get("renewTime", "")
     # An Unknown condition is our own writing, no sign of life.
@@ -225,8 +225,11 @@ async def reconcile(ctx: Context, key: Key) -> float | None:
 def _hear(ctx: Context, key: Key, node: Obj) -> Heard:
     sign = sign_of(node, ctx.lister(LEASES).get(LEASE_NAMESPACE, key.name))
     heard: Heard | None = ctx.memory.get(key)
-    if heard is None or (heard.sign != sign and any(sign)):
+    if heard is None:
         heard = ctx.memory[key] = Heard(sign, ctx.now)
+    elif any(new and new != old for new, old in zip(sign, heard.sign, strict=True)):
+        heard.at = ctx.now
+        heard.sign = (sign[0] or heard.sign[0], sign[1] or heard.sign[1])
     return heard
 
 

@@ -39,18 +39,20 @@ def tolerates(toleration: Obj, taint: Obj) -> bool:
 def plan_eviction(pod: Obj, taints: Sequence[Obj], first_seen: float) -> float | None:
     """When the pod has to go, in seconds since the epoch; None for never. 0 means at once."""
     tolerations = (pod.get("spec") or {}).get("tolerations") or ()
-    waits = []
+    waits: list[float] = []
     since = 0.0
     for taint in taints:
         used = [each for each in tolerations if tolerates(each, taint)]
         if not used:
             return 0.0
-        waits += [each["tolerationSeconds"] for each in used if each.get("tolerationSeconds") is not None]
+        waits += [
+            float(each["tolerationSeconds"]) for each in used if each.get("tolerationSeconds") is not None
+        ]
         stamp = taint.get("timeAdded")
         since = max(since, parse_rfc3339(stamp) if stamp else first_seen)
     if not waits:
         return None
-    return since + max(0, min(waits))
+    return since + max(0.0, min(waits))
 
 
 def no_execute(node: Obj) -> list[Obj]:

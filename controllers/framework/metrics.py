@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from machinery.gvk import Key
 from machinery.workqueue import WorkQueue
 
 _BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -39,7 +38,7 @@ class Collector:
     """A prometheus_client collector over live counts: `registry.register(Collector(runner.metrics, ...))`."""
 
     def __init__(
-        self, metrics: Mapping[str, ReconcilerMetrics], queues: Mapping[str, WorkQueue[Key]]
+        self, metrics: Mapping[str, ReconcilerMetrics], queues: Mapping[str, WorkQueue[Any]]
     ) -> None:
         self._metrics = metrics
         self._queues = queues

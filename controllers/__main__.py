@@ -1,0 +1,60 @@
+"""`kctl controllers`: the composition root of the controller manager. Reads flags, runs until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from client.client import Client
+from client.kubeconfig import ClientConfig
+from controllers.component import ControllerManager, controller_names
+from controllers.framework.process import add_flags, run_process
+from machinery.clock import Clock
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kctl controllers",
+        description="Runs the built-in controllers. Talks only to the API server.",
+    )
+    add_flags(parser, port=10257, namespace="kube-system")
+    parser.add_argument(
+        "--controllers",
+        default="*",
+        help=f"comma-separated; * is all, -NAME leaves one out. All: {', '.join(controller_names())}",
+    )
+    parser.add_argument(
+        "--root-ca-file", default="", help="CA bundle to publish in every namespace (default: kubeconfig's)"
+    )
+    return parser
+
+
+def chosen_controllers(text: str) -> list[str]:
+    """`*,-podgc` → all but podgc; `deployment,replicaset` → these two."""
+    terms = [term.strip() for term in text.split(",") if term.strip()]
+    left_out = {term[1:] for term in terms if term.startswith("-")}
+    named = [term for term in terms if not term.startswith("-") and term != "*"]
+    if "*" in terms:
+        named = controller_names()
+    return [name for name in named if name not in left_out]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    only = chosen_controllers(options.controllers)
+    if unknown := [name for name in only if name not in controller_names()]:
+        parser.error(f"no such controllers: {', '.join(unknown)}")
+
+    def make(client: Client, clock: Clock, rng: random.Random, config: ClientConfig) -> ControllerManager:
+        bundle = Path(options.root_ca_file).read_bytes() if options.root_ca_file else config.ca_data
+        return ControllerManager(client, clock, rng, ca_bundle=bundle.decode(), only=only)
+
+    return run_process("kube-controller-manager", options, make)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
