@@ -79,9 +79,9 @@ def run(options: Options, session: Session) -> int:
 def _chosen(options: Options, manifests: list[Manifest]) -> list[Manifest]:
     if not options.selector:
         return manifests
-    from machinery.selectors.labels import parse
+    from machinery.selectors.labels import parse_label_selector
 
-    matches = parse(options.selector).matches
+    matches = parse_label_selector(options.selector).matches
     return [m for m in manifests if matches((m.obj.get("metadata") or {}).get("labels") or {})]
 
 

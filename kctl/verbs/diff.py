@@ -47,10 +47,10 @@ def run(options: Options, session: Session) -> int:
 def _print(session: Session, name: str, before: dict[str, Any], after: dict[str, Any]) -> bool:
     from machinery.codec.yaml_ import dump
 
-    texts = []
+    texts: list[list[str]] = []
     for obj in (before, after):
         meta = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "managedFields"}
         texts.append(dump({**obj, "metadata": meta}).splitlines(keepends=True) if obj else [])
-    lines = list(difflib.unified_diff(*texts, f"LIVE/{name}", f"MERGED/{name}"))
+    lines = list(difflib.unified_diff(texts[0], texts[1], f"LIVE/{name}", f"MERGED/{name}"))
     session.out.writelines(lines)
     return bool(lines)
