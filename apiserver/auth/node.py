@@ -30,7 +30,10 @@ NODE_RULES = (
     _rule("create", "authorization.k8s.io", "subjectaccessreviews localsubjectaccessreviews"),
     _rule("list watch", "", "nodes"),
     _rule("get list watch", "", "services"),
+    # The agent is also the node's service proxy and enforces network policies.
     _rule("get list watch", "discovery.k8s.io", "endpointslices"),
+    _rule("get list watch", "networking.k8s.io", "networkpolicies"),
+    _rule("get list watch", "", "namespaces"),
     _rule("list watch", "", "pods"),
     _rule("create", "", "pods nodes pods/eviction"),
     _rule("create update patch", "", "events"),

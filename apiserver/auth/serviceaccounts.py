@@ -70,7 +70,9 @@ class ServiceAccountAuthenticator:
         token = credentials.bearer_token
         if not token or (token not in self._verified and not self._signer.is_ours(token)):
             return None
-        user, _ = await self.authenticate_token(token)
+        # A TokenReview says for whom it asks; nothing that came with a request's headers gets in here.
+        asked = (credentials.headers or {}).get("audiences", "")
+        user, _ = await self.authenticate_token(token, asked.split("\n") if asked else ())
         return user
 
     async def authenticate_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, list[str]]:

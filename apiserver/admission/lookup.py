@@ -1,0 +1,57 @@
+"""How admission plugins look at other objects: by name, from memory, as a fresh dict."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from api.resource import Obj
+from apiserver.admission.admission import AdmissionRequest
+from apiserver.storage.store import Store
+from machinery.errors import Cause, Forbidden
+
+# (namespace, name) → the object, None where there is none
+Lookup = Callable[[str, str], Awaitable[Obj | None]]
+
+
+def lookup_in(store: Store) -> Lookup:
+    async def look_up(namespace: str, name: str) -> Obj | None:
+        entry = await store.get(namespace, name)
+        obj: Obj | None = orjson.loads(entry.data) if entry is not None else None
+        return obj
+
+    return look_up
+
+
+def forbidden(request: AdmissionRequest, why: str, causes: tuple[Cause, ...] = ()) -> Forbidden:
+    """`pods "web" is forbidden: WHY`, as upstream words it."""
+    gvr = request.resource.gvr
+    resource = f"{gvr.resource}.{gvr.group}" if gvr.group else gvr.resource
+    name = request.name or name_of(request.obj or request.old or {})
+    named = f' "{name}"' if name else ""
+    return Forbidden(
+        f"{resource}{named} is forbidden: {why}", group=gvr.group, kind=gvr.resource, name=name, causes=causes
+    )
+
+
+def name_of(obj: Obj) -> str:
+    metadata = obj.get("metadata") or {}
+    return str(metadata.get("name") or metadata.get("generateName") or "")
+
+
+def is_resource(request: AdmissionRequest, group: str, plural: str) -> bool:
+    gvr = request.resource.gvr
+    return gvr.resource == plural and gvr.group == group
+
+
+class Plugin:
+    """Shared by the plugins: those that only judge leave `admit` alone, and the other way round."""
+
+    name = ""
+
+    async def admit(self, request: AdmissionRequest) -> None:
+        return None
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        return None

@@ -1,0 +1,107 @@
+"""ServiceAccount: every pod runs as an account, and finds a token for the API where libraries look for it.
+
+The token is a projected volume: a token bound to the pod, the cluster's CA and the pod's namespace. Source:
+Kubernetes "Managing Service Accounts", the ServiceAccount admission controller.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from api.resource import Obj
+from apiserver.admission.admission import AdmissionRequest
+from apiserver.admission.lookup import Lookup, Plugin, forbidden, is_resource
+from machinery import names
+
+MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+VOLUME_PREFIX = "kube-api-access-"
+ROOT_CA = "kube-root-ca.crt"
+# An hour and seven seconds: recognizable as the default, and renewed by the node well before.
+TOKEN_LIFE_S = 3607
+MIRROR = "kubernetes.io/config.mirror"
+
+
+class ServiceAccount(Plugin):
+    name = "ServiceAccount"
+
+    def __init__(self, service_accounts: Lookup, rng: random.Random) -> None:
+        self._accounts = service_accounts
+        self._rng = rng
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        return request.operation == "CREATE" and is_resource(request, "", "pods") and not request.subresource
+
+    async def admit(self, request: AdmissionRequest) -> None:
+        pod = request.obj
+        if pod is None or is_mirror(pod):
+            return
+        spec = pod.setdefault("spec", {})
+        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+        spec["serviceAccountName"] = spec["serviceAccount"] = name
+        account = await self._accounts(request.namespace, name)
+        if account is None:
+            raise forbidden(
+                request,
+                f'error looking up service account {request.namespace}/{name}: serviceaccount "{name}" not found',
+            )
+        if is_automounted(spec, account):
+            mount_token(spec, self._rng)
+        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+            spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        pod = request.obj
+        if pod is not None and is_mirror(pod) and pod["spec"].get("serviceAccountName"):
+            raise forbidden(request, "a mirror pod may not reference service accounts")
+
+
+def is_mirror(pod: Obj) -> bool:
+    return MIRROR in (pod["metadata"].get("annotations") or {})
+
+
+def is_automounted(spec: Obj, account: Obj) -> bool:
+    """The pod's word first, then the account's; yes where neither says."""
+    for said in (spec.get("automountServiceAccountToken"), account.get("automountServiceAccountToken")):
+        if said is not None:
+            return bool(said)
+    return True
+
+
+def mount_token(spec: Obj, rng: random.Random) -> None:
+    """Mounts the token in every container that has nothing there yet."""
+    lacking = [container for container in _containers(spec) if not _has_mount(container)]
+    if not lacking:
+        return
+    volumes: list[Obj] = spec.setdefault("volumes", [])
+    name = next(
+        (v["name"] for v in volumes if v.get("name", "").startswith(VOLUME_PREFIX) and "projected" in v), ""
+    )
+    if not name:
+        name = names.generate(VOLUME_PREFIX, rng)
+        volumes.append({"name": name, "projected": token_projection()})
+    for container in lacking:
+        container.setdefault("volumeMounts", []).append(
+            {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}
+        )
+
+
+def token_projection() -> Obj:
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    return {
+        "sources": [
+            {"serviceAccountToken": {"expirationSeconds": TOKEN_LIFE_S, "path": "token"}},
+            {"configMap": {"name": ROOT_CA, "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [namespace]}},
+        ],
+        "defaultMode": 0o644,
+    }
+
+
+def _containers(spec: Obj) -> Iterator[Obj]:
+    yield from spec.get("initContainers") or ()
+    yield from spec.get("containers") or ()
+
+
+def _has_mount(container: Obj) -> bool:
+    return any(mount.get("mountPath") == MOUNT_PATH for mount in container.get("volumeMounts") or ())
