@@ -8,7 +8,7 @@
         server.stop()                 # open watches end; then cancel `running`
 
 Everything with a choice (backend, who authenticates and authorizes, the way to nodes, audit) comes in through Parts.
-Order of start: stores → security → bootstrap objects → custom resources → ready. Until then every answer is 503.
+Order of start: stores → guard → bootstrap objects → custom resources → ready. Until then every answer is 503.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ from dataclasses import dataclass, field
 
 from api import registry
 from api.resource import Obj, Resource
-from apiserver.auth.seams import Decision
-from apiserver.auth.user import Attributes, User
 from apiserver.backends.backend import Backend
 from apiserver.engine.actions import bind, evict
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
-from apiserver.engine.bootstrap import ensure, ensure_basics
+from apiserver.engine.bootstrap import ensure_basics
 from apiserver.engine.catalog import Catalog
 from apiserver.engine.crds import CustomResources, ResourcesOf
 from apiserver.engine.engine import Engine
 from apiserver.engine.reviews import Reviews
 from apiserver.engine.services import ServiceNumbers
 from apiserver.engine.stores import MakeStore, Stores
+from apiserver.guard import Guard, MakeGuard
 from apiserver.http.app import App
 from apiserver.http.audit import Audit, NoAudit
 from apiserver.http.connect import Connectors
@@ -47,12 +46,9 @@ from apiserver.http.resources import Action, ActionSpec, Resources
 from apiserver.http.watch_stream import Streams
 from apiserver.http.watching import Watching
 from apiserver.nodeconnector import NodeConnector
-from apiserver.security import MakeSecurity, Security
 from machinery.clock import Clock
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
-# (group, resource, namespace, object) that must exist
-Default = tuple[str, str, str, Obj]
 
 
 @dataclass(slots=True)
@@ -61,12 +57,11 @@ class Parts:
     clock: Clock
     rng: random.Random
     make_store: MakeStore
-    make_security: MakeSecurity
+    make_guard: MakeGuard
     connector: NodeConnector
     resources_of: ResourcesOf
     resources: Sequence[Resource] = ()  # () takes the registry's
     audit: Audit = field(default_factory=NoAudit)
-    defaults: Sequence[Default] = ()
     service_cidr: str = "10.96.0.0/16"
     advertise: Sequence[str] = ("127.0.0.1",)
     port: int = 6443
@@ -126,17 +121,13 @@ class ApiServer:
         for resource in resources:
             store, base = await self.stores.open(resource)
             self.catalog.add(resource, store, base)
-        security = parts.make_security(engine)
-        engine.admission = security.admission
-        for runner in security.runners:
-            group.create_task(_runs(runner))
+        guard = parts.make_guard(engine)
+        engine.admission = guard.admission
+        group.create_task(_runs(guard.run), name="guard")
         group.create_task(self._customs.run(), name="custom resources")
         self._numbers.load(await self._stored("", "services"))
         await self._customs.load(await self._stored(*CRDS))
-        for synced in security.synced:
-            await synced()
-        for one in parts.defaults:
-            await ensure(engine, *one)
+        await guard.prepare()
         await ensure_basics(
             engine,
             service_ip=str(self._network.network_address + 1),
@@ -144,7 +135,7 @@ class ApiServer:
             addresses=list(parts.advertise),
             public_port=parts.port,
         )
-        self._app = self._compose(security)
+        self._app = self._compose(guard)
         self._ready.set()
 
     async def _stored(self, group: str, plural: str) -> list[Obj]:
@@ -153,11 +144,9 @@ class ApiServer:
             return []
         return [served.load(entry) for entry in (await served.store.list()).entries]
 
-    def _compose(self, security: Security) -> App:
+    def _compose(self, guard: Guard) -> App:
         parts, engine = self._parts, self.engine
-        reviews = Reviews(
-            security.authorizer, security.authenticators, security.rules_for, security.audiences
-        )
+        reviews = Reviews(guard.authorizer, guard.rules_for, guard.review_token)
         auth, authz = "authentication.k8s.io", "authorization.k8s.io"
         creators: dict[tuple[str, str], Action] = {
             (authz, "selfsubjectaccessreviews"): reviews.self_subject_access,
@@ -172,8 +161,8 @@ class ApiServer:
             ("", "pods", "binding"): ActionSpec(bind, BINDING),
             ("", "pods", "eviction"): ActionSpec(evict, EVICTION),
         }
-        if security.issue_token is not None:
-            actions["", "serviceaccounts", "token"] = ActionSpec(security.issue_token, TOKEN_REQUEST)
+        if guard.issue_token is not None:
+            actions["", "serviceaccounts", "token"] = ActionSpec(guard.issue_token, TOKEN_REQUEST)
         resources = Resources(engine, actions, creators)
         connectors = Connectors(engine, parts.connector, self.streams)
         address = parts.advertise[0]
@@ -183,15 +172,15 @@ class ApiServer:
             Health({"ping": ping, "log": ping}, self._ready_checks()),
             self.metrics,
             OpenApi(self.catalog, parts.clock).reply,
-            security.keys,
+            guard.keys,
         )
         self.metrics.gauge(
             "apiserver_open_streams", "Open watches and logs.", lambda: float(len(self.streams))
         )
         return App(
             resources=resources,
-            identify=Identity(security.authenticators, OPEN_PATHS),
-            authorizer=security.authorizer,
+            identify=Identity(guard.authenticators, OPEN_PATHS),
+            authorizer=guard.authorizer,
             clock=parts.clock,
             rng=parts.rng,
             audit=parts.audit,
@@ -243,13 +232,3 @@ async def _not_yet(scope: Scope, receive: Receive, send: Send) -> None:
         await send_reply(send, text_reply("ok"), [])
         return
     await send_reply(send, error_reply(ServiceUnavailable("the server is starting", retry_after_s=1)), [])
-
-
-class AllowAll:
-    """Who may reach this server may do everything: for clusters in one process that check nothing."""
-
-    def authorize(self, attributes: Attributes) -> Decision:
-        return Decision(True)
-
-    def rules_for(self, user: User, namespace: str) -> list[dict[str, list[str]]]:
-        return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]

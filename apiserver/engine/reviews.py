@@ -5,13 +5,13 @@ Source: authorization.k8s.io/v1, authentication.k8s.io/v1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from api.resource import Obj
-from apiserver.auth.seams import Authenticator, Authorizer, Credentials
+from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import Attributes, User
 from apiserver.engine.engine import Call, Engine, Written
 from machinery import field_errors
@@ -19,22 +19,15 @@ from machinery.clock import rfc3339
 from machinery.errors import BadRequest, Unauthorized, invalid
 
 RulesFor = Callable[[User, str], Sequence[Mapping[str, Any]]]
+# (token, wanted audiences) → whose it is and for which of the audiences. Raises Unauthorized.
+ReviewToken = Callable[[str, Sequence[str]], Awaitable[tuple[User, list[str]]]]
 
 
 class Reviews:
-    """`audiences`: what the API server itself answers for in a TokenReview that names none."""
-
-    def __init__(
-        self,
-        authorizer: Authorizer,
-        authenticators: Sequence[Authenticator],
-        rules_for: RulesFor,
-        audiences: Sequence[str],
-    ) -> None:
+    def __init__(self, authorizer: Authorizer, rules_for: RulesFor, review_token: ReviewToken) -> None:
         self._authorizer = authorizer
-        self._authenticators = authenticators
         self._rules_for = rules_for
-        self._audiences = audiences
+        self._review_token = review_token
 
     async def self_subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
         spec = obj.get("spec") or {}
@@ -129,16 +122,10 @@ class Reviews:
         spec = obj.get("spec") or {}
         if not spec.get("token"):
             raise BadRequest("token is required for TokenReview in authentication")
-        wanted = list(spec.get("audiences") or self._audiences)
-        headers = {"audiences": "\n".join(wanted)} if spec.get("audiences") else None
         status: dict[str, Any] = {"authenticated": False}
-        credentials = Credentials(bearer_token=spec["token"], headers=headers)
         try:
-            for authenticator in self._authenticators:
-                user = await authenticator.authenticate(credentials)
-                if user is not None:
-                    status = {"authenticated": True, "user": user_info(user), "audiences": wanted}
-                    break
+            user, audiences = await self._review_token(spec["token"], spec.get("audiences") or ())
+            status = {"authenticated": True, "user": user_info(user), "audiences": audiences}
         except Unauthorized as error:
             status["error"] = error.message
         return self._answer(call, obj, status)

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from machinery.durations import human_duration
-
 from api.resource import Column, Obj
 from apiserver.engine.catalog import Served
-from apiserver.http.jsonpath import JSONPath
 from machinery.clock import parse_rfc3339
+from machinery import jsonpath
+from machinery.durations import human_duration
 
 Cell = Callable[[Obj, float], Any]
 
@@ -45,11 +44,11 @@ def cell_of(column: Column) -> Cell:
     path = column.path
     if callable(path):
         return path
-    compiled = JSONPath(path)
+    compiled = jsonpath.compile(path)
     if column.type == "date":
 
         def age(obj: Obj, now: float) -> Any:
-            found = compiled.find(obj)
+            found = [value for value in compiled.values(obj) if value is not None]
             if not found or not isinstance(found[0], str):
                 return "<unknown>"
             try:
@@ -62,7 +61,7 @@ def cell_of(column: Column) -> Cell:
     whole = column.type in ("integer", "number", "boolean")
 
     def plain(obj: Obj, now: float) -> Any:
-        found = compiled.find(obj)
+        found = [value for value in compiled.values(obj) if value is not None]
         if not found:
             return None if whole or column.name != "Name" else ""
         if len(found) == 1 and (whole or not isinstance(found[0], (dict, list))):

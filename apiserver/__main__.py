@@ -1,0 +1,196 @@
+"""`kctl apiserver`: the composition root. Reads flags, builds the parts, serves until SIGTERM.
+
+The only place of this package that builds concrete classes, opens sockets and looks at files named by flags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import random
+import signal
+import ssl
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from api.resource import Resource
+from apiserver.auth.signing import TokenSigner
+from apiserver.auth.token_file import TokenFileAuthenticator, TokenFileError
+from apiserver.backends.backend import Backend, StoreUnavailable
+from apiserver.composition import make_admission, make_cacher, resources_of
+from apiserver.engine.engine import Engine
+from apiserver.guard import Guard, rbac_guard
+from apiserver.http.audit import Audit, FileAudit, NoAudit
+from apiserver.http.serve import Listener, server_context
+from apiserver.node_tls import TlsNodeConnector
+from apiserver.server import ApiServer, Parts
+from client.logs import get_logger, setup_logging
+from machinery.clock import SystemClock
+
+log = get_logger("apiserver")
+
+_DRAIN_S = 5.0
+
+
+class StartError(Exception):
+    """What was asked cannot be started; the message says why and what to do."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kctl apiserver", description="Serves the Kubernetes API, keeps the cluster's state."
+    )
+    add = parser.add_argument
+    add("--data-dir", type=Path, default=Path("."), help="where the store lies")
+    add("--store", choices=("sqlite", "memory"), default="sqlite", help="what keeps the state")
+    add("--bind-address", action="append", default=[], help="address to listen on (repeatable; 127.0.0.1)")
+    add("--port", type=int, default=6443, help="port to listen on; 0 chooses one")
+    add("--advertise-address", default="", help="where the cluster's pods and nodes reach this server")
+    add("--tls-cert-file", type=Path, help="this server's certificate; without it, plain HTTP on loopback")
+    add("--tls-private-key-file", type=Path, help="its key")
+    add("--client-ca-file", type=Path, help="CA of client certificates")
+    add("--service-account-key-file", type=Path, help="private key that signs ServiceAccount tokens")
+    add("--service-account-issuer", default="https://kubernetes.default.svc.cluster.local", help="their issuer")
+    add("--service-cluster-ip-range", default="10.96.0.0/16", help="addresses of Services")
+    add("--kubelet-client-certificate", type=Path, help="certificate shown to node agents")
+    add("--kubelet-client-key", type=Path, help="its key")
+    add("--kubelet-certificate-authority", type=Path, help="CA of the node agents' certificates")
+    add("--token-auth-file", type=Path, help="bearer tokens: token,user,uid,groups on each line")
+    add("--audit-log-path", type=Path, help="where the audit log is written; none without it")
+    add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser
+
+
+def _backend(options: argparse.Namespace, clock: SystemClock) -> Backend:
+    if options.store == "memory":
+        from apiserver.backends.memory import MemoryBackend
+
+        return MemoryBackend(clock)
+    from apiserver.backends.sqlite import SqliteBackend
+
+    return SqliteBackend(options.data_dir / "store.db", clock)
+
+
+def _node_context(options: argparse.Namespace) -> ssl.SSLContext | None:
+    if options.kubelet_certificate_authority is None:
+        return None
+    context = ssl.create_default_context(cafile=str(options.kubelet_certificate_authority))
+    if options.kubelet_client_certificate is not None:
+        context.load_cert_chain(options.kubelet_client_certificate, options.kubelet_client_key)
+    return context
+
+
+def _signer(options: argparse.Namespace) -> TokenSigner:
+    """The key of the flag; without one a key for the life of this process, whose tokens end with it."""
+    if options.service_account_key_file is not None:
+        return TokenSigner(options.service_account_key_file.read_bytes(), options.service_account_issuer)
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    log.warning("no --service-account-key-file: tokens will not outlive this process")
+    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return TokenSigner(pem, options.service_account_issuer)
+
+
+def _tls(options: argparse.Namespace, addresses: Sequence[str]) -> ssl.SSLContext | None:
+    if options.tls_cert_file is None:
+        if any(address not in ("127.0.0.1", "::1", "localhost") for address in addresses):
+            raise StartError("without --tls-cert-file only loopback addresses are served")
+        return None
+    return server_context(options.tls_cert_file, options.tls_private_key_file, options.client_ca_file)
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Builds everything and serves until SIGTERM or SIGINT. Raises StartError, StoreUnavailable, OSError."""
+    clock, rng = SystemClock(), random.Random()
+    backend = _backend(options, clock)
+    addresses = options.bind_address or ["127.0.0.1"]
+    signer = _signer(options)
+    tokens = TokenFileAuthenticator.from_file(options.token_auth_file) if options.token_auth_file else None
+    audit: Audit = NoAudit()
+    file_audit = FileAudit(options.audit_log_path, clock) if options.audit_log_path else None
+    if file_audit is not None:
+        audit = file_audit
+
+    def make_store(resource: Resource):  # type: ignore[no-untyped-def]
+        return make_cacher(backend, resource, clock, rng)
+
+    def make_guard(engine: Engine) -> Guard:
+        return rbac_guard(
+            engine, signer=signer, clock=clock, rng=rng, make_admission=make_admission, token_file=tokens
+        )
+
+    advertise = options.advertise_address or addresses[0]
+    server = ApiServer(
+        Parts(
+            backend=backend,
+            clock=clock,
+            rng=rng,
+            make_store=make_store,
+            make_guard=make_guard,
+            connector=TlsNodeConnector(_node_context(options)),
+            resources_of=resources_of,
+            audit=audit,
+            service_cidr=options.service_cluster_ip_range,
+            advertise=[advertise],
+            port=options.port,
+        )
+    )
+    listener = Listener(server.app, [(address, options.port) for address in addresses], _tls(options, addresses))
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(server.run(), name="server")
+        auditing = group.create_task(file_audit.run(), name="audit") if file_audit else None
+        ready = group.create_task(server.ready())
+        await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
+        await listener.start()
+        where = " ".join(f"{a}:{p}" for a, p in zip(addresses, listener.ports, strict=True))
+        log.info("serving", addresses=where, store=options.store)
+        await stopping.wait()
+        log.info("stopping")
+        server.stop()
+        await listener.stop(_DRAIN_S)
+        running.cancel()
+        if auditing is not None:
+            auditing.cancel()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    setup_logging(options.log_level, "apiserver")
+    import uvloop
+
+    # What is made until now lives as long as the process: the collector need not look at it again.
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    code = 0
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(options))
+    except* (StartError, StoreUnavailable, TokenFileError, OSError) as errors:
+        for error in _leaves(errors):
+            print(f"kctl apiserver: {error}", file=sys.stderr)
+        code = 1
+    except* KeyboardInterrupt:
+        code = 130
+    return code
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [error]
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        sys.exit(main())

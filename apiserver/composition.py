@@ -1,0 +1,55 @@
+"""The parts that a process and a simulated cluster choose alike: how a store is made of a backend, which admission
+plugins run, and how a CustomResourceDefinition becomes resources.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from api.resource import Obj, Resource
+from apiserver.admission.admission import AdmissionPlugin
+from apiserver.auth.chain import Security
+from apiserver.backends.backend import Backend
+from apiserver.engine.engine import Engine
+from apiserver.guard import store_of
+from apiserver.storage.cacher import Cacher, Cipher
+from apiserver.storage.extract import extractor
+from machinery.clock import Clock
+
+
+def make_cacher(
+    backend: Backend, resource: Resource, clock: Clock, rng: random.Random, cipher: Cipher | None = None
+) -> Cacher:
+    return Cacher(
+        backend,
+        prefix=f"/registry/{resource.storage_prefix}/",
+        namespaced=resource.namespaced,
+        extract=extractor(resource.selectable_fields, namespaced=resource.namespaced),
+        clock=clock,
+        rng=rng,
+        ttl_s=resource.ttl_s,
+        cipher=cipher,
+    )
+
+
+def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlugin]:
+    """Every plugin, over the stores that the engine serves."""
+    from apiserver.admission.chain import admission_chain
+    from apiserver.auth.escalation import EscalationCheck
+
+    return admission_chain(
+        namespaces=store_of(engine, "", "namespaces"),
+        service_accounts=store_of(engine, "", "serviceaccounts"),
+        pods=store_of(engine, "", "pods"),
+        nodes=store_of(engine, "", "nodes"),
+        priority_classes=store_of(engine, "scheduling.k8s.io", "priorityclasses"),
+        rng=engine.rng,
+        escalation=EscalationCheck(security.rbac, security.authorizer),
+    )
+
+
+def resources_of(crd: Obj) -> Sequence[Resource]:
+    from api.apiextensions.v1.structural import resources_of as built
+
+    return built(crd)

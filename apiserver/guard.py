@@ -1,0 +1,135 @@
+"""Everything that decides who may do what, as one value; made once the built-in stores are open.
+
+Authentication, authorization and admission follow stores (roles, pods, service accounts), so they cannot be made
+before those: `ApiServer` calls the `make_guard` it was given with its engine.
+
+    rbac_guard   certificates, tokens, Node and RBAC authorizers, all admission plugins: a real cluster
+    open_guard   whoever reaches the server may do everything: tests of the engine alone
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from api.resource import Obj
+from apiserver.admission.admission import AdmissionPlugin
+from apiserver.auth import chain
+from apiserver.auth.bootstrap import ensure_policy
+from apiserver.auth.seams import Authenticator, Authorizer, Credentials, Decision
+from apiserver.auth.signing import TokenSigner
+from apiserver.auth.token_file import TokenFileAuthenticator
+from apiserver.auth.user import Attributes, User
+from apiserver.engine.engine import Call, Engine, Written
+from apiserver.engine.reviews import ReviewToken, RulesFor
+from apiserver.http.paths import Keys
+from apiserver.http.resources import Action
+from apiserver.storage.store import Store
+from machinery.clock import Clock
+from machinery.errors import Unauthorized
+
+
+async def _nothing() -> None:
+    return None
+
+
+@dataclass(slots=True)
+class Guard:
+    """`run` keeps the parts current until cancelled; `prepare` writes the default policy and waits until it holds."""
+
+    authenticators: Sequence[Authenticator]
+    authorizer: Authorizer
+    rules_for: RulesFor
+    review_token: ReviewToken
+    admission: Sequence[AdmissionPlugin] = ()
+    run: Callable[[], Awaitable[None]] = _nothing
+    prepare: Callable[[], Awaitable[None]] = _nothing
+    keys: Keys | None = None
+    # POST to serviceaccounts/NAME/token; None where no key signs tokens
+    issue_token: Action | None = None
+
+
+MakeGuard = Callable[[Engine], Guard]
+MakeAdmission = Callable[[Engine, chain.Security], Sequence[AdmissionPlugin]]
+
+
+def rbac_guard(
+    engine: Engine,
+    *,
+    signer: TokenSigner,
+    clock: Clock,
+    rng: random.Random,
+    make_admission: MakeAdmission,
+    audiences: Sequence[str] = (),
+    token_file: TokenFileAuthenticator | None = None,
+) -> Guard:
+    stores = chain.SecurityStores(
+        roles=store_of(engine, "rbac.authorization.k8s.io", "roles"),
+        role_bindings=store_of(engine, "rbac.authorization.k8s.io", "rolebindings"),
+        cluster_roles=store_of(engine, "rbac.authorization.k8s.io", "clusterroles"),
+        cluster_role_bindings=store_of(engine, "rbac.authorization.k8s.io", "clusterrolebindings"),
+        service_accounts=store_of(engine, "", "serviceaccounts"),
+        pods=store_of(engine, "", "pods"),
+        secrets=store_of(engine, "", "secrets"),
+        nodes=store_of(engine, "", "nodes"),
+    )
+    security = chain.Security(stores, signer, clock, rng, api_audiences=audiences, token_file=token_file)
+
+    async def prepare() -> None:
+        await ensure_policy(stores, clock, rng)
+        await security.wait_synced()
+
+    async def issue(engine: Engine, call: Call, request: Obj) -> Written:
+        answer = await security.tokens.issue(call.namespace, call.name, request)
+        return Written(201, orjson.dumps(answer), answer)
+
+    async def review(token: str, wanted: Sequence[str]) -> tuple[User, list[str]]:
+        if signer.is_ours(token):
+            return await security.service_accounts.authenticate_token(token, wanted)
+        user = await security.authenticator.authenticate(Credentials(bearer_token=token))
+        if user is None:
+            raise Unauthorized("the token is not known")
+        return user, list(wanted or security.service_accounts.api_audiences)
+
+    return Guard(
+        [security.authenticator],
+        security.authorizer,
+        security.rbac.rules_for,
+        review,
+        make_admission(engine, security),
+        security.run,
+        prepare,
+        signer,
+        issue,
+    )
+
+
+def store_of(engine: Engine, group: str, plural: str) -> Store:
+    served = engine.catalog.find(group, plural)
+    if served is None:
+        raise LookupError(f"{plural} in group {group!r} are not served, but security needs them")
+    return served.store
+
+
+class _InProcess:
+    async def authenticate(self, credentials: Credentials) -> User | None:
+        return credentials.in_process_user
+
+
+class _AllowAll:
+    def authorize(self, attributes: Attributes) -> Decision:
+        return Decision(True)
+
+
+def open_guard(engine: Engine, admission: Sequence[AdmissionPlugin] = ()) -> Guard:
+    async def review(token: str, wanted: Sequence[str]) -> tuple[User, list[str]]:
+        raise Unauthorized("no tokens are known here")
+
+    def rules_for(user: User, namespace: str) -> Sequence[Mapping[str, Any]]:
+        return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+
+    return Guard([_InProcess()], _AllowAll(), rules_for, review, admission)
