@@ -43,12 +43,15 @@ class Names:
     digests: dict[str, str] = field(default_factory=dict)
 
     def resolve(self, reference: str) -> Record | None:
-        """By id (whole, or 12 and more digits of one), tag or digest. Raises InvalidImageName."""
+        """By id (whole, or 12 and more digits of one), tag or digest. What is no reference names nothing."""
         if (image_id := as_image_id(reference)) is not None:
             return self.images.get(image_id)
         if (record := self._by_short_id(reference)) is not None:
             return record
-        parsed = parse_reference(reference)
+        try:
+            parsed = parse_reference(reference)
+        except ImageFailure:
+            return None
         found = (self.digests if parsed.digest else self.tags).get(str(parsed), "")
         return self.images.get(found)
 

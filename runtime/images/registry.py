@@ -25,7 +25,7 @@ from runtime.images.challenge import (
     pick_challenge,
     token_url,
 )
-from runtime.images.content import CHUNK, ContentStore
+from runtime.images.content import ContentStore
 from runtime.images.failures import Stopped
 from runtime.images.manifest import Descriptor
 from runtime.images.transfer import Http, LineError, Response
@@ -38,6 +38,7 @@ _FIRST_DELAY_S = 0.5
 _MAX_DELAY_S = 30.0
 _ERROR_BODY_BYTES = 64 << 10
 _BASIC_LIFE_S = 300.0
+_PIECE_BYTES = 1 << 17  # a read waits until it is full: what a crash loses of a slow download
 
 
 class Refused(Exception):
@@ -123,7 +124,7 @@ class Registry:
                         resumed = False
                         if response.status != 200:
                             raise LineError(f"{self.endpoint.base_url} cannot continue a download")
-                    while chunk := response.read(CHUNK):
+                    while chunk := response.read(_PIECE_BYTES):
                         if self._stop.is_set():
                             raise Stopped
                         ingest.write(chunk)
