@@ -1,0 +1,1 @@
+"""From bytes to values and back: JSON, YAML, Kubernetes' protobuf. Each is bounded in depth and size."""
