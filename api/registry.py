@@ -41,6 +41,7 @@ BUILTIN: tuple[str, ...] = (
     "api.coordination.v1.lease:LEASE",
     "api.discovery.v1.endpointslice:ENDPOINTSLICE",
     "api.scheduling.v1.priorityclass:PRIORITYCLASS",
+    "api.apiextensions.v1.customresourcedefinition:CUSTOMRESOURCEDEFINITION",
 )
 
 # Kinds that are sent to a subresource or with a verb, and never stored.

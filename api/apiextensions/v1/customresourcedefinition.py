@@ -1,9 +1,16 @@
 """TODO module"""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Required, TypedDict
 
 from api.annotations import ATOMIC, Bytes, In, Int32, Int64, ListMap, Proto, Time
+from api.builtin import builtin, status_of
+from api.columns import CREATED_AT, NAME
 from api.meta.v1 import ObjectMeta
+from api.resource import Obj
+from api.strategy import SpecStatusStrategy
+from machinery.errors import Cause
+from machinery.gvk import CRDS
 
 if TYPE_CHECKING:
     from api.apiextensions.v1.jsonschema import JSONSchemaProps
@@ -146,3 +153,51 @@ class CustomResourceDefinition(TypedDict, total=False):
     metadata: Annotated[ObjectMeta, Proto(1)]
     spec: Required[Annotated[CustomResourceDefinitionSpec, Proto(2)]]
     status: Annotated[CustomResourceDefinitionStatus, Proto(3)]
+
+
+class CustomResourceDefinitionStrategy(SpecStatusStrategy):
+    def default(self, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        names = spec.setdefault("names", {})
+        kind = names.get("kind", "")
+        if kind:
+            names.setdefault("singular", kind.lower())
+            names.setdefault("listKind", f"{kind}List")
+        conversion = spec.setdefault("conversion", {})
+        conversion.setdefault("strategy", "None")
+        service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+        if service is not None:
+            service.setdefault("port", 443)
+
+    # Schemas, and their checks, are imported only when a definition is written.
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        from api.apiextensions.v1.definition import validate_definition
+
+        return validate_definition(obj)
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        from api.apiextensions.v1.definition import validate_definition_update
+
+        return validate_definition_update(obj, old)
+
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        from api.apiextensions.v1.definition import validate_definition_status
+
+        return validate_definition_status(obj, old)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        from api.apiextensions.v1.definition import unevaluated_rules
+
+        return unevaluated_rules(obj)
+
+
+CUSTOMRESOURCEDEFINITION = builtin(
+    CRDS,
+    CustomResourceDefinition,
+    strategy=CustomResourceDefinitionStrategy(),
+    columns=(NAME, CREATED_AT),
+    short_names=("crd", "crds"),
+    categories=("api-extensions",),
+    subresources=(status_of("CustomResourceDefinition"),),
+)
