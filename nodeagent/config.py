@@ -33,6 +33,7 @@ class AgentConfig:
     port: int = 10250
     max_pods: int = 110
     pod_pids_limit: int = 4096
+    cgroup_root: str = ""  # "" : /kctl/NODE
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     api_host: str = ""  # what pods see as KUBERNETES_SERVICE_HOST; "" leaves the Service's own address

@@ -27,7 +27,8 @@ def cgroup_parent(pod: Obj, config: AgentConfig) -> str:
     """`/kctl/NODE/burstable/podUID`; guaranteed pods stand directly below the node."""
     qos = qos_class(pod).lower()
     middle = "" if qos == "guaranteed" else f"/{qos}"
-    return f"/kctl/{config.node_name}{middle}/pod{podspec.uid_of(pod)}"
+    root = config.cgroup_root or f"/kctl/{config.node_name}"
+    return f"{root}{middle}/pod{podspec.uid_of(pod)}"
 
 
 def pod_resources(pod: Obj, config: AgentConfig) -> LinuxResources:

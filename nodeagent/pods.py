@@ -10,7 +10,7 @@ The runtime's events come at once; a slow relist is the safety net below them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from client.informer import Informer
 from nodeagent import labels, podspec
@@ -25,14 +25,18 @@ from runtime.cri import RuntimeFailure
 
 
 class PodSet:
-    """`workers` by uid. `node` gives the node object as it stands, for admission."""
+    """`workers` by uid. `node` gives the node object as it stands, for admission. Pods start once the `after`
+    informers have synced too."""
 
-    def __init__(self, deps: Deps, pods: Informer, node: Callable[[], Obj]) -> None:
+    def __init__(
+        self, deps: Deps, pods: Informer, node: Callable[[], Obj], after: Iterable[Informer] = ()
+    ) -> None:
         self.workers: dict[str, PodWorker] = {}
         self.started = asyncio.Event()
         self._deps = deps
         self._pods = pods
         self._node = node
+        self._after = tuple(after)
         self._group: asyncio.TaskGroup | None = None
 
     def get(self, namespace: str, name: str) -> PodWorker | None:
@@ -48,7 +52,8 @@ class PodSet:
         """Runs until cancelled. Containers live on."""
         events = self._deps.runtime.events()
         views = await self._list_runtime()
-        await self._pods.wait_synced()
+        for informer in (self._pods, *self._after):
+            await informer.wait_synced()
         async with asyncio.TaskGroup() as group:
             self._group = group
             known = sorted(self._pods.lister.list(), key=_age)

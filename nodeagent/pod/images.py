@@ -75,7 +75,10 @@ class ImagePuller:
         """Raises PullFailure."""
         image, policy = container.get("image", ""), pull_policy(container)
         key = (podspec.uid_of(pod), image)
-        present = await self._images.image_status(image)
+        try:
+            present = await self._images.image_status(image)
+        except ImageFailure as failure:
+            raise self._failed(pod, role, container, image, key, failure) from failure
         if present is not None and policy != "Always":
             text = f'Container image "{image}" already present on machine'
             self._events.normal(pod, "Pulled", text, role, container)

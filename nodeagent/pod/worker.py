@@ -47,6 +47,7 @@ class PodWorker:
         self.view = view
         self.uid = podspec.uid_of(pod)
         self.status: Obj = pod.get("status") or {}
+        self.listeners: set[asyncio.Event] = set()  # set whenever the view was read anew
         self._deps = deps
         self._verdict = refused
         self._refused = refused is not None
@@ -345,6 +346,8 @@ class PodWorker:
             except NotFoundInRuntime:
                 self._sandbox_ids.discard(sandbox_id)
         self.view = pod_view(self.uid, sandboxes, containers)
+        for listener in self.listeners:
+            listener.set()
         for container in self.view.containers:
             if container.state is ContainerState.EXITED and container.id not in self._messages:
                 self._messages[container.id] = termination_message(

@@ -113,7 +113,16 @@ class ScriptedApi:
         _merge(obj, copy.deepcopy(patch))
         return self._store("MODIFIED", gvr, obj)
 
-    async def delete(self, gvr: GVR, name: str, namespace: str = "", *, grace_period_s: int | None = None, uid: str | None = None, **_: Any) -> Obj:
+    async def delete(
+        self,
+        gvr: GVR,
+        name: str,
+        namespace: str = "",
+        *,
+        grace_period_s: int | None = None,
+        uid: str | None = None,
+        **_: Any,
+    ) -> Obj:
         self._check("delete", gvr, name)
         obj = await self.get(gvr, name, namespace)
         if uid is not None and uid != obj["metadata"]["uid"]:
@@ -128,14 +137,27 @@ class ScriptedApi:
         return self._store("DELETED", gvr, obj)
 
     @asynccontextmanager
-    async def watch(self, gvr: GVR, namespace: str = "", *, field_selector: str = "", send_initial_events: bool = False, **_: Any) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+    async def watch(
+        self,
+        gvr: GVR,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        send_initial_events: bool = False,
+        **_: Any,
+    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         queue: asyncio.Queue[WatchEvent] = asyncio.Queue()
         wanted = _selector(field_selector)
         if send_initial_events:
             listed = await self.list(gvr, namespace, field_selector=field_selector)
             for obj in listed["items"]:
                 queue.put_nowait(WatchEvent("ADDED", obj))
-            mark = {"metadata": {"resourceVersion": str(self.version), "annotations": {"k8s.io/initial-events-end": "true"}}}
+            mark = {
+                "metadata": {
+                    "resourceVersion": str(self.version),
+                    "annotations": {"k8s.io/initial-events-end": "true"},
+                }
+            }
             queue.put_nowait(WatchEvent("BOOKMARK", mark))
         entry = (gvr, namespace, wanted, queue)
         self.watchers.append(entry)
@@ -154,7 +176,10 @@ def _selector(text: str) -> Callable[[Obj], bool]:
     selector = parse_field_selector(text)
 
     def matches(obj: Obj) -> bool:
-        fields = {"metadata.name": obj["metadata"]["name"], "spec.nodeName": obj.get("spec", {}).get("nodeName", "")}
+        fields = {
+            "metadata.name": obj["metadata"]["name"],
+            "spec.nodeName": obj.get("spec", {}).get("nodeName", ""),
+        }
         return selector.matches(fields)
 
     return matches
@@ -219,7 +244,9 @@ class World:
             references=References(informers),
             tokens=Tokens(client, self.clock, rng),
             events=events,
-            node=NodeFacts(allocatable={"cpu": "4", "memory": "8Gi"}, memory_bytes=8 << 30, host_ips=("10.99.0.2",)),
+            node=NodeFacts(
+                allocatable={"cpu": "4", "memory": "8Gi"}, memory_bytes=8 << 30, host_ips=("10.99.0.2",)
+            ),
             services=services.lister.list,
             log=get_logger("test"),
         )

@@ -12,7 +12,9 @@ def phase(pod: Any) -> str:
 
 
 def ready(pod: Any) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", ()))
+    return any(
+        c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", ())
+    )
 
 
 def first(pod: Any) -> Any:
@@ -73,7 +75,9 @@ def test_killed_container_first_restarts_at_once_then_backs_off(in_world, make_p
         begun = world.clock.now()
         await world.until(lambda p: first(p).get("restartCount") == 2)
         assert 9.5 < world.clock.now() - begun < 10.5
-        assert world.events("BackOff") == ["Back-off restarting failed container main in pod web_default(uid-web)"]
+        assert world.events("BackOff") == [
+            "Back-off restarting failed container main in pod web_default(uid-web)"
+        ]
 
     in_world(test)
 
@@ -123,7 +127,9 @@ def test_shorter_second_deletion_shortens_the_grace(in_world, make_pod):
 
 def test_run_to_completion_succeeds_and_keeps_its_containers(in_world, make_pod):
     async def test(world):
-        await world.create(make_pod({"name": "main", "image": "web:1", "command": ["sleep", "2"]}, restartPolicy="Never"))
+        await world.create(
+            make_pod({"name": "main", "image": "web:1", "command": ["sleep", "2"]}, restartPolicy="Never")
+        )
         pod = await world.until(lambda p: phase(p) == "Succeeded")
         assert first(pod)["state"]["terminated"]["reason"] == "Completed"
         conditions = {c["type"]: c for c in pod["status"]["conditions"]}
@@ -151,17 +157,27 @@ def test_init_containers_run_in_order_and_sidecar_outlives_them(in_world, make_p
     async def test(world):
         inits = [
             {"name": "one", "image": "init:1", "command": ["sleep", "1"]},
-            {"name": "proxy", "image": "sidecar:1", "command": ["sleep", "infinity"], "restartPolicy": "Always"},
+            {
+                "name": "proxy",
+                "image": "sidecar:1",
+                "command": ["sleep", "infinity"],
+                "restartPolicy": "Always",
+            },
             {"name": "two", "image": "init:1", "command": ["sleep", "1"]},
         ]
         begun = world.clock.now()
         await world.create(make_pod(initContainers=inits))
-        pod = await world.until(lambda p: (p.get("status", {}).get("initContainerStatuses") or [{}])[0].get("ready"))
+        pod = await world.until(
+            lambda p: (p.get("status", {}).get("initContainerStatuses") or [{}])[0].get("ready")
+        )
         assert first(pod)["state"]["waiting"]["reason"] == "PodInitializing"
         assert phase(pod) == "Pending"
         pod = await world.until(ready)
         assert 2.0 < world.clock.now() - begun < 2.2
-        names = [c.config.name for c in sorted(await world.runtime.list_containers(), key=lambda c: c.started_at_ns)]
+        names = [
+            c.config.name
+            for c in sorted(await world.runtime.list_containers(), key=lambda c: c.started_at_ns)
+        ]
         assert names == ["one", "proxy", "two", "main"]
         proxy = next(c for c in await world.runtime.list_containers() if c.config.name == "proxy")
         world.runtime.kill(proxy.id)
@@ -184,7 +200,12 @@ def test_failing_init_container_of_a_never_pod_fails_it(in_world, make_pod):
 
 def test_job_with_sidecar_completes_and_stops_the_sidecar(in_world, make_pod):
     async def test(world):
-        proxy = {"name": "proxy", "image": "sidecar:1", "command": ["sleep", "infinity"], "restartPolicy": "Always"}
+        proxy = {
+            "name": "proxy",
+            "image": "sidecar:1",
+            "command": ["sleep", "infinity"],
+            "restartPolicy": "Always",
+        }
         main = {"name": "main", "image": "web:1", "command": ["sleep", "1"]}
         await world.create(make_pod(main, initContainers=[proxy], restartPolicy="Never"))
         await world.until(lambda p: phase(p) == "Succeeded")
@@ -244,7 +265,12 @@ def test_missing_image_is_named_and_backed_off(in_world, make_pod):
     async def test(world):
         world.images.fail_pulls("nope", ImageFailure("ErrImagePull", "no such image"))
         await world.create(make_pod({"name": "main", "image": "nope", "imagePullPolicy": "IfNotPresent"}))
-        pod = await world.until(lambda p: "waiting" in first(p).get("state", {}) and first(p)["state"]["waiting"]["reason"] == "ErrImagePull")
+        pod = await world.until(
+            lambda p: (
+                "waiting" in first(p).get("state", {})
+                and first(p)["state"]["waiting"]["reason"] == "ErrImagePull"
+            )
+        )
         assert first(pod)["state"]["waiting"]["message"] == "no such image"
         pod = await world.until(lambda p: first(p)["state"]["waiting"]["reason"] == "ImagePullBackOff")
         assert first(pod)["state"]["waiting"]["message"] == 'Back-off pulling image "nope": no such image'
@@ -262,10 +288,14 @@ def test_missing_config_map_is_waited_for_and_seen_at_once(in_world, make_pod):
         main = sleeper(volumeMounts=[{"name": "conf", "mountPath": "/etc/app"}])
         await world.create(make_pod(main, volumes=volumes))
         await world.clock.sleep(5)
-        assert 'MountVolume.SetUp failed for volume "conf" : configmap "settings" not found' in world.events("FailedMount")
+        assert 'MountVolume.SetUp failed for volume "conf" : configmap "settings" not found' in world.events(
+            "FailedMount"
+        )
         assert not ready(await world.pod())
         begun = world.clock.now()
-        await world.api.create(CONFIGMAPS, {"metadata": {"name": "settings", "namespace": "default"}, "data": {"a": "1"}})
+        await world.api.create(
+            CONFIGMAPS, {"metadata": {"name": "settings", "namespace": "default"}, "data": {"a": "1"}}
+        )
         await world.until(ready)
         assert world.clock.now() - begun < 0.1
         path = "/data/pods/uid-web/volumes/kubernetes.io~configmap/conf/a"
@@ -283,9 +313,15 @@ def test_missing_env_key_is_a_config_error_and_heals(in_world, make_pod):
     async def test(world):
         env = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "a"}}}]
         await world.create(make_pod(sleeper(env=env)))
-        pod = await world.until(lambda p: first(p).get("state", {}).get("waiting", {}).get("reason") == "CreateContainerConfigError")
+        pod = await world.until(
+            lambda p: (
+                first(p).get("state", {}).get("waiting", {}).get("reason") == "CreateContainerConfigError"
+            )
+        )
         assert first(pod)["state"]["waiting"]["message"] == 'configmap "settings" not found'
-        await world.api.create(CONFIGMAPS, {"metadata": {"name": "settings", "namespace": "default"}, "data": {"a": "1"}})
+        await world.api.create(
+            CONFIGMAPS, {"metadata": {"name": "settings", "namespace": "default"}, "data": {"a": "1"}}
+        )
         await world.until(ready, limit_s=1)
         config = (await world.runtime.list_containers())[0].config
         assert dict(config.env)["A"] == "1"
@@ -335,9 +371,15 @@ def test_readiness_follows_the_probe(in_world, make_pod):
 def test_startup_probe_holds_back_the_others(in_world, make_pod):
     async def test(world):
         began = world.clock.now()
-        world.network.answer = lambda host, port, path: 200 if path == "/live" or world.clock.now() > began + 12 else 503
+        world.network.answer = lambda host, port, path: (
+            200 if path == "/live" or world.clock.now() > began + 12 else 503
+        )
         main = sleeper(
-            startupProbe={"httpGet": {"path": "/start", "port": 80}, "periodSeconds": 1, "failureThreshold": 30},
+            startupProbe={
+                "httpGet": {"path": "/start", "port": 80},
+                "periodSeconds": 1,
+                "failureThreshold": 30,
+            },
             livenessProbe={"httpGet": {"path": "/live", "port": 80}, "periodSeconds": 1},
         )
         await world.create(make_pod(main))
@@ -377,7 +419,9 @@ def test_service_account_token_is_mounted_and_renewed(in_world, make_pod):
     async def test(world):
         token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
         volumes = [{"name": "api", "projected": {"sources": [token]}}]
-        await world.create(make_pod(sleeper(volumeMounts=[{"name": "api", "mountPath": "/token"}]), volumes=volumes))
+        await world.create(
+            make_pod(sleeper(volumeMounts=[{"name": "api", "mountPath": "/token"}]), volumes=volumes)
+        )
         await world.until(ready)
         path = "/data/memory/pods/uid-web/volumes/kubernetes.io~projected/api/token"
         assert world.files.read(path) == b"token-1"
@@ -392,7 +436,9 @@ def test_status_survives_an_api_that_fails_for_a_while(in_world, make_pod):
     async def test(world):
         from machinery.errors import ServiceUnavailable
 
-        world.api.fail = lambda verb, gvr, name: ServiceUnavailable("down") if verb == "patch" and gvr is PODS else None
+        world.api.fail = lambda verb, gvr, name: (
+            ServiceUnavailable("down") if verb == "patch" and gvr is PODS else None
+        )
         await world.create(make_pod())
         await world.clock.sleep(3)
         world.api.fail = lambda verb, gvr, name: None

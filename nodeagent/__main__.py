@@ -1,0 +1,239 @@
+"""`kctl nodeagent`: the composition root. Reads flags, builds the parts, runs until SIGTERM.
+
+A restart touches no container: they belong to the node's spawner, which this process finds again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from client.client import Client
+from client.kubeconfig import KubeconfigError, load_or_in_cluster
+from client.logs import get_logger, setup_logging
+from machinery.clock import Clock, SystemClock
+from nodeagent.component import NodeAgent
+from nodeagent.config import AgentConfig
+from nodeagent.files import HostFiles
+from nodeagent.files_linux import LinuxFiles
+from nodeagent.network import Network, SimulatedNetwork, SocketNetwork
+from nodeagent.node.machine import read_machine
+from nodeagent.server.serve import ServeConfig, listen, serve
+from runtime.cri import ImageFailure, ImageService, RuntimeFailure, RuntimeService
+
+log = get_logger("nodeagent")
+
+
+class FlagError(Exception):
+    """A flag cannot be used; str() says which and why."""
+
+
+class Parts(NamedTuple):
+    runtime: RuntimeService
+    images: ImageService
+    files: HostFiles
+    network: Network
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kctl nodeagent",
+        description="Runs the pods that are bound to its node. Talks only to the API server and its runtime.",
+    )
+    add = parser.add_argument
+    add("--kubeconfig", default="", help="where the API server is (default: in-cluster)")
+    add("--node-name", default=socket.gethostname().lower(), help="the Node object's name")
+    add("--hostname", default="", help="label kubernetes.io/hostname and address (default: the node's name)")
+    add("--node-ip", default="", help="the node's address or addresses, separated by commas")
+    add("--pod-cidr", default="", help="the addresses of this node's pods")
+    add("--data-dir", default="/var/lib/kctl/node", help="pods, logs, and the runtime's state")
+    add(
+        "--image-dir",
+        default="",
+        help="the image store, shared by the nodes of a host (default: DATA_DIR/images)",
+    )
+    add("--runtime", default="native", choices=("native", "fake"), help="fake runs no process at all")
+    add("--bind-address", default="", help="of the streaming server (default: the first node address)")
+    add("--port", type=int, default=10250, help="of the streaming server; 0 chooses one")
+    add(
+        "--tls-cert-file", default="", help="the streaming server's certificate; none: plain HTTP on loopback"
+    )
+    add("--tls-private-key-file", default="")
+    add("--client-ca-file", default="", help="who must have signed the API server's client certificate")
+    add("--cluster-dns", default="", help="addresses of the cluster's DNS, separated by commas")
+    add("--cluster-domain", default="cluster.local")
+    add(
+        "--cluster-api-host",
+        default="",
+        help="what pods see as KUBERNETES_SERVICE_HOST (default: the Service)",
+    )
+    add("--cluster-api-port", type=int, default=0)
+    add("--cgroup-root", default="", help="the cgroup below which pods stand (default: /kctl/NODE)")
+    add("--max-pods", type=int, default=110)
+    add("--pod-max-pids", type=int, default=4096, help="processes per pod; -1 for no limit")
+    add("--node-labels", default="", help="KEY=VALUE, separated by commas")
+    add("--register-with-taints", default="", help="KEY=VALUE:EFFECT, separated by commas")
+    add("--allowed-unsafe-sysctls", default="", help="names or prefixes ending in *, separated by commas")
+    add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser
+
+
+def config_of(options: argparse.Namespace) -> AgentConfig:
+    """Raises FlagError."""
+    addresses = _words(options.node_ip) or [_own_address()]
+    return AgentConfig(
+        node_name=options.node_name,
+        data_dir=PurePosixPath(os.path.abspath(options.data_dir)),
+        node_ips=tuple(addresses),
+        hostname=options.hostname,
+        pod_cidr=options.pod_cidr,
+        port=options.port,
+        max_pods=options.max_pods,
+        pod_pids_limit=options.pod_max_pids,
+        cluster_dns=tuple(_words(options.cluster_dns)),
+        cluster_domain=options.cluster_domain,
+        api_host=options.cluster_api_host,
+        api_port=options.cluster_api_port,
+        cgroup_root=options.cgroup_root,
+        node_labels=dict(_pair("--node-labels", word) for word in _words(options.node_labels)),
+        register_taints=tuple(_taint(word) for word in _words(options.register_with_taints)),
+        allowed_sysctls=tuple(_words(options.allowed_unsafe_sysctls)),
+    )
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Builds everything and runs it; ends by cancellation."""
+    clock, rng = SystemClock(), random.Random()
+    config = config_of(options)
+    host = options.bind_address or (config.node_ips[0] if options.tls_cert_file else "127.0.0.1")
+    listener = listen(host, options.port)
+    transport = load_or_in_cluster(options.kubeconfig).transport()
+    parts = _parts(options, config, clock, rng)
+    agent = NodeAgent(
+        config=config,
+        client=Client(transport, user_agent="kctl-nodeagent", field_manager="kubelet"),
+        runtime=parts.runtime,
+        images=parts.images,
+        clock=clock,
+        rng=rng,
+        files=parts.files,
+        network=parts.network,
+        machine=read_machine(),
+        log_files=LinuxFiles(),
+        listen_port=listener.getsockname()[1],
+    )
+    serving = ServeConfig(
+        host,
+        options.port,
+        options.tls_cert_file,
+        options.tls_private_key_file,
+        options.client_ca_file,
+    )
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(agent.run(), name="agent")
+            group.create_task(serve(agent.app, serving, listener), name="server")
+    finally:
+        await transport.close()
+
+
+def _parts(options: argparse.Namespace, config: AgentConfig, clock: Clock, rng: random.Random) -> Parts:
+    if options.runtime == "fake":
+        from nodeagent.files_memory import MemoryFiles
+        from runtime.fake import FakeImages, FakeRuntime
+
+        fake_images = FakeImages(clock, pull_s=0.05)
+        cidr = {"pod_cidr": config.pod_cidr} if config.pod_cidr else {}
+        fake = FakeRuntime(clock, rng, fake_images, **cidr)
+        return Parts(fake, fake_images, MemoryFiles(), SimulatedNetwork())
+    from runtime.service.native import NativeRuntime
+
+    from runtime.images.service import LocalImages
+
+    data = Path(config.data_dir)
+    images = LocalImages(
+        Path(options.image_dir) if options.image_dir else data / "images",
+        clock,
+        node_root=data / "runtime" / "rootfs",
+    )
+    runtime = NativeRuntime(data / "runtime", images, clock, pod_cidr=config.pod_cidr)
+    return Parts(runtime, images, LinuxFiles(), SocketNetwork())
+
+
+def _own_address() -> str:
+    """The address this machine speaks from; connecting a datagram socket sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
+
+
+def _pair(flag: str, word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not equals:
+        raise FlagError(f"{flag}: {word!r} is not KEY=VALUE")
+    return key, value
+
+
+def _taint(word: str) -> dict[str, str]:
+    rest, colon, effect = word.rpartition(":")
+    if not colon or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+        raise FlagError(f"--register-with-taints: {word!r} is not KEY=VALUE:EFFECT")
+    key, _, value = rest.partition("=")
+    return {"key": key, "effect": effect, **({"value": value} if value else {})}
+
+
+async def _until_signalled(options: argparse.Namespace) -> None:
+    task = asyncio.ensure_future(run(options))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    setup_logging(options.log_level, "nodeagent")
+    try:
+        asyncio.run(_until_signalled(options))
+    except (KubeconfigError, FlagError) as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"cannot listen on port {options.port}: {error}")
+    except ExceptionGroup as group:
+        causes = group.subgroup((RuntimeFailure, ImageFailure))
+        if causes is None:
+            raise
+        return _failed(str(_first(causes)))
+    return 0
+
+
+def _failed(why: str) -> int:
+    print(f"kctl nodeagent: {why}", file=sys.stderr)
+    return 1
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+if __name__ == "__main__":
+    sys.exit(main())

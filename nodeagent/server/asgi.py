@@ -1,0 +1,95 @@
+"""The ends of an ASGI conversation: a request, an answer, a websocket, without a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from machinery.errors import ApiError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Query:
+    """The query string; names may repeat."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+
+    def get(self, name: str, default: str = "") -> str:
+        return next((value for key, value in self.pairs if key == name), default)
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key == name]
+
+    def flag(self, name: str) -> bool:
+        return self.get(name).lower() in ("1", "true", "t", "yes")
+
+
+async def answer(
+    send: Send, status: int, body: bytes, content_type: str = "text/plain; charset=utf-8"
+) -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_json(send: Send, value: Any, status: int = 200) -> None:
+    await answer(send, status, orjson.dumps(value), "application/json")
+
+
+async def answer_error(send: Send, error: ApiError) -> None:
+    await answer_json(send, error.to_status(), error.code)
+
+
+class WebSocket:
+    """A websocket that is not accepted yet."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.offered: Sequence[str] = scope.get("subprotocols") or ()
+        self._can_refuse = "websocket.http.response" in (scope.get("extensions") or {})
+        self._receive = receive
+        self._send = send
+        self.closed = False
+
+    async def accept(self, subprotocol: str) -> None:
+        await self._receive()  # websocket.connect
+        await self._send({"type": "websocket.accept", "subprotocol": subprotocol or None})
+
+    async def refuse(self, error: ApiError) -> None:
+        """Instead of accept: an HTTP answer with the Status."""
+        await self._receive()
+        if not self._can_refuse:
+            await self._send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+            return
+        body = orjson.dumps(error.to_status())
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self._send({"type": "websocket.http.response.start", "status": error.code, "headers": headers})
+        await self._send({"type": "websocket.http.response.body", "body": body})
+
+    async def receive(self) -> bytes | str | None:
+        """The next message; None when the other side is gone."""
+        message: Mapping[str, Any] = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self.closed = True
+            return None
+        data = message.get("bytes")
+        if data is not None:
+            return bytes(data)
+        return str(message.get("text") or "")
+
+    async def send(self, data: bytes | str) -> None:
+        if self.closed:
+            return
+        kind = "text" if isinstance(data, str) else "bytes"
+        await self._send({"type": "websocket.send", kind: data})
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        if not self.closed:
+            self.closed = True
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})

@@ -1,0 +1,203 @@
+"""port-forward: TCP connections into a pod's network, over a tunnelled SPDY session or plain channels.
+
+SPDY (what kubectl speaks): for each connection the client opens an error and a data stream with the same
+requestID. Channels (v4.channel.k8s.io and older): the ports are in the query; port i has channels 2i (data) and
+2i+1 (error), and each begins with the port number as two little-endian bytes.
+Source: KEP-4006; kubelet pkg/cri/streaming/portforward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from nodeagent.server.asgi import WebSocket
+from nodeagent.server.channels import ChannelProtocol
+from nodeagent.server.spdy import (
+    DataReceived,
+    SessionClosed,
+    SpdyError,
+    SpdySession,
+    StreamOpened,
+    StreamReset,
+)
+from runtime.cri import Connection, RuntimeFailure
+
+SPDY_PROTOCOL = "SPDY/3.1+portforward.k8s.io"
+CHUNK = 32 * 1024
+Dial = Callable[[int], Awaitable[Connection]]
+
+
+@dataclass(slots=True)
+class _Forward:
+    """One forwarded connection: its pair of streams, and what came before it was dialled."""
+
+    port: int
+    error: int = 0
+    data: int = 0
+    inbox: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    task: asyncio.Task[None] | None = None
+
+
+async def serve_spdy(socket: WebSocket, dial: Dial) -> None:
+    """Serves the session until the client leaves."""
+    await socket.accept(SPDY_PROTOCOL)
+    async with asyncio.TaskGroup() as group:
+        tunnel = _Tunnel(socket, dial, group)
+        await tunnel.serve()
+        tunnel.end()
+    await socket.close(1000)
+
+
+class _Tunnel:
+    def __init__(self, socket: WebSocket, dial: Dial, group: asyncio.TaskGroup) -> None:
+        self._socket = socket
+        self._dial = dial
+        self._group = group
+        self._session = SpdySession()
+        self._requests: dict[str, _Forward] = {}
+        self._by_stream: dict[int, _Forward] = {}
+
+    async def serve(self) -> None:
+        while (message := await self._socket.receive()) is not None:
+            try:
+                events = self._session.receive(message.encode() if isinstance(message, str) else message)
+            except SpdyError:
+                self._session.go_away()
+                await self._flush()
+                return
+            for event in events:
+                if isinstance(event, StreamOpened):
+                    self._opened(event)
+                elif isinstance(event, DataReceived):
+                    self._received(event)
+                elif isinstance(event, StreamReset):
+                    self._reset(event.stream)
+                elif isinstance(event, SessionClosed):
+                    return
+            await self._flush()
+
+    def end(self) -> None:
+        for forward in self._requests.values():
+            if forward.task is not None:
+                forward.task.cancel()
+
+    def _opened(self, event: StreamOpened) -> None:
+        kind, port = event.headers.get("streamtype", ""), event.headers.get("port", "")
+        if kind not in ("data", "error") or not port.isdigit() or not 0 < int(port) < 65536:
+            self._session.reset(event.stream)
+            return
+        request = event.headers.get("requestid") or str(event.stream if kind == "error" else event.stream - 2)
+        forward = self._requests.setdefault(request, _Forward(int(port)))
+        self._session.reply(event.stream)
+        self._by_stream[event.stream] = forward
+        if kind == "error":
+            forward.error = event.stream
+        else:
+            forward.data = event.stream
+            if event.fin:
+                forward.inbox.put_nowait(None)
+        if forward.error and forward.data and forward.task is None:
+            forward.task = self._group.create_task(self._forward(request, forward), name=f"forward {port}")
+
+    def _received(self, event: DataReceived) -> None:
+        forward = self._by_stream.get(event.stream)
+        if forward is None or event.stream != forward.data:
+            return
+        if event.data:
+            forward.inbox.put_nowait(event.data)
+        if event.fin:
+            forward.inbox.put_nowait(None)
+
+    def _reset(self, stream: int) -> None:
+        forward = self._by_stream.get(stream)
+        if forward is not None and forward.task is not None:
+            forward.task.cancel()
+
+    async def _forward(self, request: str, forward: _Forward) -> None:
+        try:
+            try:
+                connection = await self._dial(forward.port)
+            except (RuntimeFailure, OSError) as error:
+                text = f"error forwarding port {forward.port} to pod: {error}"
+                self._session.send(forward.error, text.encode(), fin=True)
+                self._session.send(forward.data, b"", fin=True)
+                await self._flush()
+                return
+            try:
+                await self._relay(connection, forward)
+                self._session.send(forward.data, b"", fin=True)
+                self._session.send(forward.error, b"", fin=True)
+                await self._flush()
+            finally:
+                await connection.close()
+        finally:
+            self._requests.pop(request, None)
+            self._by_stream.pop(forward.error, None)
+            self._by_stream.pop(forward.data, None)
+
+    async def _relay(self, connection: Connection, forward: _Forward) -> None:
+        """Ends when the pod's side has ended; the client's end alone leaves the answer flowing."""
+
+        async def upstream() -> None:
+            while (piece := await forward.inbox.get()) is not None:
+                await connection.write(piece)
+
+        sending = asyncio.create_task(upstream())
+        try:
+            while piece := await connection.read(CHUNK):
+                self._session.send(forward.data, piece)
+                await self._flush()
+        except OSError:
+            return
+        finally:
+            sending.cancel()
+            with suppress(asyncio.CancelledError, OSError):
+                await sending
+
+    async def _flush(self) -> None:
+        out = self._session.take_output()
+        if out:
+            await self._socket.send(out)
+
+
+async def serve_channels(
+    socket: WebSocket, protocol: ChannelProtocol, ports: Sequence[int], dial: Dial
+) -> None:
+    """The older form: every port is dialled at once."""
+    await socket.accept(protocol.name)
+    connections: dict[int, Connection] = {}
+    async with asyncio.TaskGroup() as group:
+        for index, port in enumerate(ports):
+            stamp = struct.pack("<H", port)
+            await socket.send(protocol.encode(index * 2, stamp))
+            await socket.send(protocol.encode(index * 2 + 1, stamp))
+            try:
+                connections[index] = await dial(port)
+            except (RuntimeFailure, OSError) as error:
+                text = f"error forwarding port {port} to pod: {error}"
+                await socket.send(protocol.encode(index * 2 + 1, text.encode()))
+        readers = [
+            group.create_task(_read_channel(socket, protocol, index * 2, connection))
+            for index, connection in connections.items()
+        ]
+        while (message := await socket.receive()) is not None:
+            decoded = protocol.decode(message)
+            if decoded and decoded[0] % 2 == 0 and decoded[0] // 2 in connections:
+                with suppress(OSError):
+                    await connections[decoded[0] // 2].write(decoded[1])
+        for reader in readers:
+            reader.cancel()
+    for connection in connections.values():
+        await connection.close()
+
+
+async def _read_channel(
+    socket: WebSocket, protocol: ChannelProtocol, channel: int, connection: Connection
+) -> None:
+    with suppress(OSError):
+        while piece := await connection.read(CHUNK):
+            await socket.send(protocol.encode(channel, piece))

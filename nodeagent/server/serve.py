@@ -1,0 +1,120 @@
+"""The streaming server on a TLS port: uvicorn, imported when the first caller comes.
+
+Only the API server may call: the client certificate must be signed by the cluster's CA and name an allowed user or
+group. Until somebody connects, the port is an open listener and no web server is in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from client.logs import get_logger
+from nodeagent.server.asgi import Receive, Scope, Send
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+log = get_logger("nodeagent.server")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """Without certificates the server speaks plain HTTP and should listen on loopback only."""
+
+    host: str
+    port: int
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+    allowed_users: frozenset[str] = frozenset(("kube-apiserver-kubelet-client",))
+    allowed_groups: frozenset[str] = frozenset(("system:masters",))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Raises OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    sock.listen(128)
+    sock.setblocking(False)
+    return sock
+
+
+async def serve(app: App, config: ServeConfig, sock: socket.socket) -> None:
+    """Serves on the listener until cancelled."""
+    await _first_caller(sock)
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # signals belong to the component's main
+
+    options: dict[str, Any] = {}
+    if config.cert_file:
+        import ssl
+
+        options = {
+            "ssl_certfile": config.cert_file,
+            "ssl_keyfile": config.key_file,
+            "ssl_ca_certs": config.client_ca_file,
+            "ssl_cert_reqs": ssl.CERT_REQUIRED if config.client_ca_file else ssl.CERT_NONE,
+        }
+    server = Server(
+        uvicorn.Config(
+            app,
+            http=_protocol(config) if config.client_ca_file else "httptools",
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            ws_max_size=64 << 20,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=1,
+            server_header=False,
+            **options,
+        )
+    )
+    await server.serve(sockets=[sock])
+
+
+async def _first_caller(sock: socket.socket) -> None:
+    """Returns when a connection waits to be accepted."""
+    loop, called = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sock, called.set)
+    try:
+        await called.wait()
+    finally:
+        loop.remove_reader(sock)
+
+
+def is_allowed(certificate: Mapping[str, Any] | None, config: ServeConfig) -> bool:
+    """Whether the verified client certificate names the API server."""
+    subject: dict[str, list[str]] = {}
+    for rdn in (certificate or {}).get("subject", ()):
+        for name, value in rdn:
+            subject.setdefault(name, []).append(value)
+    users = set(subject.get("commonName", ()))
+    groups = set(subject.get("organizationName", ()))
+    return bool(users & config.allowed_users or groups & config.allowed_groups)
+
+
+def _protocol(config: ServeConfig) -> Any:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class ClientCertProtocol(HttpToolsProtocol):
+        """Cuts off whoever is not the API server, before the first request is read."""
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            tls = transport.get_extra_info("ssl_object")
+            if tls is None or not is_allowed(tls.getpeercert(), config):
+                log.warning("a caller that is not the API server was cut off")
+                transport.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                transport.close()
+
+    return ClientCertProtocol
