@@ -275,7 +275,8 @@ class GarbageCollector:
         """A merge patch that holds only for the state just read (Conflict otherwise)."""
         assert node.gvr is not None
         precondition = {"resourceVersion": live["metadata"]["resourceVersion"]}
-        patch = {"metadata": {**metadata, **precondition}}
+        emptied = {name: value or None for name, value in metadata.items()}  # null takes the key away
+        patch = {"metadata": {**emptied, **precondition}}
         try:
             return await self._client.patch(node.gvr, node.key.name, patch, node.key.namespace)
         except NotFound:

@@ -115,6 +115,7 @@ class OwnerGraph:
         node = self.nodes.pop(id_, None)
         if node is None:
             return []
+        node.dependents.pop(id_, None)  # what names itself as its owner
         look: dict[str, None] = dict(node.dependents)
         for ref in node.owners:
             self._unlink(node, ref.uid)
