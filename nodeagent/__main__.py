@@ -151,8 +151,7 @@ def _parts(options: argparse.Namespace, config: AgentConfig, clock: Clock, rng: 
         from runtime.fake import FakeImages, FakeRuntime
 
         fake_images = FakeImages(clock, pull_s=0.05)
-        cidr = {"pod_cidr": config.pod_cidr} if config.pod_cidr else {}
-        fake = FakeRuntime(clock, rng, fake_images, **cidr)
+        fake = FakeRuntime(clock, rng, fake_images, pod_cidr=config.pod_cidr or "10.244.0.0/24")
         return Parts(fake, fake_images, MemoryFiles(), SimulatedNetwork())
     from runtime.service.native import NativeRuntime
 
