@@ -1,0 +1,428 @@
+"""Each admission plugin by what it changes and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import pytest
+
+from api import registry
+from apiserver.admission.admission import AdmissionRequest
+from apiserver.admission.chain import admission_chain
+from apiserver.admission.default_tolerations import add_tolerations
+from apiserver.admission.lookup import Plugin
+from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from apiserver.admission.node_restriction import NodeRestriction, may_label
+from apiserver.admission.pod_security import PodSecurity
+from apiserver.admission.pod_security_standards import violations
+from apiserver.admission.priority import Priority, builtin_classes
+from apiserver.admission.service_account import MOUNT_PATH, ServiceAccount
+from apiserver.admission.taint_nodes import TaintNodesByCondition
+from apiserver.auth.user import User
+from machinery.errors import Forbidden, Invalid, NotFound
+
+Obj = dict[str, Any]
+RESOURCES = {(r.gvr.group, r.gvr.resource): r for r in registry.load()}
+NODE = User("system:node:n1", ("system:nodes", "system:authenticated"))
+
+
+def asking(operation: Any, plural: str, obj: Obj | None = None, **more: Any) -> AdmissionRequest:
+    old = more.pop("old", None)
+    metadata = (obj or old or {}).get("metadata") or {}
+    return AdmissionRequest(
+        operation,
+        RESOURCES[more.pop("group", ""), plural],
+        more.pop("subresource", ""),
+        more.pop("namespace", "a"),
+        more.pop("name", metadata.get("name", "")),
+        obj,
+        old,
+        more.pop("user", User("jane")),
+    )
+
+
+def things(*objs: Obj) -> Any:
+    by_key = {(o["metadata"].get("namespace", ""), o["metadata"]["name"]): o for o in objs}
+
+    async def look_up(namespace: str, name: str) -> Obj | None:
+        return by_key.get((namespace, name))
+
+    return look_up
+
+
+def go(plugin: Plugin, request: AdmissionRequest) -> AdmissionRequest:
+    async def main() -> None:
+        if plugin.handles(request):  # type: ignore[attr-defined]
+            await plugin.admit(request)
+            await plugin.validate(request)
+
+    asyncio.run(main())
+    return request
+
+
+def pod(name: str = "p", **spec: Any) -> Obj:
+    return {"metadata": {"name": name}, "spec": {"containers": [{"name": "c"}], **spec}}
+
+
+NAMESPACES = things(
+    {"metadata": {"name": "a"}, "status": {"phase": "Active"}},
+    {"metadata": {"name": "going"}, "status": {"phase": "Terminating"}},
+)
+
+
+def test_create_needs_a_living_namespace() -> None:
+    plugin = NamespaceLifecycle(NAMESPACES)
+    go(plugin, asking("CREATE", "pods", pod()))
+    with pytest.raises(NotFound, match='namespaces "none" not found'):
+        go(plugin, asking("CREATE", "pods", pod(), namespace="none"))
+    with pytest.raises(Forbidden, match="because it is being terminated") as caught:
+        go(plugin, asking("CREATE", "pods", pod(), namespace="going"))
+    assert [c.reason for c in caught.value.causes] == ["NamespaceTerminating"]
+    go(plugin, asking("UPDATE", "pods", pod(), old=pod(), namespace="going"))
+    go(plugin, asking("DELETE", "pods", old=pod(), namespace="going"))
+    go(plugin, asking("CREATE", "nodes", {"metadata": {"name": "n"}}, namespace=""))
+
+
+def test_system_namespaces_may_not_be_deleted() -> None:
+    plugin = NamespaceLifecycle(NAMESPACES)
+    with pytest.raises(
+        Forbidden, match='namespaces "default" is forbidden: this namespace may not be deleted'
+    ):
+        go(plugin, asking("DELETE", "namespaces", old={"metadata": {"name": "default"}}, namespace=""))
+    go(plugin, asking("DELETE", "namespaces", old={"metadata": {"name": "a"}}, namespace=""))
+
+
+def accounts(**more: Any) -> ServiceAccount:
+    default = {"metadata": {"name": "default", "namespace": "a"}, **more}
+    return ServiceAccount(things(default), random.Random(1))
+
+
+def test_pod_gets_the_default_account_and_its_token_where_nothing_is_mounted() -> None:
+    made = pod(
+        initContainers=[{"name": "i"}],
+        containers=[{"name": "c"}, {"name": "own", "volumeMounts": [{"name": "x", "mountPath": MOUNT_PATH}]}],
+    )
+    spec = go(accounts(imagePullSecrets=[{"name": "pull"}]), asking("CREATE", "pods", made)).obj["spec"]  # type: ignore[index]
+    assert spec["serviceAccountName"] == spec["serviceAccount"] == "default"
+    (volume,) = spec["volumes"]
+    assert (
+        volume["name"].startswith("kube-api-access-") and len(volume["name"]) == len("kube-api-access-") + 5
+    )
+    assert volume["projected"]["defaultMode"] == 420
+    assert volume["projected"]["sources"] == [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {
+            "downwardAPI": {
+                "items": [
+                    {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+                ]
+            }
+        },
+    ]
+    mount = {"name": volume["name"], "readOnly": True, "mountPath": MOUNT_PATH}
+    assert spec["initContainers"][0]["volumeMounts"] == spec["containers"][0]["volumeMounts"] == [mount]
+    assert spec["containers"][1]["volumeMounts"] == [{"name": "x", "mountPath": MOUNT_PATH}]
+    assert spec["imagePullSecrets"] == [{"name": "pull"}]
+
+
+@pytest.mark.parametrize(
+    ("pod_says", "account_says", "mounted"),
+    [
+        (None, None, True),
+        (False, None, False),
+        (None, False, False),
+        (True, False, True),
+        (False, True, False),
+    ],
+)
+def test_token_is_mounted_unless_pod_or_account_says_no(
+    pod_says: bool | None, account_says: bool | None, mounted: bool
+) -> None:
+    made = pod() if pod_says is None else pod(automountServiceAccountToken=pod_says)
+    plugin = accounts() if account_says is None else accounts(automountServiceAccountToken=account_says)
+    go(plugin, asking("CREATE", "pods", made))
+    assert ("volumes" in made["spec"]) is mounted
+
+
+def test_pod_of_an_absent_account_is_refused() -> None:
+    with pytest.raises(
+        Forbidden, match='error looking up service account a/bot: serviceaccount "bot" not found'
+    ):
+        go(accounts(), asking("CREATE", "pods", pod(serviceAccountName="bot")))
+
+
+class Classes:
+    """A Store of PriorityClasses, as far as the plugin asks it."""
+
+    def __init__(self, *objs: Obj) -> None:
+        self.blob = b",".join(orjson.dumps(o) for o in objs)
+
+    async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
+        return self.blob, 1
+
+
+def priority_class(name: str, value: int, default: bool = False, policy: str = "PreemptLowerPriority") -> Obj:
+    return {"metadata": {"name": name}, "value": value, "globalDefault": default, "preemptionPolicy": policy}
+
+
+def test_priority_comes_from_the_class() -> None:
+    plugin = Priority(
+        Classes(*builtin_classes(), priority_class("high", 9), priority_class("mild", 5, policy="Never"))
+    )  # type: ignore[arg-type]
+    for name, value, policy in (
+        ("", 0, "PreemptLowerPriority"),
+        ("high", 9, "PreemptLowerPriority"),
+        ("mild", 5, "Never"),
+        ("system-node-critical", 2_000_001_000, "PreemptLowerPriority"),
+    ):
+        made = pod(**({"priorityClassName": name} if name else {}))
+        go(plugin, asking("CREATE", "pods", made))
+        assert (made["spec"]["priority"], made["spec"]["preemptionPolicy"]) == (value, policy)
+        assert made["spec"].get("priorityClassName", "") == name
+    with pytest.raises(Forbidden, match="no PriorityClass with name none was found"):
+        go(plugin, asking("CREATE", "pods", pod(priorityClassName="none")))
+    with pytest.raises(Forbidden, match=r"the integer value of priority \(7\) must not be provided"):
+        go(plugin, asking("CREATE", "pods", pod(priorityClassName="high", priority=7)))
+    changed = pod()
+    go(plugin, asking("UPDATE", "pods", changed, old=pod(priority=9)))
+    assert changed["spec"]["priority"] == 9
+
+
+def test_default_class_is_taken_and_only_one_may_be() -> None:
+    plugin = Priority(Classes(priority_class("usual", 3, default=True)))  # type: ignore[arg-type]
+    made = pod()
+    go(plugin, asking("CREATE", "pods", made))
+    assert (made["spec"]["priority"], made["spec"]["priorityClassName"]) == (3, "usual")
+    second = priority_class("second", 4, default=True)
+    with pytest.raises(Forbidden, match="PriorityClass usual is already marked as default"):
+        go(plugin, asking("CREATE", "priorityclasses", second, group="scheduling.k8s.io", namespace=""))
+    again = priority_class("usual", 3, default=True)
+    go(plugin, asking("UPDATE", "priorityclasses", again, old=again, group="scheduling.k8s.io", namespace=""))
+
+
+def test_tolerations_are_added_only_where_none_speaks() -> None:
+    both = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
+    spec: Obj = {}
+    add_tolerations(spec)
+    assert {t["key"] for t in spec["tolerations"]} == both
+    assert all(t["tolerationSeconds"] == 300 and t["effect"] == "NoExecute" for t in spec["tolerations"])
+    before = list(spec["tolerations"])
+    add_tolerations(spec)
+    assert spec["tolerations"] == before
+    everything: Obj = {"tolerations": [{"operator": "Exists"}]}
+    add_tolerations(everything)
+    assert len(everything["tolerations"]) == 1
+    other: Obj = {"tolerations": [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]}
+    add_tolerations(other)
+    assert len(other["tolerations"]) == 3
+
+
+def test_new_node_starts_not_ready() -> None:
+    node: Obj = {"metadata": {"name": "n1"}}
+    for _ in range(2):
+        go(TaintNodesByCondition(), asking("CREATE", "nodes", node))
+        assert node["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+
+
+MINE = {"metadata": {"name": "mine", "namespace": "a", "uid": "u"}, "spec": {"nodeName": "n1"}}
+THEIRS = {"metadata": {"name": "theirs", "namespace": "a", "uid": "t"}, "spec": {"nodeName": "n2"}}
+RESTRICTION = NodeRestriction(things(MINE, THEIRS), things({"metadata": {"name": "n1", "uid": "node-uid"}}))
+
+
+def bound(name: str, uid: str) -> Obj:
+    return {"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": name, "uid": uid}}}
+
+
+def node(name: str, labels: Mapping[str, str] | None = None, taints: Sequence[Obj] = ()) -> Obj:
+    return {"metadata": {"name": name, "labels": dict(labels or {})}, "spec": {"taints": list(taints)}}
+
+
+MIRROR = {"kubernetes.io/config.mirror": "hash"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "refused"),
+    [
+        (asking("UPDATE", "pods", MINE, old=MINE, subresource="status", user=NODE), ""),
+        (
+            asking("UPDATE", "pods", THEIRS, old=THEIRS, subresource="status", user=NODE),
+            "can only update status for",
+        ),
+        (asking("DELETE", "pods", old=THEIRS, user=NODE), "can only delete pods"),
+        (
+            asking("CREATE", "pods", {}, name="theirs", subresource="eviction", user=NODE),
+            "can only evict pods",
+        ),
+        (asking("CREATE", "pods", pod(), user=NODE), "can only create mirror pods"),
+        (
+            asking(
+                "CREATE",
+                "pods",
+                {"metadata": {"name": "m", "annotations": MIRROR}, "spec": {"nodeName": "n1"}},
+                user=NODE,
+            ),
+            "",
+        ),
+        (
+            asking(
+                "CREATE",
+                "pods",
+                {
+                    "metadata": {"name": "m", "annotations": MIRROR},
+                    "spec": {"nodeName": "n1", "volumes": [{"name": "s", "secret": {"secretName": "x"}}]},
+                },
+                user=NODE,
+            ),
+            "can not create pods that reference secrets",
+        ),
+        (asking("CREATE", "nodes", node("n1", {"kubernetes.io/hostname": "n1"}), user=NODE), ""),
+        (asking("CREATE", "nodes", node("n2"), user=NODE), "is not allowed to modify node 'n2'"),
+        (
+            asking(
+                "UPDATE",
+                "nodes",
+                node("n1", {"node-role.kubernetes.io/control-plane": ""}),
+                old=node("n1"),
+                user=NODE,
+            ),
+            "not allowed to modify labels: node-role.kubernetes.io/control-plane",
+        ),
+        (
+            asking("UPDATE", "nodes", node("n1", taints=[{"key": "x"}]), old=node("n1"), user=NODE),
+            "modify taints",
+        ),
+        (asking("UPDATE", "nodes", node("n1", taints=[{"key": "x"}]), old=node("n1")), ""),
+        (
+            asking(
+                "CREATE", "serviceaccounts", bound("mine", "u"), subresource="token", name="bot", user=NODE
+            ),
+            "",
+        ),
+        (
+            asking(
+                "CREATE", "serviceaccounts", bound("theirs", "t"), subresource="token", name="bot", user=NODE
+            ),
+            "scheduled on a different node",
+        ),
+        (
+            asking(
+                "CREATE", "serviceaccounts", bound("mine", "old"), subresource="token", name="bot", user=NODE
+            ),
+            "not there",
+        ),
+        (
+            asking("CREATE", "serviceaccounts", {"spec": {}}, subresource="token", name="bot", user=NODE),
+            "not bound to a pod",
+        ),
+        (
+            asking(
+                "CREATE",
+                "leases",
+                {"metadata": {"name": "n2"}},
+                group="coordination.k8s.io",
+                namespace="kube-node-lease",
+                user=NODE,
+            ),
+            "not allowed to modify lease 'n2'",
+        ),
+    ],
+)
+def test_node_speaks_only_for_itself(request_: AdmissionRequest, refused: str) -> None:
+    if refused:
+        with pytest.raises(Forbidden, match=refused):
+            go(RESTRICTION, request_)
+    else:
+        go(RESTRICTION, request_)
+
+
+def test_node_labels_itself_with_nothing_that_schedulers_trust() -> None:
+    allowed = (
+        "plain",
+        "example.com/x",
+        "kubernetes.io/arch",
+        "node.kubernetes.io/x",
+        "x.kubelet.kubernetes.io/y",
+    )
+    refused = (
+        "node-role.kubernetes.io/x",
+        "kubernetes.io/x",
+        "node-restriction.kubernetes.io/x",
+        "a.k8s.io/x",
+    )
+    assert [may_label(key) for key in (*allowed, *refused)] == [True] * len(allowed) + [False] * len(refused)
+
+
+def test_restricted_level_names_everything_at_once() -> None:
+    found = violations({"containers": [{"name": "c"}]}, "restricted")
+    assert found == [
+        'allowPrivilegeEscalation != false (container "c" must set securityContext.allowPrivilegeEscalation=false)',
+        'unrestricted capabilities (container "c" must set securityContext.capabilities.drop=["ALL"])',
+        'runAsNonRoot != true (pod or container "c" must set securityContext.runAsNonRoot=true)',
+        'seccompProfile (pod or container "c" must set securityContext.seccompProfile.type to "RuntimeDefault" or '
+        '"Localhost")',
+    ]
+    good = {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "c",
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    }
+    assert violations(good, "restricted") == []
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"hostNetwork": True},
+        {"containers": [{"name": "c", "securityContext": {"privileged": True}}]},
+        {"containers": [{"name": "c", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}]},
+        {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
+        {"containers": [{"name": "c", "ports": [{"hostPort": 80}]}]},
+        {"securityContext": {"seccompProfile": {"type": "Unconfined"}}},
+        {"containers": [{"name": "c", "securityContext": {"procMount": "Unmasked"}}]},
+        {"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}},
+        {"securityContext": {"seLinuxOptions": {"user": "root"}}},
+    ],
+)
+def test_baseline_refuses_what_reaches_the_host(spec: Obj) -> None:
+    assert len(violations(spec, "baseline")) == 1 and violations(spec, "privileged") == []
+
+
+def test_namespace_labels_enforce_and_warn() -> None:
+    label = "pod-security.kubernetes.io/"
+    strict = {
+        "metadata": {"name": "a", "labels": {f"{label}enforce": "baseline", f"{label}warn": "restricted"}}
+    }
+    plugin = PodSecurity(things(strict))
+    with pytest.raises(Forbidden, match='violates PodSecurity "baseline:latest": host namespaces'):
+        go(plugin, asking("CREATE", "pods", pod(hostNetwork=True)))
+    warned = go(plugin, asking("CREATE", "pods", pod())).warnings
+    assert len(warned) == 1 and warned[0].startswith(
+        'would violate PodSecurity "restricted:latest": allowPriv'
+    )
+    workload = {"metadata": {"name": "d"}, "spec": {"template": pod(hostNetwork=True)}}
+    assert len(go(plugin, asking("CREATE", "deployments", workload, group="apps")).warnings) == 1
+    bad = {"metadata": {"name": "b", "labels": {f"{label}enforce": "strict"}}}
+    with pytest.raises(Invalid, match="must be one of privileged, baseline, restricted"):
+        go(plugin, asking("CREATE", "namespaces", bad, namespace=""))
+
+
+def test_chain_runs_in_upstreams_order() -> None:
+    chain = admission_chain(lambda group, plural: None, random.Random(1), None)  # type: ignore[arg-type,return-value]
+    assert [plugin.name for plugin in chain] == [
+        "NamespaceLifecycle",
+        "ServiceAccount",
+        "NodeRestriction",
+        "TaintNodesByCondition",
+        "PodSecurity",
+        "Priority",
+        "DefaultTolerationSeconds",
+    ]
