@@ -22,7 +22,7 @@ async def watch(call: Call, options: WatchOptions) -> AsyncIterator[Batches]:
     """Batches of events. Raises Expired, Timeout or BadRequest on entry, Expired while iterating."""
     store = call.served.store
     predicate = selection(call.served, options.label_selector, options.field_selector, "")
-    name = call.name or _named(options.field_selector)
+    name = call.name or selected_name(options.field_selector)
     if options.from_revision and options.initial:
         try:
             await store.list(call.namespace, min_revision=options.from_revision, limit=1)
@@ -55,7 +55,7 @@ async def _checked(batches: Batches, start: int) -> Batches:
         raise refuse_old(start, error.oldest) from error
 
 
-def _named(field_selector: str) -> str:
+def selected_name(field_selector: str) -> str:
     """The name in `metadata.name=web`, which most single-object watches send: the store can look it up."""
     for requirement in field_selector.split(","):
         key, _, value = requirement.partition("=")

@@ -170,7 +170,7 @@ class App:
                 info.resource,
                 info.subresource,
                 info.namespace,
-                info.name,
+                info.name or info.selected,
             )
         else:
             if info.path in self.open_paths:

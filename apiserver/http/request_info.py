@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apiserver.engine.query import Query
+from apiserver.engine.watch import selected_name
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class RequestInfo:
     subresource: str = ""
     namespace: str = ""
     name: str = ""
+    selected: str = ""  # the one name that a collection's field selector admits: authorized as if it were `name`
     rest: str = ""  # what follows a connector's name: pods/web/proxy/REST
 
 
@@ -76,4 +78,9 @@ def parse_request(method: str, path: str, query: Query) -> RequestInfo:
         verb = "delete" if name else "deletecollection"
     else:
         verb = _WRITE_VERBS.get(method, method.lower())
-    return RequestInfo(True, verb, path, group, version, resource, subresource, namespace, name, tail)
+    selected = ""
+    if query and not name and verb in ("list", "watch", "deletecollection"):
+        selected = selected_name(query.get("fieldSelector") or "")
+    return RequestInfo(
+        True, verb, path, group, version, resource, subresource, namespace, name, selected, tail
+    )
