@@ -14,7 +14,7 @@ from client.logs import Logger
 from controllers.framework.reconciler import CONTROLLER_INDEX, Reconciler
 from machinery.clock import Clock
 from machinery.gvk import GVR, Key
-from machinery.objects import uid
+from machinery.objects import owner_reference, uid
 
 Obj = dict[str, Any]
 
@@ -73,3 +73,28 @@ class Context:
     def orphans(self, gvr: GVR, namespace: str) -> list[Obj]:
         """The objects of an owned kind in a namespace that have no controller."""
         return self.lister(gvr).by_index(CONTROLLER_INDEX, f"orphans/{namespace}")
+
+    async def apply(self, gvr: GVR, obj: Obj, *, owner: Obj | None = None) -> Obj:
+        """Makes the object be as said, by server-side apply under the reconciler's name; gives what it is now.
+
+        `obj` may leave out apiVersion and kind; with `owner` it belongs to that object, goes with it,
+        and takes its name and namespace where it has none. Applying the same again changes nothing.
+        """
+        metadata = dict(obj.get("metadata") or {})
+        if owner is not None:
+            own = self.reconciler.gvr
+            reference = owner_reference(owner, api_version=own.api_version, kind=own.kind)
+            metadata["ownerReferences"] = [reference]
+            metadata.setdefault("name", owner["metadata"]["name"])
+            if gvr.namespaced and owner["metadata"].get("namespace"):
+                metadata.setdefault("namespace", owner["metadata"]["namespace"])
+        whole = {"apiVersion": gvr.api_version, "kind": gvr.kind, **obj, "metadata": metadata}
+        return await self.client.patch(
+            gvr,
+            metadata["name"],
+            whole,
+            metadata.get("namespace", ""),
+            type="apply",
+            field_manager=self.reconciler.name,
+            force=True,
+        )

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
+
+import yaml
 
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
@@ -21,11 +25,13 @@ from client.client import Client
 from client.informer import Informer, InformerFactory
 from client.inprocess import InProcessTransport
 from controllers.component import ControllerManager
+from controllers.framework import Runner
 from machinery import virtual_loop
 from machinery.clock import LoopClock, rfc3339, rfc3339_micro
 from machinery.errors import ApiError, Conflict, NotFound
 from machinery.gvk import (
     CONFIGMAPS,
+    CRDS,
     DEPLOYMENTS,
     ENDPOINTSLICES,
     EVENTS,
@@ -153,6 +159,7 @@ class Cluster:
         self.clock = clock
         self.agents = agents
         self.manager = manager
+        self.also_run: Callable[[Coroutine[object, object, None]], None]
 
     async def until(self, what: Callable[[], Awaitable[object]], limit_s: float = 60.0) -> float:
         """Waits for `what` to be true; gives the virtual seconds it took."""
@@ -200,7 +207,9 @@ async def running_cluster(clock: LoopClock, nodes: int = 3, **manager: object) -
         tasks.append(group.create_task(agents.run()))
         controllers = ControllerManager(client("controllers"), clock, rng, ca_bundle="PEM", **manager)
         tasks.append(group.create_task(controllers.run()))
-        yield Cluster(admin, clock, agents, controllers)
+        cluster = Cluster(admin, clock, agents, controllers)
+        cluster.also_run = lambda work: tasks.append(group.create_task(work))
+        yield cluster
         for task in reversed(tasks):
             task.cancel()
 
@@ -526,6 +535,54 @@ def test_node_that_comes_back_loses_its_taints() -> None:
         await cluster.until(clean)
 
     scenario(body)
+
+
+EXAMPLE = Path(__file__).parents[2] / "manifests" / "example-operator"
+
+
+def test_example_operator_serves_its_custom_resource() -> None:
+    spec = importlib.util.spec_from_file_location("website", EXAMPLE / "website.py")
+    website = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(website)
+    crd, sample = (yaml.safe_load((EXAMPLE / name).read_text()) for name in ("crd.yaml", "sample.yaml"))
+
+    async def body(cluster: Cluster) -> None:
+        await cluster.client.create(CRDS, crd)
+        await cluster.client.create(website.WEBSITES, sample)
+        runner = Runner(cluster.client, cluster.clock, random.Random(1), [website.reconcile])
+        cluster.also_run(runner.run())
+
+        async def ready(count: int) -> bool:
+            site = await cluster.client.get(website.WEBSITES, "hello", "default")
+            return site.get("status", {}).get("ready") == count
+
+        await cluster.until(lambda: ready(2))
+        page = await cluster.client.get(CONFIGMAPS, "hello", "default")
+        assert page["data"] == {"index.html": "<h1>Hello</h1>"}
+        patch = {"spec": {"replicas": 3, "html": "new"}}
+        await cluster.client.patch(website.WEBSITES, "hello", patch, "default")
+        await cluster.until(lambda: ready(3))
+        await cluster.client.delete(CONFIGMAPS, "hello", "default")
+
+        async def restored() -> bool:
+            page = await cluster.client.get(CONFIGMAPS, "hello", "default")
+            return page["data"] == {"index.html": "new"}
+
+        await cluster.until(restored)
+        await cluster.clock.sleep(60)
+        settled = runner.metrics["website"].results["success"]
+        await cluster.clock.sleep(600)
+        assert runner.metrics["website"].results == {**runner.metrics["website"].results, "success": settled}
+        assert "error" not in runner.metrics["website"].results
+        await cluster.client.delete(website.WEBSITES, "hello", "default")
+        await cluster.until(lambda: _empty(cluster, DEPLOYMENTS, REPLICASETS, PODS))
+
+    scenario(body)
+
+
+def test_example_operator_is_short() -> None:
+    lines = sum(len(file.read_text().splitlines()) for file in EXAMPLE.iterdir() if file.is_file())
+    assert lines < 60
 
 
 async def _empty(cluster: Cluster, *kinds: object) -> bool:
