@@ -56,7 +56,7 @@ def plan_mend(there: Obj, wanted: Mapping[str, Any]) -> Obj | None:
         return None
     labels = {**(metadata.get("labels") or {}), **(wanted["metadata"].get("labels") or {})}
     rules = list(there.get("rules") or ())
-    rules += [rule for rule in wanted.get("rules") or () if uncovered(rules, [rule])]
+    rules += [rule for rule in wanted.get("rules") or () if rule not in rules and uncovered(rules, [rule])]
     subjects = list(there.get("subjects") or ())
     subjects += [subject for subject in wanted.get("subjects") or () if subject not in subjects]
     mended: Obj = {**there, "metadata": {**metadata, "labels": labels}}

@@ -15,7 +15,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from apiserver.backends.backend import Compacted, FutureRevision
@@ -146,28 +146,30 @@ class KeyIndex:
     def purging(self) -> bool:
         return self._log_base < self.compacted
 
-    def load(self, key: str, revision: int, create: int, deleted: bool, dead: list[int]) -> None:
-        """Takes over one stored write, oldest first, after `compacted` was set. Adds to `dead` what a purge
-        that was cut short left behind. Raises ValueError where a revision is missing."""
-        if revision > self.compacted and revision != self.head + 1:
-            raise ValueError(f"revisions {self.head + 1} to {revision - 1} are missing")
-        revisions = self._keys.get(key)
-        if revisions is None:
-            revisions = self._keys[key] = KeyRevisions()
-            self._order.append(key)
-        revisions.create = create
-        revisions.marks.append(revision * 2 + deleted)
-        if revision <= self.compacted:
-            self._settle(key, revision, dead)
-        else:
-            self.head = revision
-            self._log.append(key)
+    def load(self, rows: Iterable[tuple[int, str, int, int]], compacted: int) -> list[int]:
+        """Takes over a stored log: (revision, key, create revision, 1 if deleted), oldest first.
 
-    def begin_load(self, compacted: int) -> None:
+        Returns what a purge that was cut short left behind. Raises ValueError where a revision is missing.
+        """
         self.compacted = self.head = self._log_base = compacted
-
-    def end_load(self) -> None:
-        self._order = sorted(self._keys)
+        keys, log, head = self._keys, self._log, compacted
+        dead: list[int] = []
+        for revision, key, create, deleted in rows:
+            revisions = keys.get(key)
+            if revisions is None:
+                revisions = keys[key] = KeyRevisions()
+            revisions.create = create
+            revisions.marks.append(revision * 2 + deleted)
+            if revision <= compacted:
+                self._settle(key, revision, dead)
+                continue
+            if revision != head + 1:
+                raise ValueError(f"revisions {head + 1} to {revision - 1} are missing")
+            head = revision
+            log.append(key)
+        self.head = head
+        self._order = sorted(keys)
+        return dead
 
     def _settle(self, key: str, revision: int, dead: list[int]) -> None:
         """`revision` of `key` became the oldest that can be read: what it replaced is dead, as is a tombstone."""

@@ -28,7 +28,7 @@ from apiserver.backends.backend import (
 )
 from apiserver.backends.hub import Subscription, WatchHub
 from apiserver.backends.keyindex import KeyIndex
-from apiserver.backends.retention import HistoryAge, Retention
+from apiserver.backends.retention import MARKS, HistoryAge, Retention
 from apiserver.backends.sqlite_file import FileLock, connect, damaged, open_store
 from apiserver.backends.sqlite_writer import Batch, Op, Purge, Writer, answer
 from machinery.clock import Clock
@@ -234,23 +234,15 @@ class SqliteBackend:
 
     def _load(self, connection: sqlite3.Connection) -> list[int]:
         """Fills the index from the file; returns the rows that a purge cut short has left behind."""
-        dead: list[int] = []
-        index = self._index
         try:
             row = connection.execute("SELECT value FROM meta WHERE name='compacted'").fetchone()
-            index.begin_load(row[0])
-            last_ms = 0
-            for rev, key, create, deleted, at_ms in connection.execute(
-                "SELECT rev,key,create_rev,deleted,at FROM log ORDER BY rev"
-            ):
-                index.load(key, rev, create, bool(deleted), dead)
-                if at_ms >= last_ms + 60_000:
-                    last_ms = at_ms
-                    self._age.mark(at_ms / 1000, rev)
-            index.end_load()
+            rows = connection.execute("SELECT rev,key,create_rev,deleted FROM log ORDER BY rev")
+            dead = self._index.load(rows, row[0])
+            for at_ms, rev in _times(connection, row[0] + 1, self._index.head):
+                self._age.mark(at_ms / 1000, rev)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise damaged(self.path, error) from error
-        self._hub.newest = index.head
+        self._hub.newest = self._index.head
         return dead
 
 
@@ -265,4 +257,14 @@ def _read(connection: sqlite3.Connection, revisions: Sequence[int]) -> dict[int,
         )
         for rev, key, create, value in rows.fetchall():
             found[rev] = KV(key, value, create, rev)
+    return found
+
+
+def _times(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, int]]:
+    """(wall time in ms, revision) of some revisions, evenly spread over the log."""
+    step = max(1, (last - first) // MARKS)
+    found = []
+    for rev in range(first, last + 1, step):
+        row = connection.execute("SELECT at FROM log WHERE rev=?", (rev,)).fetchone()
+        found.append((row[0], rev))
     return found
