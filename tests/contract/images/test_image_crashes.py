@@ -31,6 +31,13 @@ def start_pull(root, reference) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", PULL, str(root), reference], start_new_session=True)
 
 
+def wait_until_asked(registry) -> None:
+    deadline = time.monotonic() + 30
+    while not registry.asked:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 @pytest.fixture
 def image(image_of, tar_of):
     return image_of(tar_of({"a": os.urandom(400_000)}), tar_of({"b": b"2"}), gzipped=False)
@@ -97,8 +104,7 @@ def test_store_is_whole_wherever_a_pull_is_killed(registry, images_at, image):
     async def kill_at(delay_s: float):
         registry.asked.clear()
         process = start_pull(service.store.root, reference)
-        while not registry.asked:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(wait_until_asked, registry)
         await asyncio.sleep(delay_s)
         process.kill()
         process.wait()
