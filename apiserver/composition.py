@@ -15,6 +15,7 @@ from apiserver.engine.engine import Engine
 from apiserver.guard import store_of
 from apiserver.storage.cacher import Cacher, Cipher
 from apiserver.storage.extract import extractor
+from apiserver.storage.store import Store
 from machinery.clock import Clock
 
 
@@ -38,15 +39,10 @@ def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlug
     from apiserver.admission.chain import admission_chain
     from apiserver.auth.escalation import EscalationCheck
 
-    return admission_chain(
-        namespaces=store_of(engine, "", "namespaces"),
-        service_accounts=store_of(engine, "", "serviceaccounts"),
-        pods=store_of(engine, "", "pods"),
-        nodes=store_of(engine, "", "nodes"),
-        priority_classes=store_of(engine, "scheduling.k8s.io", "priorityclasses"),
-        rng=engine.rng,
-        escalation=EscalationCheck(security.rbac, security.authorizer),
-    )
+    def store(group: str, plural: str) -> Store:
+        return store_of(engine, group, plural)
+
+    return admission_chain(store, engine.rng, EscalationCheck(security.rbac, security.authorizer))
 
 
 def resources_of(crd: Obj) -> Sequence[Resource]:

@@ -84,7 +84,7 @@ def parse_yaml(body: bytes) -> Any:
 
 
 def parse_protobuf(body: bytes, schema: Any) -> Any:
-    from machinery import protobuf
+    from machinery.codec import protobuf
 
     try:
         return protobuf.decode(body, schema())

@@ -56,12 +56,12 @@ def warning_headers(warnings: Sequence[str]) -> list[Header]:
 
 
 async def send_reply(send: Send, reply: Reply, extra: Sequence[Header]) -> None:
-    headers = [
-        (b"content-type", reply.content_type),
-        (b"content-length", str(len(reply.body)).encode()),
-        *extra,
-        *reply.headers,
-    ]
+    headers = [*extra, *reply.headers]
+    if reply.status != 304:  # whose headers would replace those that the client has kept
+        headers += [
+            (b"content-type", reply.content_type),
+            (b"content-length", str(len(reply.body)).encode()),
+        ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 

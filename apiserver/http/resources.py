@@ -91,7 +91,7 @@ class Resources:
                 raise NotFound("the server could not find the requested resource")
             if info.verb not in sub.verbs:
                 raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        elif info.verb not in resource.verbs:
+        elif info.verb not in resource.verbs or not _is_addressed(info):
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         if resource.namespaced:
             if not info.namespace and (info.name or info.verb == "create"):
@@ -258,6 +258,13 @@ def _json_patch_body(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"error decoding patch: {error}") from None
+
+
+def _is_addressed(info: RequestInfo) -> bool:
+    """POST goes to a collection, PUT and PATCH to an object; the other verbs were told apart by their path."""
+    if info.verb == "create":
+        return not info.name
+    return bool(info.name) or info.verb not in ("update", "patch")
 
 
 def write_options(request: Request) -> WriteOptions:
