@@ -1,0 +1,78 @@
+"""JSON, fast and bounded: orjson with a limit on nesting, and the duplicate keys that it does not tell of."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 200
+
+
+class JsonError(ValueError):
+    """The text is no JSON, or nested too deeply."""
+
+
+def loads(data: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Raises JsonError, also for values nested deeper than `max_depth`."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise JsonError(str(error)) from error
+    if isinstance(data, bytes):
+        brackets = data.count(b"{") + data.count(b"[")
+    else:
+        brackets = data.count("{") + data.count("[")
+    if brackets > max_depth and is_deeper(value, max_depth):
+        raise JsonError(f"nested deeper than {max_depth} levels")
+    return value
+
+
+def is_deeper(value: Any, limit: int) -> bool:
+    """Is a value nested more than `limit` containers deep? Works level by level, without recursion."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(limit):
+        below: list[Any] = []
+        for container in level:
+            items = container.values() if type(container) is dict else container
+            below += [item for item in items if type(item) is dict or type(item) is list]
+        if not below:
+            return False
+        level = below
+    return bool(level)
+
+
+def dumps(value: Any) -> bytes:
+    """Compact; keys in the order they have."""
+    return orjson.dumps(value)
+
+
+def dumps_sorted(value: Any) -> bytes:
+    """Compact with sorted keys: equal values give equal bytes (hashes, revisions)."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as its pairs, repeated keys and all."""
+
+
+def duplicate_fields(data: bytes | str) -> list[str]:
+    """Paths of keys that occur again in their object: `spec.containers[0].name`. A slow second reading."""
+    found: list[str] = []
+    stack: list[tuple[Any, str]] = [(json.loads(data, object_pairs_hook=_Pairs), "")]
+    while stack:
+        value, path = stack.pop()
+        if isinstance(value, _Pairs):
+            seen: set[str] = set()
+            inner = []
+            for key, item in value:
+                here = f"{path}.{key}" if path else key
+                if key in seen:
+                    found.append(here)
+                seen.add(key)
+                inner.append((item, here))
+            stack.extend(reversed(inner))
+        elif isinstance(value, list):
+            stack.extend((item, f"{path}[{at}]") for at, item in reversed(list(enumerate(value))))
+    return found
