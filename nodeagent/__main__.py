@@ -153,17 +153,18 @@ def _parts(options: argparse.Namespace, config: AgentConfig, clock: Clock, rng: 
         fake_images = FakeImages(clock, pull_s=0.05)
         fake = FakeRuntime(clock, rng, fake_images, pod_cidr=config.pod_cidr or "10.244.0.0/24")
         return Parts(fake, fake_images, MemoryFiles(), SimulatedNetwork())
-    from runtime.service.native import NativeRuntime
-
     from runtime.images.service import LocalImages
+    from runtime.service.native import NativeRuntime
 
     data = Path(config.data_dir)
     images = LocalImages(
         Path(options.image_dir) if options.image_dir else data / "images",
         clock,
-        node_root=data / "runtime" / "rootfs",
+        node_root=data / "containers",
     )
-    runtime = NativeRuntime(data / "runtime", images, clock, pod_cidr=config.pod_cidr)
+    runtime = NativeRuntime(
+        clock, rng, images, images, directory=str(data / "runtime"), pod_cidr=config.pod_cidr
+    )
     return Parts(runtime, images, LinuxFiles(), SocketNetwork())
 
 

@@ -91,16 +91,6 @@ def pod_dns(pod: Obj, config: AgentConfig, host: DnsConfig) -> DnsConfig:
     )
 
 
-def resolv_conf(dns: DnsConfig) -> str:
-    lines = []
-    if dns.searches:
-        lines.append(f"search {' '.join(dns.searches)}")
-    lines += [f"nameserver {server}" for server in dns.servers]
-    if dns.options:
-        lines.append(f"options {' '.join(dns.options)}")
-    return "".join(f"{line}\n" for line in lines)
-
-
 def hosts_file(pod: Obj, config: AgentConfig, pod_ips: tuple[str, ...], host_file: str = "") -> str:
     """With the host's network, the host's own file; always with the pod's hostAliases at the end."""
     if podspec.uses_host_network(pod):

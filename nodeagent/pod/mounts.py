@@ -1,5 +1,5 @@
-"""What is mounted into a container: its volumes (whole or a subPath), and the pod's own files: hosts, host
-name, resolver configuration, termination log."""
+"""What is mounted into a container: its volumes (whole or a subPath), the hosts file, the termination log.
+Host name and resolver configuration are the runtime's, as the CRI has it: it is told them with the sandbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from nodeagent import podspec
 from nodeagent.cri_config import termination_path
 from nodeagent.cri_security import ConfigError
-from nodeagent.dns import hostname_and_domain, hosts_file, pod_dns, resolv_conf
+from nodeagent.dns import hosts_file
 from nodeagent.expansion import expand, missing_names
 from nodeagent.pod.deps import Deps
 from nodeagent.pod.volumes import is_read_only
@@ -23,10 +23,7 @@ def write_pod_files(deps: Deps, pod: Obj, pod_ips: tuple[str, ...]) -> None:
     directory = str(deps.config.pod_dir(podspec.uid_of(pod)))
     deps.files.make_dir(directory, 0o755)
     hosts = hosts_file(pod, deps.config, pod_ips, deps.node.host_hosts_file)
-    short, _ = hostname_and_domain(pod, deps.config)
-    dns = pod_dns(pod, deps.config, deps.node.host_dns)
-    for name, text in (("etc-hosts", hosts), ("hostname", f"{short}\n"), ("resolv.conf", resolv_conf(dns))):
-        deps.files.write(f"{directory}/{name}", text.encode(), 0o644)
+    deps.files.write(f"{directory}/etc-hosts", hosts.encode(), 0o644)
 
 
 def container_mounts(
@@ -40,13 +37,8 @@ def container_mounts(
     taken = {mount.container_path.rstrip("/") for mount in mounts}
     directory = str(deps.config.pod_dir(podspec.uid_of(pod)))
     readonly = bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
-    for target, name in (
-        ("/etc/hosts", "etc-hosts"),
-        ("/etc/hostname", "hostname"),
-        ("/etc/resolv.conf", "resolv.conf"),
-    ):
-        if target not in taken:
-            mounts.append(Mount(target, f"{directory}/{name}", readonly=readonly))
+    if "/etc/hosts" not in taken:
+        mounts.append(Mount("/etc/hosts", f"{directory}/etc-hosts", readonly=readonly))
     target = termination_path(container)
     log = ""
     if target not in taken:
