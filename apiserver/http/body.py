@@ -74,12 +74,11 @@ def parse_yaml(body: bytes) -> Any:
             return parse_json(body)
         except BadRequest:
             pass
-    import yaml
+    from machinery.codec import yaml_
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(body, Loader=loader)
-    except yaml.YAMLError as error:
+        return yaml_.load(body)
+    except yaml_.YamlError as error:
         raise BadRequest(f"error decoding YAML: {error}") from None
 
 
