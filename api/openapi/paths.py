@@ -105,6 +105,7 @@ def _id(verb: str, resource: Resource, suffix: str = "") -> str:
 
 def _collection(resource: Resource, verb: str, path: str, suffix: str = "") -> Operation:
     gvr, kind = resource.gvr, resource.kind
+    words: tuple[str, str, tuple[str, ...], str, str, str]
     match verb:
         case "list":
             words = ("get", "list", _LIST, "", "list", f"List or watch objects of kind {kind}.")

@@ -156,7 +156,7 @@ class Components:
     def _envelope(self, name: str, child: Schema, parent: Schema) -> Json:
         """apiVersion and kind say the same everywhere."""
         if parent.gvks and name in _TYPE_META and not child.description:
-            return _TYPE_META[name]
+            return dict(_TYPE_META[name])
         return self.field(child)
 
     def _int_or_string(self, description: str) -> Json:

@@ -1,4 +1,4 @@
-"""The kinds of apiextensions.k8s.io/v1."""
+"""Kinds that users define."""
 
 PACKAGE = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1"
 GROUP = "apiextensions.k8s.io"

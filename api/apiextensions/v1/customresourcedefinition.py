@@ -1,4 +1,7 @@
-"""TODO module"""
+"""CustomResourceDefinition: a kind that a user adds. It is served as soon as it is stored.
+
+What its objects look like is in `structural`, how they are served in `customresource`.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Required, TypedDict
@@ -17,63 +20,75 @@ if TYPE_CHECKING:
 
 
 class CustomResourceColumnDefinition(TypedDict, total=False):
-    """TODO CustomResourceColumnDefinition"""
+    """A column of what kubectl get prints."""
 
-    name: Required[Annotated[str, Proto(1)]]
-    type: Required[Annotated[str, Proto(2)]]
+    name: Required[Annotated[str, Proto(1), "Its heading."]]
+    type: Required[Annotated[str, Proto(2), "integer, number, string, boolean or date."]]
     format: Annotated[str, Proto(3)]
     description: Annotated[str, Proto(4)]
-    priority: Annotated[Int32, Proto(5)]
-    jsonPath: Required[Annotated[str, Proto(6)]]
+    priority: Annotated[Int32, Proto(5), "Above 0 it shows only with -o wide."]
+    jsonPath: Required[Annotated[str, Proto(6), "The field, such as .spec.color."]]
 
 
 class SelectableField(TypedDict, total=False):
-    """TODO SelectableField"""
+    """A field that field selectors may name."""
 
-    jsonPath: Required[Annotated[str, Proto(1)]]
+    jsonPath: Required[Annotated[str, Proto(1), "The field, such as .spec.color."]]
 
 
 class CustomResourceSubresourceScale(TypedDict, total=False):
-    """TODO CustomResourceSubresourceScale"""
+    """Where the replica counts of an object are."""
 
-    specReplicasPath: Required[Annotated[str, Proto(1)]]
-    statusReplicasPath: Required[Annotated[str, Proto(2)]]
-    labelSelectorPath: Annotated[str, Proto(3)]
+    specReplicasPath: Required[
+        Annotated[str, Proto(1), "Where the wanted number is, such as .spec.replicas."]
+    ]
+    statusReplicasPath: Required[
+        Annotated[str, Proto(2), "Where the actual number is, such as .status.replicas."]
+    ]
+    labelSelectorPath: Annotated[str, Proto(3), "Where the selector of the pods is, as text."]
 
 
 class CustomResourceSubresourceStatus(TypedDict, total=False):
-    """TODO CustomResourceSubresourceStatus"""
+    """Asks for a status subresource; has no settings."""
 
 
 class CustomResourceSubresources(TypedDict, total=False):
-    """TODO CustomResourceSubresources"""
+    """Subresources of a custom resource."""
 
-    status: Annotated[CustomResourceSubresourceStatus, Proto(1)]
-    scale: Annotated[CustomResourceSubresourceScale, Proto(2)]
+    status: Annotated[
+        CustomResourceSubresourceStatus, Proto(1), "Writes to status go through a subresource of their own."
+    ]
+    scale: Annotated[CustomResourceSubresourceScale, Proto(2), "Objects can be scaled."]
 
 
 class CustomResourceValidation(TypedDict, total=False):
-    """TODO CustomResourceValidation"""
+    """The schema of a version."""
 
-    openAPIV3Schema: Annotated["JSONSchemaProps", Proto(1), In("api.apiextensions.v1.jsonschema")]
+    openAPIV3Schema: Annotated[
+        "JSONSchemaProps", Proto(1), In("api.apiextensions.v1.jsonschema"), "A structural JSON schema."
+    ]
 
 
 class CustomResourceDefinitionVersion(TypedDict, total=False):
-    """TODO CustomResourceDefinitionVersion"""
+    """One version of the kind."""
 
-    name: Required[Annotated[str, Proto(1)]]
-    served: Required[Annotated[bool, Proto(2)]]
-    storage: Required[Annotated[bool, Proto(3)]]
-    schema: Annotated[CustomResourceValidation, Proto(4)]
-    subresources: Annotated[CustomResourceSubresources, Proto(5)]
-    additionalPrinterColumns: Annotated[list[CustomResourceColumnDefinition], Proto(6), ATOMIC]
-    deprecated: Annotated[bool, Proto(7)]
-    deprecationWarning: Annotated[str, Proto(8)]
-    selectableFields: Annotated[list[SelectableField], Proto(9), ATOMIC]
+    name: Required[Annotated[str, Proto(1), "Such as v1 or v1beta2."]]
+    served: Required[Annotated[bool, Proto(2), "Whether it is offered."]]
+    storage: Required[Annotated[bool, Proto(3), "Whether objects are stored in it."]]
+    schema: Annotated[CustomResourceValidation, Proto(4), "What its objects look like."]
+    subresources: Annotated[CustomResourceSubresources, Proto(5), "Which subresources they have."]
+    additionalPrinterColumns: Annotated[
+        list[CustomResourceColumnDefinition], Proto(6), ATOMIC, "What kubectl get prints of them."
+    ]
+    deprecated: Annotated[bool, Proto(7), "Whether its users are warned."]
+    deprecationWarning: Annotated[str, Proto(8), "What to warn them with."]
+    selectableFields: Annotated[
+        list[SelectableField], Proto(9), ATOMIC, "Which fields field selectors may name."
+    ]
 
 
 class ServiceReference(TypedDict, total=False):
-    """TODO ServiceReference"""
+    """A service that answers a webhook."""
 
     namespace: Required[Annotated[str, Proto(1)]]
     name: Required[Annotated[str, Proto(2)]]
@@ -82,7 +97,7 @@ class ServiceReference(TypedDict, total=False):
 
 
 class WebhookClientConfig(TypedDict, total=False):
-    """TODO WebhookClientConfig"""
+    """How to reach a webhook."""
 
     service: Annotated[ServiceReference, Proto(1)]
     caBundle: Annotated[Bytes, Proto(2)]
@@ -90,69 +105,83 @@ class WebhookClientConfig(TypedDict, total=False):
 
 
 class WebhookConversion(TypedDict, total=False):
-    """TODO WebhookConversion"""
+    """Conversion between versions by a webhook."""
 
     clientConfig: Annotated[WebhookClientConfig, Proto(2)]
     conversionReviewVersions: Required[Annotated[list[str], Proto(3), ATOMIC]]
 
 
 class CustomResourceConversion(TypedDict, total=False):
-    """TODO CustomResourceConversion"""
+    """How objects are converted between versions."""
 
-    strategy: Required[Annotated[str, Proto(1)]]
-    webhook: Annotated[WebhookConversion, Proto(2)]
+    strategy: Required[Annotated[str, Proto(1), "None (only apiVersion differs) or Webhook."]]
+    webhook: Annotated[WebhookConversion, Proto(2), "The webhook that converts."]
 
 
 class CustomResourceDefinitionNames(TypedDict, total=False):
-    """TODO CustomResourceDefinitionNames"""
+    """What the kind and its resource are called."""
 
-    kind: Required[Annotated[str, Proto(4)]]
-    plural: Required[Annotated[str, Proto(1)]]
-    singular: Annotated[str, Proto(2)]
-    shortNames: Annotated[list[str], Proto(3), ATOMIC]
-    listKind: Annotated[str, Proto(5)]
-    categories: Annotated[list[str], Proto(6), ATOMIC]
+    kind: Required[Annotated[str, Proto(4), "The kind, in CamelCase."]]
+    plural: Required[Annotated[str, Proto(1), "The resource's name in URLs."]]
+    singular: Annotated[str, Proto(2), "The name of one, for people."]
+    shortNames: Annotated[list[str], Proto(3), ATOMIC, "Abbreviations for kubectl."]
+    listKind: Annotated[str, Proto(5), "The kind of lists; KINDList where unset."]
+    categories: Annotated[list[str], Proto(6), ATOMIC, "Groups of resources it belongs to, such as all."]
 
 
 class CustomResourceDefinitionSpec(TypedDict, total=False):
-    """TODO CustomResourceDefinitionSpec"""
+    """How a kind is named, scoped and versioned."""
 
-    group: Required[Annotated[str, Proto(1)]]
-    names: Required[Annotated[CustomResourceDefinitionNames, Proto(3)]]
-    scope: Required[Annotated[str, Proto(4)]]
-    versions: Required[Annotated[list[CustomResourceDefinitionVersion], Proto(7), ATOMIC]]
-    conversion: Annotated[CustomResourceConversion, Proto(9)]
-    preserveUnknownFields: Annotated[bool, Proto(10)]
+    group: Required[Annotated[str, Proto(1), "The API group; the definition is named PLURAL.GROUP."]]
+    names: Required[
+        Annotated[CustomResourceDefinitionNames, Proto(3), "What the kind and its resource are called."]
+    ]
+    scope: Required[Annotated[str, Proto(4), "Namespaced or Cluster."]]
+    versions: Required[
+        Annotated[
+            list[CustomResourceDefinitionVersion],
+            Proto(7),
+            ATOMIC,
+            "Its versions; exactly one of them is stored.",
+        ]
+    ]
+    conversion: Annotated[CustomResourceConversion, Proto(9), "How objects are converted between versions."]
+    preserveUnknownFields: Annotated[bool, Proto(10), "No longer allowed to be true."]
 
 
 class CustomResourceDefinitionCondition(TypedDict, total=False):
-    """TODO CustomResourceDefinitionCondition"""
+    """One aspect of a definition's acceptance."""
 
-    type: Required[Annotated[str, Proto(1)]]
-    status: Required[Annotated[str, Proto(2)]]
-    lastTransitionTime: Annotated[Time, Proto(3)]
-    reason: Annotated[str, Proto(4)]
-    message: Annotated[str, Proto(5)]
-    observedGeneration: Annotated[Int64, Proto(6)]
+    type: Required[Annotated[str, Proto(1), "NamesAccepted, Established, Terminating..."]]
+    status: Required[Annotated[str, Proto(2), "True, False or Unknown."]]
+    lastTransitionTime: Annotated[Time, Proto(3), "When the status last changed."]
+    reason: Annotated[str, Proto(4), "Why, in a word for machines."]
+    message: Annotated[str, Proto(5), "Why, in words for people."]
+    observedGeneration: Annotated[Int64, Proto(6), "The generation that this was seen of."]
 
 
 class CustomResourceDefinitionStatus(TypedDict, total=False):
-    """TODO CustomResourceDefinitionStatus"""
+    """Whether a definition is served, and under which names."""
 
-    conditions: Annotated[list[CustomResourceDefinitionCondition], Proto(1), ListMap("type")]
-    acceptedNames: Annotated[CustomResourceDefinitionNames, Proto(2)]
-    storedVersions: Annotated[list[str], Proto(3), ATOMIC]
-    observedGeneration: Annotated[Int64, Proto(4)]
+    conditions: Annotated[
+        list[CustomResourceDefinitionCondition],
+        Proto(1),
+        ListMap("type"),
+        "Aspects of its state, one of each type.",
+    ]
+    acceptedNames: Annotated[CustomResourceDefinitionNames, Proto(2), "The names under which it is served."]
+    storedVersions: Annotated[list[str], Proto(3), ATOMIC, "Versions in which objects may still be stored."]
+    observedGeneration: Annotated[Int64, Proto(4), "The generation that this was seen of."]
 
 
 class CustomResourceDefinition(TypedDict, total=False):
-    """TODO CustomResourceDefinition"""
+    """A kind that a user adds."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Required[Annotated[CustomResourceDefinitionSpec, Proto(2)]]
-    status: Annotated[CustomResourceDefinitionStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Required[Annotated[CustomResourceDefinitionSpec, Proto(2), "What is wanted."]]
+    status: Annotated[CustomResourceDefinitionStatus, Proto(3), "What is; written by the system."]
 
 
 class CustomResourceDefinitionStrategy(SpecStatusStrategy):

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""JSON schemas as a CustomResourceDefinition writes them."""
 
 from typing import Annotated, Any, Required, TypedDict, Union
 
@@ -21,19 +21,19 @@ JSONSchemaPropsOrStringArray = Annotated[
 
 
 class ExternalDocumentation(TypedDict, total=False):
-    """TODO ExternalDocumentation"""
+    """Where more is written."""
 
     description: Annotated[str, Proto(1)]
     url: Annotated[str, Proto(2)]
 
 
 class ValidationRule(TypedDict, total=False):
-    """TODO ValidationRule"""
+    """A CEL expression that must be true of a value."""
 
-    rule: Required[Annotated[str, Proto(1)]]
-    message: Annotated[str, Proto(2)]
+    rule: Required[Annotated[str, Proto(1), "The expression; `self` is the value."]]
+    message: Annotated[str, Proto(2), "Why, in words for people."]
     messageExpression: Annotated[str, Proto(3)]
-    reason: Annotated[str, Proto(4)]
+    reason: Annotated[str, Proto(4), "Why, in a word for machines."]
     fieldPath: Annotated[str, Proto(5)]
     optionalOldSelf: Annotated[bool, Proto(6)]
 
@@ -45,10 +45,10 @@ JSONSchemaProps = TypedDict(
         "$schema": Annotated[str, Proto(2)],
         "$ref": Annotated[str, Proto(3)],
         "description": Annotated[str, Proto(4)],
-        "type": Annotated[str, Proto(5)],
+        "type": Annotated[str, Proto(5), "object, array, string, integer, number or boolean."],
         "format": Annotated[str, Proto(6)],
         "title": Annotated[str, Proto(7)],
-        "default": Annotated[JSON, Proto(8)],
+        "default": Annotated[JSON, Proto(8), "What stands where nothing was said."],
         "maximum": Annotated[Double, Proto(9)],
         "exclusiveMaximum": Annotated[bool, Proto(10)],
         "minimum": Annotated[Double, Proto(11)],
@@ -63,13 +63,13 @@ JSONSchemaProps = TypedDict(
         "enum": Annotated[list[JSON], Proto(20), ATOMIC],
         "maxProperties": Annotated[Int64, Proto(21)],
         "minProperties": Annotated[Int64, Proto(22)],
-        "required": Annotated[list[str], Proto(23), ATOMIC],
-        "items": Annotated[JSONSchemaPropsOrArray, Proto(24)],
+        "required": Annotated[list[str], Proto(23), ATOMIC, "Fields that must be there."],
+        "items": Annotated[JSONSchemaPropsOrArray, Proto(24), "The schema of a list's items."],
         "allOf": Annotated[list["JSONSchemaProps"], Proto(25), ATOMIC],
         "oneOf": Annotated[list["JSONSchemaProps"], Proto(26), ATOMIC],
         "anyOf": Annotated[list["JSONSchemaProps"], Proto(27), ATOMIC],
         "not": Annotated["JSONSchemaProps", Proto(28)],
-        "properties": Annotated[dict[str, "JSONSchemaProps"], Proto(29)],
+        "properties": Annotated[dict[str, "JSONSchemaProps"], Proto(29), "Fields of an object."],
         "additionalProperties": Annotated[JSONSchemaPropsOrBool, Proto(30)],
         "patternProperties": Annotated[dict[str, "JSONSchemaProps"], Proto(31)],
         "dependencies": Annotated[dict[str, JSONSchemaPropsOrStringArray], Proto(32)],
@@ -77,17 +77,27 @@ JSONSchemaProps = TypedDict(
         "definitions": Annotated[dict[str, "JSONSchemaProps"], Proto(34)],
         "externalDocs": Annotated[ExternalDocumentation, Proto(35)],
         "example": Annotated[JSON, Proto(36)],
-        "nullable": Annotated[bool, Proto(37)],
-        "x-kubernetes-preserve-unknown-fields": Annotated[bool, Proto(38)],
-        "x-kubernetes-embedded-resource": Annotated[bool, Proto(39)],
-        "x-kubernetes-int-or-string": Annotated[bool, Proto(40)],
-        "x-kubernetes-list-map-keys": Annotated[list[str], Proto(41), ATOMIC],
-        "x-kubernetes-list-type": Annotated[str, Proto(42)],
-        "x-kubernetes-map-type": Annotated[str, Proto(43)],
+        "nullable": Annotated[bool, Proto(37), "Whether null is a value."],
+        "x-kubernetes-preserve-unknown-fields": Annotated[
+            bool, Proto(38), "Keep fields that the schema does not know."
+        ],
+        "x-kubernetes-embedded-resource": Annotated[
+            bool, Proto(39), "The value is an object with apiVersion, kind and metadata."
+        ],
+        "x-kubernetes-int-or-string": Annotated[bool, Proto(40), "The value is a number or a string."],
+        "x-kubernetes-list-map-keys": Annotated[
+            list[str], Proto(41), ATOMIC, "Which fields tell a map list's items apart."
+        ],
+        "x-kubernetes-list-type": Annotated[str, Proto(42), "How lists are merged: atomic, set or map."],
+        "x-kubernetes-map-type": Annotated[str, Proto(43), "How maps are merged: granular or atomic."],
         "x-kubernetes-validations": Annotated[
-            list[ValidationRule], Proto(44), ListMap("rule"), Patch("merge", "rule")
+            list[ValidationRule],
+            Proto(44),
+            ListMap("rule"),
+            Patch("merge", "rule"),
+            "CEL rules; stored, not evaluated.",
         ],
     },
     total=False,
 )
-"""TODO JSONSchemaProps"""
+JSONSchemaProps.__doc__ = "A JSON schema, with Kubernetes' extensions."

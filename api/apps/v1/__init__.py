@@ -1,4 +1,4 @@
-"""The kinds of apps/v1."""
+"""Kinds that keep other kinds' objects in number and in shape."""
 
 PACKAGE = "io.k8s.api.apps.v1"
 GROUP = "apps"

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""ControllerRevision: a past state of a workload, kept to go back to. Its data never changes."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
@@ -14,13 +14,13 @@ from machinery.gvk import GVR
 
 
 class ControllerRevision(TypedDict, total=False):
-    """TODO ControllerRevision"""
+    """A past state of a workload."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    data: Annotated[RawExtension, Proto(2)]
-    revision: Required[Annotated[Int64, Proto(3)]]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    data: Annotated[RawExtension, Proto(2), "The past state."]
+    revision: Required[Annotated[Int64, Proto(3), "Its number; higher is newer."]]
 
 
 Obj = dict[str, Any]

@@ -1,9 +1,9 @@
-"""TODO module"""
+"""Deployment: replicas of a pod, kept up and replaced gradually when their template changes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Required, TypedDict
 
-from api.annotations import In, Int32, Int64, IntOrString, ListMap, Patch, Proto, Time
+from api.annotations import Enum, In, Int32, Int64, IntOrString, ListMap, Patch, Proto, Time
 from api.builtin import STATUS_VERBS, builtin, status_of
 from api.columns import AGE, NAME, workload_columns
 from api.core.v1.pod_defaults import default_pod_spec
@@ -24,65 +24,94 @@ if TYPE_CHECKING:
 
 
 class RollingUpdateDeployment(TypedDict, total=False):
-    """TODO RollingUpdateDeployment"""
+    """How many pods may be missing and how many too many during an update."""
 
-    maxUnavailable: Annotated[IntOrString, Proto(1)]
-    maxSurge: Annotated[IntOrString, Proto(2)]
+    maxUnavailable: Annotated[
+        IntOrString, Proto(1), "How many pods may be missing, as a number or a percentage; 25% where unset."
+    ]
+    maxSurge: Annotated[
+        IntOrString, Proto(2), "How many pods may be too many, as a number or a percentage; 25% where unset."
+    ]
 
 
 class DeploymentStrategy(TypedDict, total=False):
-    """TODO DeploymentStrategy"""
+    """How pods of an old template are replaced."""
 
-    type: Annotated[str, Proto(1)]
-    rollingUpdate: Annotated[RollingUpdateDeployment, Proto(2)]
+    type: Annotated[
+        str,
+        Proto(1),
+        Enum("Recreate", "RollingUpdate"),
+        "RollingUpdate, or Recreate to remove all old pods first.",
+    ]
+    rollingUpdate: Annotated[RollingUpdateDeployment, Proto(2), "Settings of a rolling update."]
 
 
 class DeploymentSpec(TypedDict, total=False):
-    """TODO DeploymentSpec"""
+    """What a user wants of a deployment."""
 
-    replicas: Annotated[Int32, Proto(1)]
-    selector: Required[Annotated[LabelSelector, Proto(2)]]
-    template: Required[Annotated["PodTemplateSpec", Proto(3), In("api.core.v1.podspec")]]
-    strategy: Annotated[DeploymentStrategy, Proto(4), Patch("retainKeys")]
-    minReadySeconds: Annotated[Int32, Proto(5)]
-    revisionHistoryLimit: Annotated[Int32, Proto(6)]
-    paused: Annotated[bool, Proto(7)]
-    progressDeadlineSeconds: Annotated[Int32, Proto(9)]
+    replicas: Annotated[Int32, Proto(1), "How many pods are wanted; 1 where unset."]
+    selector: Required[
+        Annotated[
+            LabelSelector,
+            Proto(2),
+            "Which pods are its own; must match the template's labels, cannot be changed.",
+        ]
+    ]
+    template: Required[
+        Annotated["PodTemplateSpec", Proto(3), In("api.core.v1.podspec"), "The pod to make copies of."]
+    ]
+    strategy: Annotated[
+        DeploymentStrategy, Proto(4), Patch("retainKeys"), "How pods of an old template are replaced."
+    ]
+    minReadySeconds: Annotated[Int32, Proto(5), "How long a pod must have been ready to count as available."]
+    revisionHistoryLimit: Annotated[
+        Int32, Proto(6), "How many old replica sets to keep for going back to; 10 where unset."
+    ]
+    paused: Annotated[bool, Proto(7), "Do not roll changes of the template out."]
+    progressDeadlineSeconds: Annotated[
+        Int32, Proto(9), "After how long without progress it is said to have failed; 600 where unset."
+    ]
 
 
 class DeploymentCondition(TypedDict, total=False):
-    """TODO DeploymentCondition"""
+    """One aspect of a deployment's progress."""
 
-    type: Required[Annotated[str, Proto(1)]]
-    status: Required[Annotated[str, Proto(2)]]
-    reason: Annotated[str, Proto(4)]
-    message: Annotated[str, Proto(5)]
-    lastUpdateTime: Annotated[Time, Proto(6)]
-    lastTransitionTime: Annotated[Time, Proto(7)]
+    type: Required[Annotated[str, Proto(1), "Available, Progressing or ReplicaFailure."]]
+    status: Required[Annotated[str, Proto(2), "True, False or Unknown."]]
+    reason: Annotated[str, Proto(4), "Why, in a word for machines."]
+    message: Annotated[str, Proto(5), "Why, in words for people."]
+    lastUpdateTime: Annotated[Time, Proto(6), "When the condition was last written."]
+    lastTransitionTime: Annotated[Time, Proto(7), "When the status last changed."]
 
 
 class DeploymentStatus(TypedDict, total=False):
-    """TODO DeploymentStatus"""
+    """How far a deployment is."""
 
-    observedGeneration: Annotated[Int64, Proto(1)]
-    replicas: Annotated[Int32, Proto(2)]
-    updatedReplicas: Annotated[Int32, Proto(3)]
-    availableReplicas: Annotated[Int32, Proto(4)]
-    unavailableReplicas: Annotated[Int32, Proto(5)]
-    conditions: Annotated[list[DeploymentCondition], Proto(6), ListMap("type"), Patch("merge", "type")]
-    readyReplicas: Annotated[Int32, Proto(7)]
-    collisionCount: Annotated[Int32, Proto(8)]
-    terminatingReplicas: Annotated[Int32, Proto(9)]
+    observedGeneration: Annotated[Int64, Proto(1), "The generation that this was seen of."]
+    replicas: Annotated[Int32, Proto(2), "Pods that exist."]
+    updatedReplicas: Annotated[Int32, Proto(3), "Pods made from the present template."]
+    availableReplicas: Annotated[Int32, Proto(4), "Pods that have been ready for minReadySeconds."]
+    unavailableReplicas: Annotated[Int32, Proto(5), "Pods that are still missing."]
+    conditions: Annotated[
+        list[DeploymentCondition],
+        Proto(6),
+        ListMap("type"),
+        Patch("merge", "type"),
+        "Aspects of its state, one of each type.",
+    ]
+    readyReplicas: Annotated[Int32, Proto(7), "Pods that are ready."]
+    collisionCount: Annotated[Int32, Proto(8), "How often the name of a new replica set was taken."]
+    terminatingReplicas: Annotated[Int32, Proto(9), "Pods that are on their way out."]
 
 
 class Deployment(TypedDict, total=False):
-    """TODO Deployment"""
+    """Replicas of a pod, replaced gradually when their template changes."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated[DeploymentSpec, Proto(2)]
-    status: Annotated[DeploymentStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated[DeploymentSpec, Proto(2), "What is wanted."]
+    status: Annotated[DeploymentStatus, Proto(3), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

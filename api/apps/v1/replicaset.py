@@ -1,4 +1,4 @@
-"""TODO module"""
+"""ReplicaSet: a number of equal pods, kept at that number."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Required, TypedDict
@@ -21,44 +21,50 @@ if TYPE_CHECKING:
 
 
 class ReplicaSetSpec(TypedDict, total=False):
-    """TODO ReplicaSetSpec"""
+    """What a user wants of a replica set."""
 
-    replicas: Annotated[Int32, Proto(1)]
-    selector: Required[Annotated[LabelSelector, Proto(2)]]
-    template: Annotated["PodTemplateSpec", Proto(3), In("api.core.v1.podspec")]
-    minReadySeconds: Annotated[Int32, Proto(4)]
+    replicas: Annotated[Int32, Proto(1), "How many pods are wanted; 1 where unset."]
+    selector: Required[Annotated[LabelSelector, Proto(2), "Which pods are its own."]]
+    template: Annotated["PodTemplateSpec", Proto(3), In("api.core.v1.podspec"), "The pod to make copies of."]
+    minReadySeconds: Annotated[Int32, Proto(4), "How long a pod must have been ready to count as available."]
 
 
 class ReplicaSetCondition(TypedDict, total=False):
-    """TODO ReplicaSetCondition"""
+    """One aspect of a replica set's state."""
 
-    type: Required[Annotated[str, Proto(1)]]
-    status: Required[Annotated[str, Proto(2)]]
-    lastTransitionTime: Annotated[Time, Proto(3)]
-    reason: Annotated[str, Proto(4)]
-    message: Annotated[str, Proto(5)]
+    type: Required[Annotated[str, Proto(1), "Which aspect it is."]]
+    status: Required[Annotated[str, Proto(2), "True, False or Unknown."]]
+    lastTransitionTime: Annotated[Time, Proto(3), "When the status last changed."]
+    reason: Annotated[str, Proto(4), "Why, in a word for machines."]
+    message: Annotated[str, Proto(5), "Why, in words for people."]
 
 
 class ReplicaSetStatus(TypedDict, total=False):
-    """TODO ReplicaSetStatus"""
+    """How many pods a replica set has."""
 
-    replicas: Required[Annotated[Int32, Proto(1)]]
-    fullyLabeledReplicas: Annotated[Int32, Proto(2)]
-    observedGeneration: Annotated[Int64, Proto(3)]
-    readyReplicas: Annotated[Int32, Proto(4)]
-    availableReplicas: Annotated[Int32, Proto(5)]
-    conditions: Annotated[list[ReplicaSetCondition], Proto(6), ListMap("type"), Patch("merge", "type")]
-    terminatingReplicas: Annotated[Int32, Proto(7)]
+    replicas: Required[Annotated[Int32, Proto(1), "Pods that exist."]]
+    fullyLabeledReplicas: Annotated[Int32, Proto(2), "Pods with all of the template's labels."]
+    observedGeneration: Annotated[Int64, Proto(3), "The generation that this was seen of."]
+    readyReplicas: Annotated[Int32, Proto(4), "Pods that are ready."]
+    availableReplicas: Annotated[Int32, Proto(5), "Pods that have been ready for minReadySeconds."]
+    conditions: Annotated[
+        list[ReplicaSetCondition],
+        Proto(6),
+        ListMap("type"),
+        Patch("merge", "type"),
+        "Aspects of its state, one of each type.",
+    ]
+    terminatingReplicas: Annotated[Int32, Proto(7), "Pods that are on their way out."]
 
 
 class ReplicaSet(TypedDict, total=False):
-    """TODO ReplicaSet"""
+    """A number of equal pods, kept at that number."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated[ReplicaSetSpec, Proto(2)]
-    status: Annotated[ReplicaSetStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated[ReplicaSetSpec, Proto(2), "What is wanted."]
+    status: Annotated[ReplicaSetStatus, Proto(3), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The kinds of authentication.k8s.io/v1."""
+"""Who is asking: tokens and reviews of them."""
 
 PACKAGE = "io.k8s.api.authentication.v1"
 GROUP = "authentication.k8s.io"

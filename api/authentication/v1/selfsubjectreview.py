@@ -1,4 +1,4 @@
-"""TODO module"""
+"""SelfSubjectReview: asks "who am I?"."""
 
 from typing import Annotated, TypedDict
 
@@ -12,18 +12,18 @@ from machinery.gvk import GVR
 
 
 class SelfSubjectReviewStatus(TypedDict, total=False):
-    """TODO SelfSubjectReviewStatus"""
+    """Who is asking."""
 
-    userInfo: Annotated[UserInfo, Proto(1)]
+    userInfo: Annotated[UserInfo, Proto(1), "Who is asking."]
 
 
 class SelfSubjectReview(TypedDict, total=False):
-    """TODO SelfSubjectReview"""
+    """Asks "who am I?"."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    status: Annotated[SelfSubjectReviewStatus, Proto(2)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    status: Annotated[SelfSubjectReviewStatus, Proto(2), "What is; written by the system."]
 
 
 class SelfSubjectReviewStrategy(Strategy):

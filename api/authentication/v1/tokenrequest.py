@@ -1,4 +1,4 @@
-"""TODO module"""
+"""TokenRequest: asks for a token of a service account, at serviceaccounts/NAME/token."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
@@ -11,37 +11,37 @@ from machinery.errors import Cause
 
 
 class BoundObjectReference(TypedDict, total=False):
-    """TODO BoundObjectReference"""
+    """The object with which a token loses its worth."""
 
-    kind: Annotated[str, Proto(1)]
-    apiVersion: Annotated[str, Proto(2)]
+    kind: Annotated[str, Proto(1), "The kind of the object."]
+    apiVersion: Annotated[str, Proto(2), "Group and version."]
     name: Annotated[str, Proto(3)]
-    uid: Annotated[str, Proto(4)]
+    uid: Annotated[str, Proto(4), "Its unique id."]
 
 
 class TokenRequestSpec(TypedDict, total=False):
-    """TODO TokenRequestSpec"""
+    """What kind of token is asked for."""
 
-    audiences: Annotated[list[str], Proto(1), ATOMIC]
-    boundObjectRef: Annotated[BoundObjectReference, Proto(3)]
-    expirationSeconds: Annotated[Int64, Proto(4)]
+    audiences: Annotated[list[str], Proto(1), ATOMIC, "For whom the token is meant."]
+    boundObjectRef: Annotated[BoundObjectReference, Proto(3), "With which object it loses its worth."]
+    expirationSeconds: Annotated[Int64, Proto(4), "How long it shall live."]
 
 
 class TokenRequestStatus(TypedDict, total=False):
-    """TODO TokenRequestStatus"""
+    """The token."""
 
-    token: Annotated[str, Proto(1)]
-    expirationTimestamp: Annotated[Time, Proto(2)]
+    token: Annotated[str, Proto(1), "The token."]
+    expirationTimestamp: Annotated[Time, Proto(2), "When it expires."]
 
 
 class TokenRequest(TypedDict, total=False):
-    """TODO TokenRequest"""
+    """Asks for a token of a service account."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated[TokenRequestSpec, Proto(2)]
-    status: Annotated[TokenRequestStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated[TokenRequestSpec, Proto(2), "What is wanted."]
+    status: Annotated[TokenRequestStatus, Proto(3), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

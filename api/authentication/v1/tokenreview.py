@@ -1,4 +1,4 @@
-"""TODO module"""
+"""TokenReview: asks whose token this is."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
@@ -14,38 +14,38 @@ from machinery.gvk import GVR
 
 
 class UserInfo(TypedDict, total=False):
-    """TODO UserInfo"""
+    """Who a user is."""
 
-    username: Annotated[str, Proto(1)]
-    uid: Annotated[str, Proto(2)]
-    groups: Annotated[list[str], Proto(3), ATOMIC]
-    extra: Annotated[dict[str, list[str]], Proto(4)]
+    username: Annotated[str, Proto(1), "The user's name."]
+    uid: Annotated[str, Proto(2), "Its unique id."]
+    groups: Annotated[list[str], Proto(3), ATOMIC, "The user's groups."]
+    extra: Annotated[dict[str, list[str]], Proto(4), "What else is known of the user."]
 
 
 class TokenReviewSpec(TypedDict, total=False):
-    """TODO TokenReviewSpec"""
+    """The token in question."""
 
-    token: Required[Annotated[str, Proto(1)]]
-    audiences: Annotated[list[str], Proto(2), ATOMIC]
+    token: Required[Annotated[str, Proto(1), "The token."]]
+    audiences: Annotated[list[str], Proto(2), ATOMIC, "Those it should be meant for."]
 
 
 class TokenReviewStatus(TypedDict, total=False):
-    """TODO TokenReviewStatus"""
+    """Whose token it is."""
 
-    authenticated: Annotated[bool, Proto(1)]
-    user: Annotated[UserInfo, Proto(2)]
-    error: Annotated[str, Proto(3)]
-    audiences: Annotated[list[str], Proto(4), ATOMIC]
+    authenticated: Annotated[bool, Proto(1), "Whether it is good."]
+    user: Annotated[UserInfo, Proto(2), "Whose it is."]
+    error: Annotated[str, Proto(3), "Why it could not be checked."]
+    audiences: Annotated[list[str], Proto(4), ATOMIC, "Those it is meant for, of those that were asked."]
 
 
 class TokenReview(TypedDict, total=False):
-    """TODO TokenReview"""
+    """Asks whose token this is."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Required[Annotated[TokenReviewSpec, Proto(2)]]
-    status: Annotated[TokenReviewStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Required[Annotated[TokenReviewSpec, Proto(2), "What is wanted."]]
+    status: Annotated[TokenReviewStatus, Proto(3), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

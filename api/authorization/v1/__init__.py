@@ -1,4 +1,4 @@
-"""The kinds of authorization.k8s.io/v1."""
+"""Who may do what: reviews of access."""
 
 PACKAGE = "io.k8s.api.authorization.v1"
 GROUP = "authorization.k8s.io"

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Access reviews: ask whether somebody may do something."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
@@ -14,95 +14,95 @@ from machinery.gvk import GVR
 
 
 class FieldSelectorAttributes(TypedDict, total=False):
-    """TODO FieldSelectorAttributes"""
+    """The fields to which a request is limited."""
 
     rawSelector: Annotated[str, Proto(1)]
     requirements: Annotated[list[FieldSelectorRequirement], Proto(2), ATOMIC]
 
 
 class LabelSelectorAttributes(TypedDict, total=False):
-    """TODO LabelSelectorAttributes"""
+    """The labels to which a request is limited."""
 
     rawSelector: Annotated[str, Proto(1)]
     requirements: Annotated[list[LabelSelectorRequirement], Proto(2), ATOMIC]
 
 
 class ResourceAttributes(TypedDict, total=False):
-    """TODO ResourceAttributes"""
+    """A request for a resource."""
 
-    namespace: Annotated[str, Proto(1)]
-    verb: Annotated[str, Proto(2)]
+    namespace: Annotated[str, Proto(1), "The namespace; empty for all of them, or for none."]
+    verb: Annotated[str, Proto(2), "What is to be done: get, list, create..."]
     group: Annotated[str, Proto(3)]
     version: Annotated[str, Proto(4)]
     resource: Annotated[str, Proto(5)]
     subresource: Annotated[str, Proto(6)]
     name: Annotated[str, Proto(7)]
     fieldSelector: Annotated[FieldSelectorAttributes, Proto(8)]
-    labelSelector: Annotated[LabelSelectorAttributes, Proto(9)]
+    labelSelector: Annotated[LabelSelectorAttributes, Proto(9), "Which pods it is about, by their labels."]
 
 
 class NonResourceAttributes(TypedDict, total=False):
-    """TODO NonResourceAttributes"""
+    """A request for a path that is no resource."""
 
     path: Annotated[str, Proto(1)]
-    verb: Annotated[str, Proto(2)]
+    verb: Annotated[str, Proto(2), "What is to be done: get, list, create..."]
 
 
 class SubjectAccessReviewSpec(TypedDict, total=False):
-    """TODO SubjectAccessReviewSpec"""
+    """Who wants to do what."""
 
-    resourceAttributes: Annotated[ResourceAttributes, Proto(1)]
-    nonResourceAttributes: Annotated[NonResourceAttributes, Proto(2)]
-    user: Annotated[str, Proto(3)]
-    groups: Annotated[list[str], Proto(4), ATOMIC]
+    resourceAttributes: Annotated[ResourceAttributes, Proto(1), "A request for a resource."]
+    nonResourceAttributes: Annotated[NonResourceAttributes, Proto(2), "A request for another path."]
+    user: Annotated[str, Proto(3), "The user."]
+    groups: Annotated[list[str], Proto(4), ATOMIC, "The user's groups."]
     extra: Annotated[dict[str, list[str]], Proto(5)]
-    uid: Annotated[str, Proto(6)]
+    uid: Annotated[str, Proto(6), "Its unique id."]
 
 
 class SubjectAccessReviewStatus(TypedDict, total=False):
-    """TODO SubjectAccessReviewStatus"""
+    """Whether it is allowed, and why."""
 
-    allowed: Required[Annotated[bool, Proto(1)]]
-    reason: Annotated[str, Proto(2)]
-    evaluationError: Annotated[str, Proto(3)]
-    denied: Annotated[bool, Proto(4)]
+    allowed: Required[Annotated[bool, Proto(1), "Whether it is allowed."]]
+    reason: Annotated[str, Proto(2), "Why, in a word for machines."]
+    evaluationError: Annotated[str, Proto(3), "What went wrong while this was found out."]
+    denied: Annotated[bool, Proto(4), "Whether it is forbidden outright."]
 
 
 class SubjectAccessReview(TypedDict, total=False):
-    """TODO SubjectAccessReview"""
+    """Asks whether somebody may do something."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Required[Annotated[SubjectAccessReviewSpec, Proto(2)]]
-    status: Annotated[SubjectAccessReviewStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Required[Annotated[SubjectAccessReviewSpec, Proto(2), "What is wanted."]]
+    status: Annotated[SubjectAccessReviewStatus, Proto(3), "What is; written by the system."]
 
 
 class LocalSubjectAccessReview(TypedDict, total=False):
-    """TODO LocalSubjectAccessReview"""
+    """Asks whether somebody may do something in one namespace."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Required[Annotated[SubjectAccessReviewSpec, Proto(2)]]
-    status: Annotated[SubjectAccessReviewStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Required[Annotated[SubjectAccessReviewSpec, Proto(2), "What is wanted."]]
+    status: Annotated[SubjectAccessReviewStatus, Proto(3), "What is; written by the system."]
 
 
 class SelfSubjectAccessReviewSpec(TypedDict, total=False):
-    """TODO SelfSubjectAccessReviewSpec"""
+    """What the asker wants to do."""
 
-    resourceAttributes: Annotated[ResourceAttributes, Proto(1)]
-    nonResourceAttributes: Annotated[NonResourceAttributes, Proto(2)]
+    resourceAttributes: Annotated[ResourceAttributes, Proto(1), "A request for a resource."]
+    nonResourceAttributes: Annotated[NonResourceAttributes, Proto(2), "A request for another path."]
 
 
 class SelfSubjectAccessReview(TypedDict, total=False):
-    """TODO SelfSubjectAccessReview"""
+    """Asks "may I do this?"."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Required[Annotated[SelfSubjectAccessReviewSpec, Proto(2)]]
-    status: Annotated[SubjectAccessReviewStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Required[Annotated[SelfSubjectAccessReviewSpec, Proto(2), "What is wanted."]]
+    status: Annotated[SubjectAccessReviewStatus, Proto(3), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

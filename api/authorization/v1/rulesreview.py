@@ -1,4 +1,4 @@
-"""TODO module"""
+"""SelfSubjectRulesReview: asks "what may I do in this namespace?"."""
 
 from typing import Annotated, Required, TypedDict
 
@@ -11,44 +11,58 @@ from machinery.gvk import GVR
 
 
 class SelfSubjectRulesReviewSpec(TypedDict, total=False):
-    """TODO SelfSubjectRulesReviewSpec"""
+    """The namespace in question."""
 
     namespace: Annotated[str, Proto(1)]
 
 
 class ResourceRule(TypedDict, total=False):
-    """TODO ResourceRule"""
+    """What may be done to resources."""
 
-    verbs: Required[Annotated[list[str], Proto(1), ATOMIC]]
-    apiGroups: Annotated[list[str], Proto(2), ATOMIC]
-    resources: Annotated[list[str], Proto(3), ATOMIC]
-    resourceNames: Annotated[list[str], Proto(4), ATOMIC]
+    verbs: Required[
+        Annotated[
+            list[str],
+            Proto(1),
+            ATOMIC,
+            "What may be done: get, list, watch, create, update, patch, delete, deletecollection, or * for all.",
+        ]
+    ]
+    apiGroups: Annotated[list[str], Proto(2), ATOMIC, 'In which groups; "" is the core group, * all.']
+    resources: Annotated[list[str], Proto(3), ATOMIC, "How much it needs at least, and may use at most."]
+    resourceNames: Annotated[list[str], Proto(4), ATOMIC, "Only objects of these names; all where empty."]
 
 
 class NonResourceRule(TypedDict, total=False):
-    """TODO NonResourceRule"""
+    """What may be done to paths that are no resources."""
 
-    verbs: Required[Annotated[list[str], Proto(1), ATOMIC]]
-    nonResourceURLs: Annotated[list[str], Proto(2), ATOMIC]
+    verbs: Required[
+        Annotated[
+            list[str],
+            Proto(1),
+            ATOMIC,
+            "What may be done: get, list, watch, create, update, patch, delete, deletecollection, or * for all.",
+        ]
+    ]
+    nonResourceURLs: Annotated[list[str], Proto(2), ATOMIC, "Paths, with * at their end for all below."]
 
 
 class SubjectRulesReviewStatus(TypedDict, total=False):
-    """TODO SubjectRulesReviewStatus"""
+    """Everything that may be done."""
 
     resourceRules: Required[Annotated[list[ResourceRule], Proto(1), ATOMIC]]
     nonResourceRules: Required[Annotated[list[NonResourceRule], Proto(2), ATOMIC]]
     incomplete: Required[Annotated[bool, Proto(3)]]
-    evaluationError: Annotated[str, Proto(4)]
+    evaluationError: Annotated[str, Proto(4), "What went wrong while this was found out."]
 
 
 class SelfSubjectRulesReview(TypedDict, total=False):
-    """TODO SelfSubjectRulesReview"""
+    """Asks "what may I do in this namespace?"."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Required[Annotated[SelfSubjectRulesReviewSpec, Proto(2)]]
-    status: Annotated[SubjectRulesReviewStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Required[Annotated[SelfSubjectRulesReviewSpec, Proto(2), "What is wanted."]]
+    status: Annotated[SubjectRulesReviewStatus, Proto(3), "What is; written by the system."]
 
 
 class RulesReviewStrategy(Strategy):

@@ -1,4 +1,4 @@
-"""The kinds of autoscaling/v1."""
+"""Scale, the subresource of everything scalable."""
 
 PACKAGE = "io.k8s.api.autoscaling.v1"
 GROUP = "autoscaling"

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Scale: the one thing that everything scalable has in common. Served as a subresource."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
@@ -11,26 +11,26 @@ from machinery.errors import Cause
 
 
 class ScaleSpec(TypedDict, total=False):
-    """TODO ScaleSpec"""
+    """How many replicas are wanted."""
 
-    replicas: Annotated[Int32, Proto(1)]
+    replicas: Annotated[Int32, Proto(1), "How many replicas are wanted."]
 
 
 class ScaleStatus(TypedDict, total=False):
-    """TODO ScaleStatus"""
+    """How many replicas there are."""
 
-    replicas: Required[Annotated[Int32, Proto(1)]]
-    selector: Annotated[str, Proto(2)]
+    replicas: Required[Annotated[Int32, Proto(1), "How many replicas there are."]]
+    selector: Annotated[str, Proto(2), "Which pods they are, as a selector in text form."]
 
 
 class Scale(TypedDict, total=False):
-    """TODO Scale"""
+    """The replicas of anything that can be scaled."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated[ScaleSpec, Proto(2)]
-    status: Annotated[ScaleStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated[ScaleSpec, Proto(2), "What is wanted."]
+    status: Annotated[ScaleStatus, Proto(3), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

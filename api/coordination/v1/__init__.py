@@ -1,4 +1,4 @@
-"""The kinds of coordination.k8s.io/v1."""
+"""Leases."""
 
 PACKAGE = "io.k8s.api.coordination.v1"
 GROUP = "coordination.k8s.io"

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Lease: who holds something, and until when. Heartbeats of nodes and election of leaders."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
@@ -14,24 +14,26 @@ from machinery.gvk import LEASES
 
 
 class LeaseSpec(TypedDict, total=False):
-    """TODO LeaseSpec"""
+    """Who holds the lease and until when."""
 
-    holderIdentity: Annotated[str, Proto(1)]
-    leaseDurationSeconds: Annotated[Int32, Proto(2)]
-    acquireTime: Annotated[MicroTime, Proto(3)]
-    renewTime: Annotated[MicroTime, Proto(4)]
-    leaseTransitions: Annotated[Int32, Proto(5)]
-    strategy: Annotated[str, Proto(6)]
-    preferredHolder: Annotated[str, Proto(7)]
+    holderIdentity: Annotated[str, Proto(1), "Who holds it."]
+    leaseDurationSeconds: Annotated[
+        Int32, Proto(2), "How long after renewTime others must wait before they take it."
+    ]
+    acquireTime: Annotated[MicroTime, Proto(3), "When it was taken."]
+    renewTime: Annotated[MicroTime, Proto(4), "When it was last renewed."]
+    leaseTransitions: Annotated[Int32, Proto(5), "How often it changed hands."]
+    strategy: Annotated[str, Proto(6), "How the holder is chosen."]
+    preferredHolder: Annotated[str, Proto(7), "Who should take it next."]
 
 
 class Lease(TypedDict, total=False):
-    """TODO Lease"""
+    """Says who holds something."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated[LeaseSpec, Proto(2)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated[LeaseSpec, Proto(2), "What is wanted."]
 
 
 Obj = dict[str, Any]

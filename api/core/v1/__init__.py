@@ -1,4 +1,4 @@
-"""The kinds of v1."""
+"""Kinds of the core group: pods and all they need."""
 
 PACKAGE = "io.k8s.api.core.v1"
 GROUP = ""

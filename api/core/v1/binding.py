@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Binding: a scheduler's word that a pod shall run on a node."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
@@ -15,12 +15,12 @@ from machinery.gvk import GVR
 
 
 class Binding(TypedDict, total=False):
-    """TODO Binding"""
+    """Says that a pod shall run on a node."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    target: Required[Annotated[ObjectReference, Proto(2)]]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    target: Required[Annotated[ObjectReference, Proto(2), "The node."]]
 
 
 Obj = dict[str, Any]

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""ConfigMap: configuration for pods, as variables or files."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
@@ -15,14 +15,14 @@ from machinery.gvk import CONFIGMAPS
 
 
 class ConfigMap(TypedDict, total=False):
-    """TODO ConfigMap"""
+    """Configuration for pods, as variables or files."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    data: Annotated[dict[str, str], Proto(2)]
-    binaryData: Annotated[dict[str, Bytes], Proto(3)]
-    immutable: Annotated[bool, Proto(4)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    data: Annotated[dict[str, str], Proto(2), "Text by key."]
+    binaryData: Annotated[dict[str, Bytes], Proto(3), "Bytes by key, in base64."]
+    immutable: Annotated[bool, Proto(4), "Once true, the data can never change again."]
 
 
 Obj = dict[str, Any]

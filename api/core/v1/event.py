@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Event of the core group: something happened to an object. Forgotten after an hour."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
@@ -15,39 +15,41 @@ from machinery.gvk import EVENTS
 
 
 class EventSource(TypedDict, total=False):
-    """TODO EventSource"""
+    """Who reports an event."""
 
     component: Annotated[str, Proto(1)]
     host: Annotated[str, Proto(2)]
 
 
 class EventSeries(TypedDict, total=False):
-    """TODO EventSeries"""
+    """How often an event happened, and when last."""
 
-    count: Annotated[Int32, Proto(1)]
-    lastObservedTime: Annotated[MicroTime, Proto(2)]
+    count: Annotated[Int32, Proto(1), "How often it happened."]
+    lastObservedTime: Annotated[MicroTime, Proto(2), "When it happened last."]
 
 
 class Event(TypedDict, total=False):
-    """TODO Event"""
+    """Something that happened to an object."""
 
     apiVersion: str
     kind: str
-    metadata: Required[Annotated[ObjectMeta, Proto(1)]]
-    involvedObject: Required[Annotated[ObjectReference, Proto(2)]]
-    reason: Annotated[str, Proto(3)]
-    message: Annotated[str, Proto(4)]
-    source: Annotated[EventSource, Proto(5)]
-    firstTimestamp: Annotated[Time, Proto(6)]
-    lastTimestamp: Annotated[Time, Proto(7)]
-    count: Annotated[Int32, Proto(8)]
-    type: Annotated[str, Proto(9)]
-    eventTime: Annotated[MicroTime, Proto(10)]
-    series: Annotated[EventSeries, Proto(11)]
-    action: Annotated[str, Proto(12)]
-    related: Annotated[ObjectReference, Proto(13)]
-    reportingComponent: Annotated[str, Proto(14)]
-    reportingInstance: Annotated[str, Proto(15)]
+    metadata: Required[
+        Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    ]
+    involvedObject: Required[Annotated[ObjectReference, Proto(2), "What it is about."]]
+    reason: Annotated[str, Proto(3), "Why, in a word for machines."]
+    message: Annotated[str, Proto(4), "Why, in words for people."]
+    source: Annotated[EventSource, Proto(5), "Who reports it, and from where."]
+    firstTimestamp: Annotated[Time, Proto(6), "When it happened first."]
+    lastTimestamp: Annotated[Time, Proto(7), "When it happened last."]
+    count: Annotated[Int32, Proto(8), "How often it happened."]
+    type: Annotated[str, Proto(9), "Normal or Warning."]
+    eventTime: Annotated[MicroTime, Proto(10), "When it happened first, to the microsecond."]
+    series: Annotated[EventSeries, Proto(11), "How often it happened, and when last."]
+    action: Annotated[str, Proto(12), "What was done, in a word for machines."]
+    related: Annotated[ObjectReference, Proto(13), "Another object that has to do with it."]
+    reportingComponent: Annotated[str, Proto(14), "Who reports it."]
+    reportingInstance: Annotated[str, Proto(15), "Which instance of it."]
 
 
 Obj = dict[str, Any]

@@ -1,9 +1,9 @@
-"""TODO module"""
+"""Namespace: a scope for names, and for everything that is granted or limited by scope."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
 
-from api.annotations import ATOMIC, ListMap, Patch, Proto, Time
+from api.annotations import ATOMIC, Enum, ListMap, Patch, Proto, Time
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME
 from api.meta.v1 import ObjectMeta
@@ -16,36 +16,42 @@ from machinery.gvk import NAMESPACES
 
 
 class NamespaceSpec(TypedDict, total=False):
-    """TODO NamespaceSpec"""
+    """What keeps a namespace from going."""
 
-    finalizers: Annotated[list[str], Proto(1), ATOMIC]
+    finalizers: Annotated[list[str], Proto(1), ATOMIC, "Who must agree before it goes."]
 
 
 class NamespaceCondition(TypedDict, total=False):
-    """TODO NamespaceCondition"""
+    """One aspect of a namespace's removal."""
 
-    type: Required[Annotated[str, Proto(1)]]
-    status: Required[Annotated[str, Proto(2)]]
-    lastTransitionTime: Annotated[Time, Proto(4)]
-    reason: Annotated[str, Proto(5)]
-    message: Annotated[str, Proto(6)]
+    type: Required[Annotated[str, Proto(1), "Which aspect it is."]]
+    status: Required[Annotated[str, Proto(2), "True, False or Unknown."]]
+    lastTransitionTime: Annotated[Time, Proto(4), "When the status last changed."]
+    reason: Annotated[str, Proto(5), "Why, in a word for machines."]
+    message: Annotated[str, Proto(6), "Why, in words for people."]
 
 
 class NamespaceStatus(TypedDict, total=False):
-    """TODO NamespaceStatus"""
+    """Whether a namespace is in use or on its way out."""
 
-    phase: Annotated[str, Proto(1)]
-    conditions: Annotated[list[NamespaceCondition], Proto(2), ListMap("type"), Patch("merge", "type")]
+    phase: Annotated[str, Proto(1), Enum("Active", "Terminating"), "Active or Terminating."]
+    conditions: Annotated[
+        list[NamespaceCondition],
+        Proto(2),
+        ListMap("type"),
+        Patch("merge", "type"),
+        "Aspects of its state, one of each type.",
+    ]
 
 
 class Namespace(TypedDict, total=False):
-    """TODO Namespace"""
+    """A scope for names."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated[NamespaceSpec, Proto(2)]
-    status: Annotated[NamespaceStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated[NamespaceSpec, Proto(2), "What is wanted."]
+    status: Annotated[NamespaceStatus, Proto(3), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

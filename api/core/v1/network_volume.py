@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Volume sources that live on other people's storage."""
 
 from typing import Annotated, Required, TypedDict
 
@@ -7,101 +7,101 @@ from api.core.v1.reference import LocalObjectReference
 
 
 class AWSElasticBlockStoreVolumeSource(TypedDict, total=False):
-    """TODO AWSElasticBlockStoreVolumeSource"""
+    """A disk of AWS."""
 
     volumeID: Required[Annotated[str, Proto(1)]]
-    fsType: Annotated[str, Proto(2)]
+    fsType: Annotated[str, Proto(2), "The file system on it, such as ext4."]
     partition: Annotated[Int32, Proto(3)]
-    readOnly: Annotated[bool, Proto(4)]
+    readOnly: Annotated[bool, Proto(4), "Whether it is mounted read-only."]
 
 
 class AzureDiskVolumeSource(TypedDict, total=False):
-    """TODO AzureDiskVolumeSource"""
+    """A disk of Azure."""
 
-    kind: Annotated[str, Proto(6)]
+    kind: Annotated[str, Proto(6), "The kind of the object."]
     diskName: Required[Annotated[str, Proto(1)]]
     diskURI: Required[Annotated[str, Proto(2)]]
     cachingMode: Annotated[str, Proto(3)]
-    fsType: Annotated[str, Proto(4)]
-    readOnly: Annotated[bool, Proto(5)]
+    fsType: Annotated[str, Proto(4), "The file system on it, such as ext4."]
+    readOnly: Annotated[bool, Proto(5), "Whether it is mounted read-only."]
 
 
 class AzureFileVolumeSource(TypedDict, total=False):
-    """TODO AzureFileVolumeSource"""
+    """A file share of Azure."""
 
     secretName: Required[Annotated[str, Proto(1)]]
     shareName: Required[Annotated[str, Proto(2)]]
-    readOnly: Annotated[bool, Proto(3)]
+    readOnly: Annotated[bool, Proto(3), "Whether it is mounted read-only."]
 
 
 class CSIVolumeSource(TypedDict, total=False):
-    """TODO CSIVolumeSource"""
+    """A volume of a CSI driver that lives as long as the pod."""
 
-    driver: Required[Annotated[str, Proto(1)]]
-    readOnly: Annotated[bool, Proto(2)]
-    fsType: Annotated[str, Proto(3)]
-    volumeAttributes: Annotated[dict[str, str], Proto(4)]
-    nodePublishSecretRef: Annotated[LocalObjectReference, Proto(5)]
+    driver: Required[Annotated[str, Proto(1), "The driver's name."]]
+    readOnly: Annotated[bool, Proto(2), "Whether it is mounted read-only."]
+    fsType: Annotated[str, Proto(3), "The file system on it, such as ext4."]
+    volumeAttributes: Annotated[dict[str, str], Proto(4), "Settings for the driver."]
+    nodePublishSecretRef: Annotated[LocalObjectReference, Proto(5), "A Secret for the driver."]
 
 
 class CephFSVolumeSource(TypedDict, total=False):
-    """TODO CephFSVolumeSource"""
+    """A directory of CephFS."""
 
     monitors: Required[Annotated[list[str], Proto(1), ATOMIC]]
     path: Annotated[str, Proto(2)]
     user: Annotated[str, Proto(3)]
     secretFile: Annotated[str, Proto(4)]
-    secretRef: Annotated[LocalObjectReference, Proto(5)]
-    readOnly: Annotated[bool, Proto(6)]
+    secretRef: Annotated[LocalObjectReference, Proto(5), "The Secret with the credentials."]
+    readOnly: Annotated[bool, Proto(6), "Whether it is mounted read-only."]
 
 
 class CinderVolumeSource(TypedDict, total=False):
-    """TODO CinderVolumeSource"""
+    """A disk of OpenStack."""
 
     volumeID: Required[Annotated[str, Proto(1)]]
-    fsType: Annotated[str, Proto(2)]
-    readOnly: Annotated[bool, Proto(3)]
-    secretRef: Annotated[LocalObjectReference, Proto(4)]
+    fsType: Annotated[str, Proto(2), "The file system on it, such as ext4."]
+    readOnly: Annotated[bool, Proto(3), "Whether it is mounted read-only."]
+    secretRef: Annotated[LocalObjectReference, Proto(4), "The Secret with the credentials."]
 
 
 class FCVolumeSource(TypedDict, total=False):
-    """TODO FCVolumeSource"""
+    """A disk over Fibre Channel."""
 
     targetWWNs: Annotated[list[str], Proto(1), ATOMIC]
     lun: Annotated[Int32, Proto(2)]
-    fsType: Annotated[str, Proto(3)]
-    readOnly: Annotated[bool, Proto(4)]
+    fsType: Annotated[str, Proto(3), "The file system on it, such as ext4."]
+    readOnly: Annotated[bool, Proto(4), "Whether it is mounted read-only."]
     wwids: Annotated[list[str], Proto(5), ATOMIC]
 
 
 class FlexVolumeSource(TypedDict, total=False):
-    """TODO FlexVolumeSource"""
+    """A volume of a flex driver."""
 
     driver: Required[Annotated[str, Proto(1)]]
-    fsType: Annotated[str, Proto(2)]
-    secretRef: Annotated[LocalObjectReference, Proto(3)]
-    readOnly: Annotated[bool, Proto(4)]
+    fsType: Annotated[str, Proto(2), "The file system on it, such as ext4."]
+    secretRef: Annotated[LocalObjectReference, Proto(3), "The Secret with the credentials."]
+    readOnly: Annotated[bool, Proto(4), "Whether it is mounted read-only."]
     options: Annotated[dict[str, str], Proto(5)]
 
 
 class FlockerVolumeSource(TypedDict, total=False):
-    """TODO FlockerVolumeSource"""
+    """A Flocker dataset."""
 
     datasetName: Annotated[str, Proto(1)]
     datasetUUID: Annotated[str, Proto(2)]
 
 
 class GCEPersistentDiskVolumeSource(TypedDict, total=False):
-    """TODO GCEPersistentDiskVolumeSource"""
+    """A disk of Google's cloud."""
 
     pdName: Required[Annotated[str, Proto(1)]]
-    fsType: Annotated[str, Proto(2)]
+    fsType: Annotated[str, Proto(2), "The file system on it, such as ext4."]
     partition: Annotated[Int32, Proto(3)]
-    readOnly: Annotated[bool, Proto(4)]
+    readOnly: Annotated[bool, Proto(4), "Whether it is mounted read-only."]
 
 
 class GitRepoVolumeSource(TypedDict, total=False):
-    """TODO GitRepoVolumeSource"""
+    """A git repository, cloned into an empty directory."""
 
     repository: Required[Annotated[str, Proto(1)]]
     revision: Annotated[str, Proto(2)]
@@ -109,97 +109,97 @@ class GitRepoVolumeSource(TypedDict, total=False):
 
 
 class GlusterfsVolumeSource(TypedDict, total=False):
-    """TODO GlusterfsVolumeSource"""
+    """A GlusterFS volume."""
 
     endpoints: Required[Annotated[str, Proto(1)]]
     path: Required[Annotated[str, Proto(2)]]
-    readOnly: Annotated[bool, Proto(3)]
+    readOnly: Annotated[bool, Proto(3), "Whether it is mounted read-only."]
 
 
 class ISCSIVolumeSource(TypedDict, total=False):
-    """TODO ISCSIVolumeSource"""
+    """A disk over iSCSI."""
 
     targetPortal: Required[Annotated[str, Proto(1)]]
     iqn: Required[Annotated[str, Proto(2)]]
     lun: Required[Annotated[Int32, Proto(3)]]
     iscsiInterface: Annotated[str, Proto(4)]
-    fsType: Annotated[str, Proto(5)]
-    readOnly: Annotated[bool, Proto(6)]
+    fsType: Annotated[str, Proto(5), "The file system on it, such as ext4."]
+    readOnly: Annotated[bool, Proto(6), "Whether it is mounted read-only."]
     portals: Annotated[list[str], Proto(7), ATOMIC]
     chapAuthDiscovery: Annotated[bool, Proto(8)]
-    secretRef: Annotated[LocalObjectReference, Proto(10)]
+    secretRef: Annotated[LocalObjectReference, Proto(10), "The Secret with the credentials."]
     chapAuthSession: Annotated[bool, Proto(11)]
     initiatorName: Annotated[str, Proto(12)]
 
 
 class PhotonPersistentDiskVolumeSource(TypedDict, total=False):
-    """TODO PhotonPersistentDiskVolumeSource"""
+    """A disk of Photon."""
 
     pdID: Required[Annotated[str, Proto(1)]]
-    fsType: Annotated[str, Proto(2)]
+    fsType: Annotated[str, Proto(2), "The file system on it, such as ext4."]
 
 
 class PortworxVolumeSource(TypedDict, total=False):
-    """TODO PortworxVolumeSource"""
+    """A Portworx volume."""
 
     volumeID: Required[Annotated[str, Proto(1)]]
-    fsType: Annotated[str, Proto(2)]
-    readOnly: Annotated[bool, Proto(3)]
+    fsType: Annotated[str, Proto(2), "The file system on it, such as ext4."]
+    readOnly: Annotated[bool, Proto(3), "Whether it is mounted read-only."]
 
 
 class QuobyteVolumeSource(TypedDict, total=False):
-    """TODO QuobyteVolumeSource"""
+    """A Quobyte volume."""
 
     registry: Required[Annotated[str, Proto(1)]]
     volume: Required[Annotated[str, Proto(2)]]
-    readOnly: Annotated[bool, Proto(3)]
+    readOnly: Annotated[bool, Proto(3), "Whether it is mounted read-only."]
     user: Annotated[str, Proto(4)]
     group: Annotated[str, Proto(5)]
     tenant: Annotated[str, Proto(6)]
 
 
 class RBDVolumeSource(TypedDict, total=False):
-    """TODO RBDVolumeSource"""
+    """A block device of Ceph."""
 
     monitors: Required[Annotated[list[str], Proto(1), ATOMIC]]
-    image: Required[Annotated[str, Proto(2)]]
-    fsType: Annotated[str, Proto(3)]
+    image: Required[Annotated[str, Proto(2), "The image, as REGISTRY/NAME:TAG or with @DIGEST."]]
+    fsType: Annotated[str, Proto(3), "The file system on it, such as ext4."]
     pool: Annotated[str, Proto(4)]
     user: Annotated[str, Proto(5)]
     keyring: Annotated[str, Proto(6)]
-    secretRef: Annotated[LocalObjectReference, Proto(7)]
-    readOnly: Annotated[bool, Proto(8)]
+    secretRef: Annotated[LocalObjectReference, Proto(7), "The Secret with the credentials."]
+    readOnly: Annotated[bool, Proto(8), "Whether it is mounted read-only."]
 
 
 class ScaleIOVolumeSource(TypedDict, total=False):
-    """TODO ScaleIOVolumeSource"""
+    """A ScaleIO volume."""
 
     gateway: Required[Annotated[str, Proto(1)]]
     system: Required[Annotated[str, Proto(2)]]
-    secretRef: Required[Annotated[LocalObjectReference, Proto(3)]]
+    secretRef: Required[Annotated[LocalObjectReference, Proto(3), "The Secret with the credentials."]]
     sslEnabled: Annotated[bool, Proto(4)]
     protectionDomain: Annotated[str, Proto(5)]
     storagePool: Annotated[str, Proto(6)]
     storageMode: Annotated[str, Proto(7)]
     volumeName: Annotated[str, Proto(8)]
-    fsType: Annotated[str, Proto(9)]
-    readOnly: Annotated[bool, Proto(10)]
+    fsType: Annotated[str, Proto(9), "The file system on it, such as ext4."]
+    readOnly: Annotated[bool, Proto(10), "Whether it is mounted read-only."]
 
 
 class StorageOSVolumeSource(TypedDict, total=False):
-    """TODO StorageOSVolumeSource"""
+    """A StorageOS volume."""
 
     volumeName: Annotated[str, Proto(1)]
     volumeNamespace: Annotated[str, Proto(2)]
-    fsType: Annotated[str, Proto(3)]
-    readOnly: Annotated[bool, Proto(4)]
-    secretRef: Annotated[LocalObjectReference, Proto(5)]
+    fsType: Annotated[str, Proto(3), "The file system on it, such as ext4."]
+    readOnly: Annotated[bool, Proto(4), "Whether it is mounted read-only."]
+    secretRef: Annotated[LocalObjectReference, Proto(5), "The Secret with the credentials."]
 
 
 class VsphereVirtualDiskVolumeSource(TypedDict, total=False):
-    """TODO VsphereVirtualDiskVolumeSource"""
+    """A disk of vSphere."""
 
     volumePath: Required[Annotated[str, Proto(1)]]
-    fsType: Annotated[str, Proto(2)]
+    fsType: Annotated[str, Proto(2), "The file system on it, such as ext4."]
     storagePolicyName: Annotated[str, Proto(3)]
     storagePolicyID: Annotated[str, Proto(4)]

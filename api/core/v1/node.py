@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Node: a machine that runs pods."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Required, TypedDict
@@ -22,34 +22,40 @@ if TYPE_CHECKING:
 
 
 class Taint(TypedDict, total=False):
-    """TODO Taint"""
+    """Keeps pods away that do not tolerate it."""
 
-    key: Required[Annotated[str, Proto(1)]]
-    value: Annotated[str, Proto(2)]
-    effect: Required[Annotated[str, Proto(3)]]
-    timeAdded: Annotated[Time, Proto(4)]
+    key: Required[Annotated[str, Proto(1), "Its name."]]
+    value: Annotated[str, Proto(2), "Its value."]
+    effect: Required[
+        Annotated[str, Proto(3), "NoSchedule, PreferNoSchedule, or NoExecute, which also evicts."]
+    ]
+    timeAdded: Annotated[Time, Proto(4), "When it was added."]
 
 
 class NodeSpec(TypedDict, total=False):
-    """TODO NodeSpec"""
+    """What the cluster decides about a node."""
 
-    podCIDR: Annotated[str, Proto(1)]
-    externalID: Annotated[str, Proto(2)]
-    providerID: Annotated[str, Proto(3)]
-    unschedulable: Annotated[bool, Proto(4)]
-    taints: Annotated[list[Taint], Proto(5), ATOMIC]
-    configSource: Annotated[NodeConfigSource, Proto(6)]
-    podCIDRs: Annotated[list[str], Proto(7), SET, Patch("merge")]
+    podCIDR: Annotated[str, Proto(1), "The range its pods' addresses come from."]
+    externalID: Annotated[str, Proto(2), "No longer used."]
+    providerID: Annotated[str, Proto(3), "Its id at a cloud provider."]
+    unschedulable: Annotated[bool, Proto(4), "Take no new pods (cordon)."]
+    taints: Annotated[list[Taint], Proto(5), ATOMIC, "Which pods stay away."]
+    configSource: Annotated[NodeConfigSource, Proto(6), "No longer used."]
+    podCIDRs: Annotated[
+        list[str], Proto(7), SET, Patch("merge"), "The ranges its pods' addresses come from, one a family."
+    ]
 
 
 class Node(TypedDict, total=False):
-    """TODO Node"""
+    """A machine that runs pods."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated[NodeSpec, Proto(2)]
-    status: Annotated["NodeStatus", Proto(3), In("api.core.v1.node_status")]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated[NodeSpec, Proto(2), "What is wanted."]
+    status: Annotated[
+        "NodeStatus", Proto(3), In("api.core.v1.node_status"), "What is; written by the system."
+    ]
 
 
 Obj = dict[str, Any]

@@ -1,4 +1,9 @@
-"""TODO module"""
+"""Pod: containers that share one node, one address and their volumes.
+
+A pod's spec is nearly immutable: see `api.validation.pod_update` for what may change, and the subresources
+`ephemeralcontainers` and `resize` for the rest. Its deletion is graceful: the object stays, with a deletion
+timestamp, until the node has stopped the containers.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
@@ -23,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class Pod(TypedDict, total=False):
-    """TODO Pod"""
+    """Containers that run together on one node, with one address and shared volumes."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated["PodSpec", Proto(2), In("api.core.v1.podspec")]
-    status: Annotated["PodStatus", Proto(3), In("api.core.v1.pod_status")]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated["PodSpec", Proto(2), In("api.core.v1.podspec"), "What is wanted."]
+    status: Annotated["PodStatus", Proto(3), In("api.core.v1.pod_status"), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

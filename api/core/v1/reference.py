@@ -1,4 +1,4 @@
-"""TODO module"""
+"""References from one object to another."""
 
 from typing import Annotated, Required, TypedDict
 
@@ -7,37 +7,37 @@ from api.annotations import Proto, atomic
 
 @atomic
 class LocalObjectReference(TypedDict, total=False):
-    """TODO LocalObjectReference"""
+    """An object in the same namespace, by name."""
 
-    name: Annotated[str, Proto(1)]
+    name: Annotated[str, Proto(1), "Its name."]
 
 
 @atomic
 class ObjectReference(TypedDict, total=False):
-    """TODO ObjectReference"""
+    """Any object, or a part of one."""
 
-    kind: Annotated[str, Proto(1)]
-    apiVersion: Annotated[str, Proto(5)]
-    namespace: Annotated[str, Proto(2)]
-    name: Annotated[str, Proto(3)]
-    uid: Annotated[str, Proto(4)]
-    resourceVersion: Annotated[str, Proto(6)]
-    fieldPath: Annotated[str, Proto(7)]
+    kind: Annotated[str, Proto(1), "The kind of the object."]
+    apiVersion: Annotated[str, Proto(5), "Group and version."]
+    namespace: Annotated[str, Proto(2), "Its namespace."]
+    name: Annotated[str, Proto(3), "Its name."]
+    uid: Annotated[str, Proto(4), "Its unique id."]
+    resourceVersion: Annotated[str, Proto(6), "Its revision."]
+    fieldPath: Annotated[str, Proto(7), "The part of it that is meant, such as spec.containers{web}."]
 
 
 @atomic
 class TypedLocalObjectReference(TypedDict, total=False):
-    """TODO TypedLocalObjectReference"""
+    """An object of any kind in the same namespace."""
 
-    kind: Required[Annotated[str, Proto(2)]]
-    apiGroup: Annotated[str, Proto(1)]
-    name: Required[Annotated[str, Proto(3)]]
+    kind: Required[Annotated[str, Proto(2), "The kind of the object."]]
+    apiGroup: Annotated[str, Proto(1), "Its group; empty for the core group."]
+    name: Required[Annotated[str, Proto(3), "Its name."]]
 
 
 class TypedObjectReference(TypedDict, total=False):
-    """TODO TypedObjectReference"""
+    """An object of any kind, perhaps in another namespace."""
 
-    kind: Required[Annotated[str, Proto(2)]]
-    apiGroup: Annotated[str, Proto(1)]
-    name: Required[Annotated[str, Proto(3)]]
-    namespace: Annotated[str, Proto(4)]
+    kind: Required[Annotated[str, Proto(2), "The kind of the object."]]
+    apiGroup: Annotated[str, Proto(1), "Its group; empty for the core group."]
+    name: Required[Annotated[str, Proto(3), "Its name."]]
+    namespace: Annotated[str, Proto(4), "Its namespace."]

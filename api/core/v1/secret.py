@@ -1,4 +1,7 @@
-"""TODO module"""
+"""Secret: a ConfigMap for what not everybody may read.
+
+Values are base64 on the wire. stringData is for writers only: it is folded into data and never stored.
+"""
 
 import base64
 from collections.abc import Sequence
@@ -16,15 +19,17 @@ from machinery.gvk import SECRETS
 
 
 class Secret(TypedDict, total=False):
-    """TODO Secret"""
+    """Values that not everybody may read."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    data: Annotated[dict[str, Bytes], Proto(2)]
-    type: Annotated[str, Proto(3)]
-    stringData: Annotated[dict[str, str], Proto(4)]
-    immutable: Annotated[bool, Proto(5)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    data: Annotated[dict[str, Bytes], Proto(2), "Values by key, in base64."]
+    type: Annotated[str, Proto(3), "What it is for, such as Opaque or kubernetes.io/tls."]
+    stringData: Annotated[
+        dict[str, str], Proto(4), "Values by key as plain text; folded into data on write and never shown."
+    ]
+    immutable: Annotated[bool, Proto(5), "Once true, the data can never change again."]
 
 
 Obj = dict[str, Any]

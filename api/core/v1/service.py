@@ -1,9 +1,12 @@
-"""TODO module"""
+"""Service: one stable address for whichever pods carry certain labels.
+
+Cluster addresses and node ports are handed out by the server as it writes; this module defaults and judges.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
 
-from api.annotations import ATOMIC, ATOMIC_MAP, Int32, IntOrString, ListMap, Patch, Proto
+from api.annotations import ATOMIC, ATOMIC_MAP, Default, Enum, Int32, IntOrString, ListMap, Patch, Proto
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, NONE, labels_text
 from api.meta.v1 import Condition, ObjectMeta
@@ -15,55 +18,87 @@ from machinery.gvk import SERVICES
 
 
 class ServicePort(TypedDict, total=False):
-    """TODO ServicePort"""
+    """A port of the service, and the port of its pods that it leads to."""
 
-    name: Annotated[str, Proto(1)]
-    protocol: Annotated[str, Proto(2)]
-    port: Required[Annotated[Int32, Proto(3)]]
-    targetPort: Annotated[IntOrString, Proto(4)]
-    nodePort: Annotated[Int32, Proto(5)]
-    appProtocol: Annotated[str, Proto(6)]
+    name: Annotated[str, Proto(1), "Its name; needed where there are several."]
+    protocol: Annotated[str, Proto(2), Default("TCP"), "TCP, UDP or SCTP."]
+    port: Required[Annotated[Int32, Proto(3), "The port of the service."]]
+    targetPort: Annotated[
+        IntOrString, Proto(4), "The port of the pods, by number or by name; the same as `port` where unset."
+    ]
+    nodePort: Annotated[
+        Int32, Proto(5), "The port of every node that leads here, for NodePort and LoadBalancer."
+    ]
+    appProtocol: Annotated[str, Proto(6), "What is spoken on it, such as kubernetes.io/h2c."]
 
 
 class ClientIPConfig(TypedDict, total=False):
-    """TODO ClientIPConfig"""
+    """How long a client stays with one pod."""
 
-    timeoutSeconds: Annotated[Int32, Proto(1)]
+    timeoutSeconds: Annotated[Int32, Proto(1), "How long a client stays with one pod."]
 
 
 class SessionAffinityConfig(TypedDict, total=False):
-    """TODO SessionAffinityConfig"""
+    """Settings of session affinity."""
 
     clientIP: Annotated[ClientIPConfig, Proto(1)]
 
 
 class ServiceSpec(TypedDict, total=False):
-    """TODO ServiceSpec"""
+    """What a user wants of a service."""
 
-    ports: Annotated[list[ServicePort], Proto(1), ListMap("port", "protocol"), Patch("merge", "port")]
-    selector: Annotated[dict[str, str], Proto(2), ATOMIC_MAP]
-    clusterIP: Annotated[str, Proto(3)]
-    type: Annotated[str, Proto(4)]
-    externalIPs: Annotated[list[str], Proto(5), ATOMIC]
-    sessionAffinity: Annotated[str, Proto(7)]
-    loadBalancerIP: Annotated[str, Proto(8)]
-    loadBalancerSourceRanges: Annotated[list[str], Proto(9), ATOMIC]
-    externalName: Annotated[str, Proto(10)]
-    externalTrafficPolicy: Annotated[str, Proto(11)]
-    healthCheckNodePort: Annotated[Int32, Proto(12)]
-    publishNotReadyAddresses: Annotated[bool, Proto(13)]
-    sessionAffinityConfig: Annotated[SessionAffinityConfig, Proto(14)]
-    ipFamilyPolicy: Annotated[str, Proto(17)]
-    clusterIPs: Annotated[list[str], Proto(18), ATOMIC]
-    ipFamilies: Annotated[list[str], Proto(19), ATOMIC]
-    allocateLoadBalancerNodePorts: Annotated[bool, Proto(20)]
-    loadBalancerClass: Annotated[str, Proto(21)]
-    internalTrafficPolicy: Annotated[str, Proto(22)]
-    trafficDistribution: Annotated[str, Proto(23)]
+    ports: Annotated[
+        list[ServicePort],
+        Proto(1),
+        ListMap("port", "protocol"),
+        Patch("merge", "port"),
+        "Ports that it serves.",
+    ]
+    selector: Annotated[
+        dict[str, str],
+        Proto(2),
+        ATOMIC_MAP,
+        "Which pods it leads to; without one, somebody else keeps its endpoints.",
+    ]
+    clusterIP: Annotated[
+        str, Proto(3), "Its address; None for a headless one, whose name resolves to the pods themselves."
+    ]
+    type: Annotated[
+        str,
+        Proto(4),
+        Enum("ClusterIP", "ExternalName", "LoadBalancer", "NodePort"),
+        "ClusterIP, NodePort, LoadBalancer or ExternalName.",
+    ]
+    externalIPs: Annotated[
+        list[str], Proto(5), ATOMIC, "Further addresses whose traffic nodes accept for it."
+    ]
+    sessionAffinity: Annotated[str, Proto(7), "ClientIP keeps a client with one pod; None does not."]
+    loadBalancerIP: Annotated[str, Proto(8), "The load balancer's address to ask for; deprecated."]
+    loadBalancerSourceRanges: Annotated[
+        list[str], Proto(9), ATOMIC, "From where the load balancer takes traffic."
+    ]
+    externalName: Annotated[str, Proto(10), "The name that it stands for, for ExternalName."]
+    externalTrafficPolicy: Annotated[
+        str, Proto(11), "Whether traffic from outside may go to pods of other nodes: Cluster or Local."
+    ]
+    healthCheckNodePort: Annotated[Int32, Proto(12), "Where a node says whether it has pods of it."]
+    publishNotReadyAddresses: Annotated[bool, Proto(13), "Lead to pods that are not ready, too."]
+    sessionAffinityConfig: Annotated[SessionAffinityConfig, Proto(14), "For how long."]
+    ipFamilyPolicy: Annotated[str, Proto(17), "SingleStack, PreferDualStack or RequireDualStack."]
+    clusterIPs: Annotated[list[str], Proto(18), ATOMIC, "Its addresses, one a family."]
+    ipFamilies: Annotated[list[str], Proto(19), ATOMIC, "IPv4, IPv6, or both, in order."]
+    allocateLoadBalancerNodePorts: Annotated[bool, Proto(20), "Whether a load balancer needs node ports."]
+    loadBalancerClass: Annotated[str, Proto(21), "Which load balancer serves it."]
+    internalTrafficPolicy: Annotated[
+        str, Proto(22), "Whether traffic from inside may go to pods of other nodes: Cluster or Local."
+    ]
+    trafficDistribution: Annotated[
+        str, Proto(23), "Which endpoints to prefer: PreferSameZone or PreferSameNode."
+    ]
 
 
 class PortStatus(TypedDict, total=False):
-    """TODO PortStatus"""
+    """How one port of a load balancer is."""
 
     port: Required[Annotated[Int32, Proto(1)]]
     protocol: Required[Annotated[str, Proto(2)]]
@@ -71,35 +106,41 @@ class PortStatus(TypedDict, total=False):
 
 
 class LoadBalancerIngress(TypedDict, total=False):
-    """TODO LoadBalancerIngress"""
+    """An address of a load balancer."""
 
     ip: Annotated[str, Proto(1)]
     hostname: Annotated[str, Proto(2)]
     ipMode: Annotated[str, Proto(3)]
-    ports: Annotated[list[PortStatus], Proto(4), ATOMIC]
+    ports: Annotated[list[PortStatus], Proto(4), ATOMIC, "Ports."]
 
 
 class LoadBalancerStatus(TypedDict, total=False):
-    """TODO LoadBalancerStatus"""
+    """The addresses of a load balancer."""
 
     ingress: Annotated[list[LoadBalancerIngress], Proto(1), ATOMIC]
 
 
 class ServiceStatus(TypedDict, total=False):
-    """TODO ServiceStatus"""
+    """What is known of a service's load balancer."""
 
-    loadBalancer: Annotated[LoadBalancerStatus, Proto(1)]
-    conditions: Annotated[list[Condition], Proto(2), ListMap("type"), Patch("merge", "type")]
+    loadBalancer: Annotated[LoadBalancerStatus, Proto(1), "Addresses of its load balancer."]
+    conditions: Annotated[
+        list[Condition],
+        Proto(2),
+        ListMap("type"),
+        Patch("merge", "type"),
+        "Aspects of its state, one of each type.",
+    ]
 
 
 class Service(TypedDict, total=False):
-    """TODO Service"""
+    """One stable address for whichever pods carry certain labels."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    spec: Annotated[ServiceSpec, Proto(2)]
-    status: Annotated[ServiceStatus, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    spec: Annotated[ServiceSpec, Proto(2), "What is wanted."]
+    status: Annotated[ServiceStatus, Proto(3), "What is; written by the system."]
 
 
 Obj = dict[str, Any]

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""ServiceAccount: who a pod is to the API server."""
 
 from typing import Annotated, Any, TypedDict
 
@@ -12,14 +12,22 @@ from machinery.gvk import SERVICEACCOUNTS
 
 
 class ServiceAccount(TypedDict, total=False):
-    """TODO ServiceAccount"""
+    """Who a pod is to the API server."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    secrets: Annotated[list[ObjectReference], Proto(2), ListMap("name"), Patch("merge", "name")]
-    imagePullSecrets: Annotated[list[LocalObjectReference], Proto(3), ATOMIC]
-    automountServiceAccountToken: Annotated[bool, Proto(4)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    secrets: Annotated[
+        list[ObjectReference],
+        Proto(2),
+        ListMap("name"),
+        Patch("merge", "name"),
+        "Secrets that its pods may use.",
+    ]
+    imagePullSecrets: Annotated[
+        list[LocalObjectReference], Proto(3), ATOMIC, "Secrets with which to pull its pods' images."
+    ]
+    automountServiceAccountToken: Annotated[bool, Proto(4), "Whether a token is mounted into its pods."]
 
 
 Obj = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The kinds of discovery.k8s.io/v1."""
+"""Where the endpoints of services are."""
 
 PACKAGE = "io.k8s.api.discovery.v1"
 GROUP = "discovery.k8s.io"

@@ -1,9 +1,9 @@
-"""TODO module"""
+"""EndpointSlice: some of the addresses behind a Service."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Required, TypedDict
 
-from api.annotations import ATOMIC, SET, Int32, Proto, atomic
+from api.annotations import ATOMIC, SET, Enum, Int32, Proto, atomic
 from api.builtin import builtin
 from api.columns import AGE, NAME
 from api.core.v1.reference import ObjectReference
@@ -16,48 +16,50 @@ from machinery.gvk import ENDPOINTSLICES
 
 
 class EndpointConditions(TypedDict, total=False):
-    """TODO EndpointConditions"""
+    """Whether an endpoint can be used."""
 
-    ready: Annotated[bool, Proto(1)]
-    serving: Annotated[bool, Proto(2)]
-    terminating: Annotated[bool, Proto(3)]
+    ready: Annotated[bool, Proto(1), "Whether it takes traffic."]
+    serving: Annotated[bool, Proto(2), "As ready, but also while it ends."]
+    terminating: Annotated[bool, Proto(3), "Whether it is ending."]
 
 
 class ForZone(TypedDict, total=False):
-    """TODO ForZone"""
+    """A zone that an endpoint is meant for."""
 
     name: Required[Annotated[str, Proto(1)]]
 
 
 class ForNode(TypedDict, total=False):
-    """TODO ForNode"""
+    """A node that an endpoint is meant for."""
 
     name: Required[Annotated[str, Proto(1)]]
 
 
 class EndpointHints(TypedDict, total=False):
-    """TODO EndpointHints"""
+    """Where an endpoint should be used from."""
 
     forZones: Annotated[list[ForZone], Proto(1), ATOMIC]
     forNodes: Annotated[list[ForNode], Proto(2), ATOMIC]
 
 
 class Endpoint(TypedDict, total=False):
-    """TODO Endpoint"""
+    """A pod, or the like, behind a service."""
 
-    addresses: Required[Annotated[list[str], Proto(1), SET]]
-    conditions: Annotated[EndpointConditions, Proto(2)]
-    hostname: Annotated[str, Proto(3)]
-    targetRef: Annotated[ObjectReference, Proto(4)]
-    deprecatedTopology: Annotated[dict[str, str], Proto(5)]
-    nodeName: Annotated[str, Proto(6)]
-    zone: Annotated[str, Proto(7)]
-    hints: Annotated[EndpointHints, Proto(8)]
+    addresses: Required[
+        Annotated[list[str], Proto(1), SET, "Its addresses; they are the same to whoever uses them."]
+    ]
+    conditions: Annotated[EndpointConditions, Proto(2), "Whether it can be used."]
+    hostname: Annotated[str, Proto(3), "Its own name in DNS."]
+    targetRef: Annotated[ObjectReference, Proto(4), "The object behind it."]
+    deprecatedTopology: Annotated[dict[str, str], Proto(5), "No longer used."]
+    nodeName: Annotated[str, Proto(6), "The node it is on."]
+    zone: Annotated[str, Proto(7), "The zone it is in."]
+    hints: Annotated[EndpointHints, Proto(8), "Where it should be used from."]
 
 
 @atomic
 class EndpointPort(TypedDict, total=False):
-    """TODO EndpointPort"""
+    """A port that all endpoints of the slice serve."""
 
     name: Annotated[str, Proto(1)]
     protocol: Annotated[str, Proto(2)]
@@ -66,14 +68,16 @@ class EndpointPort(TypedDict, total=False):
 
 
 class EndpointSlice(TypedDict, total=False):
-    """TODO EndpointSlice"""
+    """Some of the addresses behind a service."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    endpoints: Annotated[list[Endpoint], Proto(2), ATOMIC]
-    ports: Annotated[list[EndpointPort], Proto(3), ATOMIC]
-    addressType: Required[Annotated[str, Proto(4)]]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    endpoints: Annotated[list[Endpoint], Proto(2), ATOMIC, "At most 1000 endpoints."]
+    ports: Annotated[list[EndpointPort], Proto(3), ATOMIC, "Ports that all of them serve."]
+    addressType: Required[
+        Annotated[str, Proto(4), Enum("FQDN", "IPv4", "IPv6"), "IPv4, IPv6 or FQDN; cannot be changed."]
+    ]
 
 
 Obj = dict[str, Any]

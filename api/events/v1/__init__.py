@@ -1,4 +1,4 @@
-"""The kinds of events.k8s.io/v1."""
+"""Events under their newer names."""
 
 PACKAGE = "io.k8s.api.events.v1"
 GROUP = "events.k8s.io"

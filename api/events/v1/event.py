@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Event of the group events.k8s.io: the same stored objects as the core group's, under newer names."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,28 +16,28 @@ from machinery.gvk import EVENTS_V1
 
 
 class EventSeries(TypedDict, total=False):
-    """TODO EventSeries"""
+    """How often an event happened, and when last."""
 
-    count: Required[Annotated[Int32, Proto(1)]]
-    lastObservedTime: Required[Annotated[MicroTime, Proto(2)]]
+    count: Required[Annotated[Int32, Proto(1), "How often it happened."]]
+    lastObservedTime: Required[Annotated[MicroTime, Proto(2), "When it happened last."]]
 
 
 class Event(TypedDict, total=False):
-    """TODO Event"""
+    """Something that happened to an object."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    eventTime: Required[Annotated[MicroTime, Proto(2)]]
-    series: Annotated[EventSeries, Proto(3)]
-    reportingController: Annotated[str, Proto(4)]
-    reportingInstance: Annotated[str, Proto(5)]
-    action: Annotated[str, Proto(6)]
-    reason: Annotated[str, Proto(7)]
-    regarding: Annotated[ObjectReference, Proto(8)]
-    related: Annotated[ObjectReference, Proto(9)]
-    note: Annotated[str, Proto(10)]
-    type: Annotated[str, Proto(11)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    eventTime: Required[Annotated[MicroTime, Proto(2), "When it happened first, to the microsecond."]]
+    series: Annotated[EventSeries, Proto(3), "How often it happened, and when last."]
+    reportingController: Annotated[str, Proto(4), "Who reports it."]
+    reportingInstance: Annotated[str, Proto(5), "Which instance of it."]
+    action: Annotated[str, Proto(6), "What was done, in a word for machines."]
+    reason: Annotated[str, Proto(7), "Why, in a word for machines."]
+    regarding: Annotated[ObjectReference, Proto(8), "What it is about."]
+    related: Annotated[ObjectReference, Proto(9), "Another object that has to do with it."]
+    note: Annotated[str, Proto(10), "What happened, in words for people."]
+    type: Annotated[str, Proto(11), "Normal or Warning."]
     deprecatedSource: Annotated[EventSource, Proto(12)]
     deprecatedFirstTimestamp: Annotated[Time, Proto(13)]
     deprecatedLastTimestamp: Annotated[Time, Proto(14)]

@@ -1,4 +1,4 @@
-"""The kinds of policy/v1."""
+"""Evictions."""
 
 PACKAGE = "io.k8s.api.policy.v1"
 GROUP = "policy"

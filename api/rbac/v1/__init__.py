@@ -1,4 +1,4 @@
-"""The kinds of rbac.authorization.k8s.io/v1."""
+"""Roles and who has them."""
 
 PACKAGE = "io.k8s.api.rbac.v1"
 GROUP = "rbac.authorization.k8s.io"

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""Role and ClusterRole: what may be done, without saying by whom."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
@@ -15,38 +15,49 @@ from machinery.selectors.labels import validate_label_selector
 
 
 class PolicyRule(TypedDict, total=False):
-    """TODO PolicyRule"""
+    """Verbs, and what they may be used on."""
 
-    verbs: Required[Annotated[list[str], Proto(1), ATOMIC]]
-    apiGroups: Annotated[list[str], Proto(2), ATOMIC]
-    resources: Annotated[list[str], Proto(3), ATOMIC]
-    resourceNames: Annotated[list[str], Proto(4), ATOMIC]
-    nonResourceURLs: Annotated[list[str], Proto(5), ATOMIC]
+    verbs: Required[
+        Annotated[
+            list[str],
+            Proto(1),
+            ATOMIC,
+            "What may be done: get, list, watch, create, update, patch, delete, deletecollection, or * for all.",
+        ]
+    ]
+    apiGroups: Annotated[list[str], Proto(2), ATOMIC, 'In which groups; "" is the core group, * all.']
+    resources: Annotated[list[str], Proto(3), ATOMIC, "On which resources; pods/log is a subresource, * all."]
+    resourceNames: Annotated[list[str], Proto(4), ATOMIC, "Only objects of these names; all where empty."]
+    nonResourceURLs: Annotated[list[str], Proto(5), ATOMIC, "Paths, with * at their end for all below."]
 
 
 class Role(TypedDict, total=False):
-    """TODO Role"""
+    """What may be done within one namespace."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    rules: Annotated[list[PolicyRule], Proto(2), ATOMIC]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    rules: Annotated[list[PolicyRule], Proto(2), ATOMIC, "What may be done."]
 
 
 class AggregationRule(TypedDict, total=False):
-    """TODO AggregationRule"""
+    """Which cluster roles' rules a cluster role is made of."""
 
-    clusterRoleSelectors: Annotated[list[LabelSelector], Proto(1), ATOMIC]
+    clusterRoleSelectors: Annotated[
+        list[LabelSelector], Proto(1), ATOMIC, "Which cluster roles' rules to gather."
+    ]
 
 
 class ClusterRole(TypedDict, total=False):
-    """TODO ClusterRole"""
+    """What may be done in every namespace and to what lies outside of them."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    rules: Annotated[list[PolicyRule], Proto(2), ATOMIC]
-    aggregationRule: Annotated[AggregationRule, Proto(3)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    rules: Annotated[list[PolicyRule], Proto(2), ATOMIC, "What may be done."]
+    aggregationRule: Annotated[
+        AggregationRule, Proto(3), "Where the rules are gathered from, instead of written here."
+    ]
 
 
 Obj = dict[str, Any]

@@ -1,4 +1,4 @@
-"""TODO module"""
+"""RoleBinding and ClusterRoleBinding: who gets a role."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Required, TypedDict
@@ -16,41 +16,43 @@ from machinery.gvk import CLUSTERROLEBINDINGS, ROLEBINDINGS
 
 @atomic
 class RoleRef(TypedDict, total=False):
-    """TODO RoleRef"""
+    """The role that is granted."""
 
-    kind: Required[Annotated[str, Proto(2)]]
-    apiGroup: Annotated[str, Proto(1)]
-    name: Required[Annotated[str, Proto(3)]]
+    kind: Required[Annotated[str, Proto(2), "Role or ClusterRole."]]
+    apiGroup: Annotated[str, Proto(1), "rbac.authorization.k8s.io."]
+    name: Required[Annotated[str, Proto(3), "Its name."]]
 
 
 @atomic
 class Subject(TypedDict, total=False):
-    """TODO Subject"""
+    """A user, a group or a service account."""
 
-    kind: Required[Annotated[str, Proto(1)]]
-    apiGroup: Annotated[str, Proto(2)]
-    name: Required[Annotated[str, Proto(3)]]
-    namespace: Annotated[str, Proto(4)]
+    kind: Required[Annotated[str, Proto(1), "User, Group or ServiceAccount."]]
+    apiGroup: Annotated[
+        str, Proto(2), "rbac.authorization.k8s.io for users and groups, empty for service accounts."
+    ]
+    name: Required[Annotated[str, Proto(3), "The name."]]
+    namespace: Annotated[str, Proto(4), "The namespace of a service account."]
 
 
 class RoleBinding(TypedDict, total=False):
-    """TODO RoleBinding"""
+    """Grants a role within one namespace."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    subjects: Annotated[list[Subject], Proto(2), ATOMIC]
-    roleRef: Required[Annotated[RoleRef, Proto(3)]]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    subjects: Annotated[list[Subject], Proto(2), ATOMIC, "Who gets the role."]
+    roleRef: Required[Annotated[RoleRef, Proto(3), "The role; cannot be changed."]]
 
 
 class ClusterRoleBinding(TypedDict, total=False):
-    """TODO ClusterRoleBinding"""
+    """Grants a cluster role everywhere."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    subjects: Annotated[list[Subject], Proto(2), ATOMIC]
-    roleRef: Required[Annotated[RoleRef, Proto(3)]]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    subjects: Annotated[list[Subject], Proto(2), ATOMIC, "Who gets the role."]
+    roleRef: Required[Annotated[RoleRef, Proto(3), "The role; cannot be changed."]]
 
 
 Obj = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The kinds of scheduling.k8s.io/v1."""
+"""Priorities."""
 
 PACKAGE = "io.k8s.api.scheduling.v1"
 GROUP = "scheduling.k8s.io"

@@ -1,9 +1,9 @@
-"""TODO module"""
+"""PriorityClass: a name for a priority of pods."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
 
-from api.annotations import Int32, Proto
+from api.annotations import Enum, Int32, Proto
 from api.builtin import builtin
 from api.columns import AGE, NAME
 from api.meta.v1 import ObjectMeta
@@ -14,15 +14,17 @@ from machinery.gvk import GVR
 
 
 class PriorityClass(TypedDict, total=False):
-    """TODO PriorityClass"""
+    """A name for a priority of pods."""
 
     apiVersion: str
     kind: str
-    metadata: Annotated[ObjectMeta, Proto(1)]
-    value: Annotated[Int32, Proto(2)]
-    globalDefault: Annotated[bool, Proto(3)]
-    description: Annotated[str, Proto(4)]
-    preemptionPolicy: Annotated[str, Proto(5)]
+    metadata: Annotated[ObjectMeta, Proto(1), "Name, labels and all else that every object carries."]
+    value: Annotated[Int32, Proto(2), "The priority; higher goes first. Cannot be changed."]
+    globalDefault: Annotated[bool, Proto(3), "Whether pods that name no class get this one."]
+    description: Annotated[str, Proto(4), "What it is for."]
+    preemptionPolicy: Annotated[
+        str, Proto(5), Enum("Never", "PreemptLowerPriority"), "PreemptLowerPriority or Never."
+    ]
 
 
 Obj = dict[str, Any]
