@@ -38,7 +38,9 @@ _UNOWNED_META = frozenset(
     )
 )
 # Parts that every typed object has from its birth: upstream never counts them as added.
-_ALWAYS_THERE = frozenset(("f:spec", "f:status", "f:template", "f:strategy", "f:jobTemplate", "f:metadata"))
+_ALWAYS_THERE = frozenset(
+    ("f:spec", "f:status", "f:template", "f:strategy", "f:jobTemplate", "f:metadata", "f:containers")
+)
 
 
 def owned_part(obj: Obj) -> Obj:
