@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from api.resource import Obj
 from apiserver.nodeconnector import NodeRefused, NodeSocket, NodeStream, NodeUnreachable, Query, node_address
+from client.subprotocols import accept_kubernetes_subprotocols
 
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -64,6 +65,7 @@ class TlsNodeConnector:
         from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+        accept_kubernetes_subprotocols()
         host, port = node_address(node)
         scheme = "ws" if self._context is None else "wss"
         uri = f"{scheme}://{_host(host, port)}{_target(path, query)}"

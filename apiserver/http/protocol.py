@@ -13,6 +13,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from client.subprotocols import accept_kubernetes_subprotocols
+
+accept_kubernetes_subprotocols()
 
 def peer_certificate(transport: Any) -> dict[str, Any] | None:
     ssl_object = transport.get_extra_info("ssl_object")

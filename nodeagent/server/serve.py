@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from client.logs import get_logger
+from client.subprotocols import accept_kubernetes_subprotocols
 from nodeagent.server.asgi import Receive, Scope, Send
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -48,6 +49,8 @@ async def serve(app: App, config: ServeConfig, sock: socket.socket) -> None:
     """Serves on the listener until cancelled."""
     await _first_caller(sock)
     import uvicorn
+
+    accept_kubernetes_subprotocols()
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
