@@ -165,10 +165,10 @@ async def run(options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     setup_logging(options.log_level, "apiserver")
-    import uvloop
-
     # What is made until now lives as long as the process: the collector need not look at it again.
     import gc
+
+    import uvloop
 
     gc.collect()
     gc.freeze()

@@ -171,7 +171,7 @@ class ApiServer:
             Discovery(self.catalog, f"{host}:{parts.port}"),
             Health({"ping": ping, "log": ping}, self._ready_checks()),
             self.metrics,
-            OpenApi(self.catalog, parts.clock).reply,
+            OpenApi(self.catalog).reply,
             guard.keys,
         )
         self.metrics.gauge(

@@ -25,8 +25,9 @@ from apiserver.http.body import ClientGone, read_body
 from apiserver.http.compress import compressed
 from apiserver.http.metrics import Requests
 from apiserver.http.reply import Header, Receive, Reply, Scope, Send, error_reply, send_reply, warning_headers
+from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo, parse_request
-from apiserver.http.resources import Request, Resources
+from apiserver.http.resources import Resources
 from machinery.clock import Clock
 from machinery.errors import ApiError, Forbidden, InternalError, ServiceUnavailable, TooManyRequests
 

@@ -18,7 +18,7 @@ from apiserver.engine.engine import Call, Engine
 from apiserver.engine.query import Query
 from apiserver.engine.write import admission_request, judge, mutate
 from apiserver.http.reply import Header, Receive, Scope, Send, end_stream, send_reply, start_stream
-from apiserver.http.resources import Request
+from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
 from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeSocket, NodeUnreachable
 from machinery.errors import ApiError, BadRequest, InternalError, NotFound, from_status, not_found

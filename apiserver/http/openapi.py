@@ -1,21 +1,124 @@
 """OpenAPI v3 (index with hashes, one document a group-version) and v2, made from what the catalog serves.
 
-Documents are made when first asked for and kept until the catalog changes; the index's hashes let clients cache
-them for good.
+Documents are made when first asked for and kept until what their group-version serves has changed. The index names
+each by the hash of its content, so that clients may keep them for good.
 """
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+
+import orjson
+
+from api.resource import Resource
 from apiserver.engine.catalog import Catalog
-from apiserver.http.reply import Reply
-from apiserver.http.resources import Request
-from machinery.clock import Clock
+from apiserver.http.negotiation import media_ranges
+from apiserver.http.reply import JSON, Reply
+from apiserver.http.request import Request
+from machinery.errors import NotFound
+
+# Asked for with an "@" before the version, which is no valid media type; so it is answered with a dot.
+_PROTOBUF = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """`made_of` are the resources it describes: it is made anew when they are others."""
+
+    made_of: tuple[Resource, ...]
+    body: bytes
+    hash: str
 
 
 class OpenApi:
-    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._clock = clock
+        self._v3: dict[str, _Document] = {}
+        self._v2: _Document | None = None
+        self._v2_protobuf: tuple[str, bytes] = ("", b"")
 
     def reply(self, request: Request) -> Reply | None:
+        path = request.info.path.rstrip("/")
+        if path == "/openapi/v3":
+            return self._index(request)
+        if path.startswith("/openapi/v3/"):
+            return self._group_version(path.removeprefix("/openapi/v3/"), request)
+        if path == "/openapi/v2":
+            return self._swagger(request)
         return None
+
+    def _group_versions(self) -> dict[str, tuple[Resource, ...]]:
+        found: dict[str, list[Resource]] = {}
+        for served in self._catalog.all():
+            gvr = served.resource.gvr
+            key = f"apis/{gvr.group}/{gvr.version}" if gvr.group else f"api/{gvr.version}"
+            found.setdefault(key, []).append(served.resource)
+        return {key: tuple(resources) for key, resources in found.items()}
+
+    def _document(self, key: str, resources: tuple[Resource, ...]) -> _Document:
+        known = self._v3.get(key)
+        if known is None or known.made_of != resources:
+            from api.openapi import document_v3
+
+            body = orjson.dumps(document_v3(resources))
+            known = self._v3[key] = _Document(resources, body, _hash(body))
+        return known
+
+    def _index(self, request: Request) -> Reply:
+        paths = {
+            key: {"serverRelativeURL": f"/openapi/v3/{key}?hash={self._document(key, resources).hash}"}
+            for key, resources in sorted(self._group_versions().items())
+        }
+        return _cacheable(request, orjson.dumps({"paths": paths}), JSON)
+
+    def _group_version(self, key: str, request: Request) -> Reply:
+        resources = self._group_versions().get(key)
+        if resources is None:
+            raise NotFound("the server could not find the requested resource")
+        document = self._document(key, resources)
+        fresh = request.query.get("hash") == document.hash
+        return _cacheable(request, document.body, JSON, document.hash, forever=fresh)
+
+    def _swagger(self, request: Request) -> Reply:
+        resources = tuple(served.resource for served in self._catalog.all())
+        if self._v2 is None or self._v2.made_of != resources:
+            from api.openapi import document_v2
+
+            body = orjson.dumps(document_v2(resources))
+            self._v2 = _Document(resources, body, _hash(body))
+        document = self._v2
+        accept = request.header(b"accept")
+        if "proto-openapi.spec.v2" in accept and not _wants_json(accept):
+            if self._v2_protobuf[0] != document.hash:
+                from api.openapi import gnostic
+
+                self._v2_protobuf = (document.hash, gnostic.encode(orjson.loads(document.body)))
+            return _cacheable(request, self._v2_protobuf[1], _PROTOBUF)
+        return _cacheable(request, document.body, JSON, document.hash)
+
+
+def _wants_json(accept: str) -> bool:
+    """Whether plain JSON comes before protobuf in the client's list."""
+    for media, _ in media_ranges(accept):
+        if media in ("application/json", "*/*"):
+            return True
+        if "proto-openapi" in media:
+            return False
+    return True
+
+
+def _hash(body: bytes) -> str:
+    return hashlib.sha512(body).hexdigest().upper()
+
+
+def _cacheable(
+    request: Request, body: bytes, content_type: bytes, digest: str = "", *, forever: bool = False
+) -> Reply:
+    etag = f'"{digest or _hash(body)}"'
+    headers = [(b"etag", etag.encode()), (b"vary", b"Accept")]
+    if forever:
+        headers.append((b"cache-control", b"public, immutable, max-age=31536000"))
+    if etag in request.header(b"if-none-match"):
+        return Reply(304, b"", content_type, headers)
+    return Reply(200, body, content_type, headers)

@@ -13,7 +13,7 @@ from apiserver.http.discovery import Discovery
 from apiserver.http.health import Health
 from apiserver.http.metrics import Metrics
 from apiserver.http.reply import JSON, Reply, json_reply
-from apiserver.http.resources import Request
+from apiserver.http.request import Request
 
 VERSION = "v1.36.0+kctl"
 # What anybody may read: enough to see that the server lives, and which one it is.

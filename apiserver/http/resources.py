@@ -8,14 +8,13 @@ given from outside; `status` and `scale` are generic.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from api.builtin import Body
 from api.resource import Obj
-from apiserver.auth.user import User
 from apiserver.engine.bodies import DELETE_OPTIONS, SCALE, BodyName, body
 from apiserver.engine.catalog import Served
 from apiserver.engine.create import create
@@ -26,7 +25,6 @@ from apiserver.engine.engine import Call, Engine, WriteOptions, Written
 from apiserver.engine.get import get
 from apiserver.engine.list import list_entries, list_json
 from apiserver.engine.patch import Patch, patch
-from apiserver.engine.query import Query
 from apiserver.engine.revisions import encode_token, parse_list
 from apiserver.engine.scale import get_scale, write_scale
 from apiserver.engine.update import update
@@ -34,26 +32,10 @@ from apiserver.engine.write import own_scope, status_scope
 from apiserver.http.body import parse_body, parse_yaml
 from apiserver.http.negotiation import Accepted, accepted, patch_type
 from apiserver.http.reply import Reply
+from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.table import partial_list, partial_of, table_of
 from machinery.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotFound
-
-
-@dataclass(slots=True)
-class Request:
-    """One HTTP request after authentication and authorization. `body` is read; streams read nothing more."""
-
-    info: RequestInfo
-    method: str
-    query: Query
-    headers: Mapping[bytes, bytes]
-    user: User
-    body: bytes = b""
-    warnings: list[str] = field(default_factory=list)
-
-    def header(self, name: bytes) -> str:
-        return self.headers.get(name, b"").decode("latin-1")
-
 
 # An action of a subresource, or the creation of an object that is only an answer (access reviews).
 Action = Callable[[Engine, Call, Any], Awaitable[Written]]

@@ -11,8 +11,8 @@ from typing import Any
 
 from api.resource import Column, Obj
 from apiserver.engine.catalog import Served
-from machinery.clock import parse_rfc3339
 from machinery import jsonpath
+from machinery.clock import parse_rfc3339
 from machinery.durations import human_duration
 
 Cell = Callable[[Obj, float], Any]

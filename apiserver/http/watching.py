@@ -9,7 +9,8 @@ from apiserver.engine.engine import Engine
 from apiserver.engine.revisions import parse_watch
 from apiserver.http.negotiation import accepted
 from apiserver.http.reply import Header, Receive, Send, warning_headers
-from apiserver.http.resources import Request, Resources
+from apiserver.http.request import Request
+from apiserver.http.resources import Resources
 from apiserver.http.watch_stream import Streams, stream_watch
 from machinery.errors import MethodNotAllowed
 

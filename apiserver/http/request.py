@@ -1,0 +1,26 @@
+"""One HTTP request on its way through the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from apiserver.auth.user import User
+from apiserver.engine.query import Query
+from apiserver.http.request_info import RequestInfo
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request after authentication and authorization. `body` is read; streams read nothing more."""
+
+    info: RequestInfo
+    method: str
+    query: Query
+    headers: Mapping[bytes, bytes]
+    user: User
+    body: bytes = b""
+    warnings: list[str] = field(default_factory=list)
+
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
