@@ -3,10 +3,13 @@
 kubectl offers `SPDY/3.1+portforward.k8s.io`. The slash makes it no token of RFC 9110, which `websockets` insists
 on, in servers and in clients alike; Go's libraries do not. Both sides of port forwarding (kubectl ↔ API server,
 API server ↔ node) need the name, so the library's parser of this one header is exchanged for one that only splits
-at commas. Idempotent; call it before the first handshake of a process.
+at commas. Idempotent; call it before a handshake, a client after importing `websockets.asyncio.client`.
 """
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
 
 
 def accept_kubernetes_subprotocols() -> None:
@@ -15,8 +18,18 @@ def accept_kubernetes_subprotocols() -> None:
 
     for module in (websockets.client, websockets.server):
         module.parse_subprotocol = parse_subprotocol  # type: ignore[attr-defined]
+    connector = sys.modules.get("websockets.asyncio.client")  # only for who has imported it
+    if connector is not None:
+        connector.validate_subprotocols = _check  # type: ignore[attr-defined]
 
 
 def parse_subprotocol(header: str) -> list[str]:
     """The names in a Sec-WebSocket-Protocol header, in order."""
     return [name for name in (piece.strip() for piece in header.split(",")) if name]
+
+
+def _check(subprotocols: Sequence[str]) -> None:
+    """Raises ValueError for a name that would break the header."""
+    for name in subprotocols:
+        if not name or any(char in " ,\r\n" for char in name):
+            raise ValueError(f"invalid subprotocol: {name!r}")
