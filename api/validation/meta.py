@@ -61,16 +61,7 @@ def validate_parts(errors: Errors, meta: Obj, path: str) -> None:
     _validate_owners(errors, meta.get("ownerReferences") or (), f"{path}.ownerReferences")
     for index, finalizer in enumerate(meta.get("finalizers") or ()):
         at = f"{path}.finalizers[{index}]"
-        bad = names.qualified_name(finalizer)
-        errors.invalid_each(at, finalizer, bad)
-        if (
-            not bad
-            and "/" not in finalizer
-            and finalizer not in ("orphan", "foregroundDeletion", "kubernetes")
-        ):
-            errors.invalid(
-                at, finalizer, "name is neither a standard finalizer name nor is it fully qualified"
-            )
+        errors.invalid_each(at, finalizer, names.qualified_name(finalizer))
     if {"orphan", "foregroundDeletion"} <= set(meta.get("finalizers") or ()):
         errors.invalid(
             f"{path}.finalizers",
