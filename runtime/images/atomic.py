@@ -29,6 +29,12 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
         sync_directory(path.parent)
 
 
+def remove_halves(directory: Path, name: str = "") -> None:
+    """What a crash left of `write_file` there (of one name, or of any). Nobody may be writing."""
+    for path in sorted(directory.glob(f".{name}*")):
+        path.unlink(missing_ok=True)
+
+
 def sync_directory(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -18,8 +18,8 @@ from runtime.images.build import BuildConfig
 from runtime.images.failures import NOT_FOUND, UNUSABLE_STORE, failing
 from runtime.images.fsinfo import ensure_overlay_works_on
 from runtime.images.manifest import Platform, host_platform
+from runtime.images.metadata import to_image
 from runtime.images.reference import as_image_id, parse_reference
-from runtime.images.service import to_image
 from runtime.images.store import ImageStore
 from runtime.images.unpack import Limits
 

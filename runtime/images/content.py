@@ -140,6 +140,10 @@ class ContentStore:
             is_resumable = path.suffix == ".partial" and path.stat().st_mtime >= before_epoch_s
             if not is_resumable:
                 path.unlink(missing_ok=True)
+        for algorithm in ("sha256", "sha512"):
+            for name in sorted(os.listdir(self._blobs / algorithm)):
+                if not is_digest(f"{algorithm}:{name}"):
+                    (self._blobs / algorithm / name).unlink(missing_ok=True)
 
 
 class Ingest:

@@ -7,11 +7,14 @@ A login for a registry is never sent to its mirrors.
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from runtime.cri import Auth
+from runtime.cri import Auth, ImageFailure
+from runtime.images.failures import UNUSABLE_STORE
 from runtime.images.reference import DOCKER_HUB, Reference
 from runtime.images.registry import Endpoint
 
@@ -46,6 +49,19 @@ class RegistryConfig:
             plain_http=tuple(map(str, document.get("plainHTTP") or ())),
             ca_files={str(k): str(v) for k, v in (document.get("caFiles") or {}).items()},
         )
+
+
+def read_registries(path: Path) -> RegistryConfig:
+    """The settings file of a store, or the defaults where there is none. Raises ImageFailure."""
+    try:
+        document = json.loads(path.read_bytes())
+        if not isinstance(document, dict):
+            raise ValueError("it is not a JSON object")
+        return RegistryConfig.from_dict(document)
+    except FileNotFoundError:
+        return RegistryConfig()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ImageFailure(UNUSABLE_STORE, f"the registry settings {path} cannot be used: {error}") from error
 
 
 def plan_endpoints(reference: Reference, config: RegistryConfig, auth: Auth | None) -> list[Endpoint]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runtime.cri import ImageFailure
+from runtime.cri import Image, ImageFailure
 from runtime.images import atomic, locks
 from runtime.images.failures import UNUSABLE_STORE
 from runtime.images.reference import as_image_id, parse_reference
@@ -108,11 +108,23 @@ class Catalogue:
     def change(self, edit: Callable[[Names], Names]) -> Names:
         """Applies `edit` to the newest state and stores what it returns, durably."""
         with locks.locked(self._lock):
+            atomic.remove_halves(self._path.parent, self._path.name)
             before = self.read()
             after = edit(before)
             if after != before:
                 atomic.write_file(self._path, _encode(after))
             return after
+
+
+def to_image(names: Names, record: Record) -> Image:
+    return Image(
+        id=record.id,
+        repo_tags=names.tags_of(record.id),
+        repo_digests=names.digests_of(record.id),
+        size_bytes=record.size_bytes,
+        user=record.user,
+        pinned=record.pinned,
+    )
 
 
 def _encode(names: Names) -> bytes:

@@ -16,13 +16,13 @@ from pathlib import Path
 from machinery.clock import Clock
 from runtime.cri import Auth, FilesystemUsage, Image, ImageConfig, ImageFailure, Rootfs, RuntimeFailure
 from runtime.images import writable
-from runtime.images.endpoints import RegistryConfig
+from runtime.images.endpoints import RegistryConfig, read_registries
 from runtime.images.failures import NOT_FOUND, UNUSABLE_STORE, failing, is_disk_full
 from runtime.images.fsinfo import ensure_overlay_works_on, filesystem_usage
 from runtime.images.manifest import Platform, host_platform
-from runtime.images.metadata import Names, Record
+from runtime.images.metadata import Names, Record, to_image
 from runtime.images.pull import Puller
-from runtime.images.reference import Reference, parse_reference
+from runtime.images.reference import Reference, as_image_id, parse_reference
 from runtime.images.store import ImageStore
 from runtime.images.unpack import Limits
 from runtime.images.workers import Workers
@@ -40,16 +40,18 @@ class LocalImages:
         platform: Platform | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """`node_root`: this node's writable layers, default ROOT/containers."""
+        """`node_root`: this node's writable layers, default ROOT/containers. `registries`: default what
+        ROOT/registries.json says, in the form of RegistryConfig.from_dict."""
         self.store = ImageStore(root, limits or Limits())
         self._clock = clock
         self._node_root = (node_root or root / "containers").absolute()
         self._writable = WritableLayers(self.store.root, self._node_root)
         self._workers = Workers()
-        self._puller = Puller(
-            self.store, registries or RegistryConfig(), platform or host_platform(), self._workers, clock
-        )
+        self._registries = registries
+        self._platform = platform or host_platform()
+        self._puller: Puller | None = None
         self._pulls: dict[tuple[str, Auth | None], _Flight] = {}
+        self._configs: dict[str, ImageConfig] = {}  # by id: never wrong, and few
 
     async def start(self) -> None:
         """Makes the directories. Raises ImageFailure ImageStoreUnusable where overlayfs cannot work there."""
@@ -94,8 +96,13 @@ class LocalImages:
     # -- RootfsProvider ------------------------------------------------------------------------------------
 
     async def image_config(self, image_id: str) -> ImageConfig:
-        record = self._resolve(await self._names(), image_id)
-        return await self._workers.run("quick", lambda: self.store.config(record.id))
+        """Also of an image that was removed while a container still uses it."""
+        found = self._configs.get(image_id)
+        if found is None:
+            found = await self._workers.run("quick", lambda: self._config(image_id))
+            if as_image_id(image_id) == image_id:
+                self._configs[image_id] = found
+        return found
 
     async def prepare(self, container_id: str, image_id: str) -> Rootfs:
         return await self._workers.run("quick", lambda: self._prepare(container_id, image_id))
@@ -130,10 +137,24 @@ class LocalImages:
             self._writable.create()
             ensure_overlay_works_on(self.store.root)
             ensure_overlay_works_on(self._node_root)
+            if self._registries is None:
+                self._registries = read_registries(self.store.root / "registries.json")
 
     async def _pull(self, reference: Reference, auth: Auth | None) -> str:
+        if self._puller is None:
+            config = self._registries or RegistryConfig()
+            self._puller = Puller(self.store, config, self._platform, self._workers, self._clock)
         record = await self._puller.pull(reference, auth)
         return record.id
+
+    def _config(self, image_id: str) -> ImageConfig:
+        record = self.store.catalogue.read().resolve(image_id)
+        if record is not None:
+            return self.store.config(record.id)
+        known = as_image_id(image_id)
+        if known is None or not self.store.content.has(known):
+            raise ImageFailure(NOT_FOUND, f"image {image_id!r} is not on this node")
+        return self.store.config(known)
 
     def _resolve(self, names: Names, reference: str) -> Record:
         record = names.resolve(reference)
@@ -180,17 +201,6 @@ class _Flight:
             raise
         finally:
             self._waiting -= 1
-
-
-def to_image(names: Names, record: Record) -> Image:
-    return Image(
-        id=record.id,
-        repo_tags=names.tags_of(record.id),
-        repo_digests=names.digests_of(record.id),
-        size_bytes=record.size_bytes,
-        user=record.user,
-        pinned=record.pinned,
-    )
 
 
 @contextlib.contextmanager

@@ -142,7 +142,8 @@ class ImageStore:
         try:
             images = self.catalogue.read().images.values()
             blobs = {digest for record in images for digest in record.blobs}
-            chains = writable.chains_in_use(self.root)
+            used_images, chains = writable.in_use(self.root)
+            blobs |= used_images  # the config: stopping a container asks it for the signal
             chains.update(chain_id for record in images for chain_id in record.chain_ids)
             self.layers.remove([x.chain_id for x in self.layers.list() if x.chain_id not in chains])
             self.layers.clean()

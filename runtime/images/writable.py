@@ -103,16 +103,20 @@ def rootfs(lease: Lease, lower: Sequence[Path]) -> Rootfs:
     return Rootfs(tuple(map(str, lower)), f"{lease.directory}/upper", f"{lease.directory}/work")
 
 
-def chains_in_use(store_root: Path) -> set[str]:
-    """What the containers of all nodes stand on; drops leases whose container is gone. Store locked."""
-    used: set[str] = set()
+def in_use(store_root: Path) -> tuple[set[str], set[str]]:
+    """Image ids and chain ids that the containers of all nodes stand on; drops leases whose container is
+    gone. Store locked."""
+    images: set[str] = set()
+    chains: set[str] = set()
+    atomic.remove_halves(store_root / "leases")
     for path in sorted((store_root / "leases").glob("*.json")):
         lease = _read(path)
         if lease is None or not os.path.isdir(lease.directory):
             path.unlink(missing_ok=True)
         else:
-            used.update(lease.chain_ids)
-    return used
+            images.add(lease.image_id)
+            chains.update(lease.chain_ids)
+    return images, chains
 
 
 def _read(path: Path) -> Lease | None:

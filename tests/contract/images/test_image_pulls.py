@@ -9,6 +9,8 @@ import pytest
 from runtime.cri import Auth, ImageFailure
 from runtime.images.endpoints import RegistryConfig
 from runtime.images.service import LocalImages
+from runtime.images.transfer import Http, HttpOptions, LineError
+from runtime.images.workers import Stop
 
 
 def with_service(service: LocalImages, scenario):
@@ -322,3 +324,22 @@ def test_two_agents_on_one_store_pull_the_layers_once(registry, images_at, two_l
 
     with_service(one, scenario)
     assert len(registry.paths("/blobs/")) == 3
+
+
+def test_https_registry_with_an_own_authority_is_trusted(tls_registry, certificate, images_at, two_layers):
+    reference = tls_registry.add("x/y:1", two_layers)
+    config = RegistryConfig(ca_files={tls_registry.address: str(certificate)})
+    assert pull(images_at(registries=config), reference) == two_layers.id
+
+
+def test_https_registry_with_an_unknown_certificate_is_not_spoken_to(tls_registry, images_at, two_layers):
+    with (
+        pytest.raises(LineError, match="certificate is not trusted"),
+        Http(HttpOptions()).request("GET", f"https://{tls_registry.address}/v2/", {}, Stop()),
+    ):
+        pass
+    missing = RegistryConfig(ca_files={tls_registry.address: "/nonexistent.pem"})
+    failure = refused(images_at(registries=missing), f"{tls_registry.address}/x/y:1")
+    assert failure.reason == "RegistryUnavailable"
+    assert "CA file /nonexistent.pem" in str(failure)
+    assert tls_registry.asked == []

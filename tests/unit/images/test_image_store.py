@@ -264,11 +264,12 @@ def test_layers_that_a_container_stands_on_outlive_their_image(root, source, tmp
     record = store.catalogue.read().images[image.id]
     rootfs = writable.prepare("c1", image.id, record.chain_ids, store.lower(record))
     commands.remove_image(root, "a:1", now=2.0)
-    assert blobs(root) == []
+    assert blobs(root) == [image.id.removeprefix("sha256:")]  # how to stop it is still known
     assert os.path.isdir(rootfs.lower[0])
     writable.remove("c1")
     writable.remove("c1")
     assert store.collect(3.0)
+    assert blobs(root) == []
     assert not os.path.exists(rootfs.lower[0])
     assert os.listdir(root / "leases") == []
 
@@ -300,9 +301,14 @@ def test_halves_that_a_crash_left_are_removed(root, source):
     (root / "layers" / "def").mkdir()
     (root / "layers" / ".x.json.abc").write_text("")
     (root / "ingest" / "x.import").write_text("")
+    (root / "blobs" / "sha256" / ".abc.def").write_text("")
+    (root / "leases" / ".abc.json.def").write_text("")
+    (root / ".images.json.def").write_text("")
+    commands.build_image(root, "a:2", source, now=1.0)
     assert ImageStore(root).collect(1e9)
     assert sorted(os.listdir(root / "layers")) == [layer.name, f"{layer.name}.json"]
     assert os.listdir(root / "ingest") == []
+    assert [str(p) for p in root.rglob(".*")] == []
 
 
 def test_catalogue_of_another_process_is_seen_at_once(root, source):

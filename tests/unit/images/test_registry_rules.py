@@ -4,7 +4,7 @@ import pytest
 
 from runtime.cri import Auth, ImageFailure
 from runtime.images.challenge import Credentials, parse_challenges, parse_token, pick_challenge, token_url
-from runtime.images.endpoints import RegistryConfig, is_loopback, plan_endpoints
+from runtime.images.endpoints import RegistryConfig, is_loopback, plan_endpoints, read_registries
 from runtime.images.reference import parse_reference
 from runtime.images.registry import Refused, plan_retry
 from runtime.images.transfer import LineError, _headers_after_redirect
@@ -117,3 +117,14 @@ def test_settings_with_an_unknown_key_are_refused():
         RegistryConfig.from_dict({"insecure": True})
     with pytest.raises(ValueError, match=r"docker\.io"):
         RegistryConfig.from_dict({"mirrors": {"docker.io": "https://m"}})
+
+
+def test_settings_file_is_read_and_its_faults_are_named(tmp_path):
+    path = tmp_path / "registries.json"
+    assert read_registries(path) == RegistryConfig()
+    path.write_text('{"caFiles": {"r:5000": "/ca.pem"}}')
+    assert read_registries(path).ca_files == {"r:5000": "/ca.pem"}
+    for text in ("{", "[]", '{"mirrors": ["x"]}', '{"x": 1}'):
+        path.write_text(text)
+        with pytest.raises(ImageFailure, match=r"registries\.json cannot be used"):
+            read_registries(path)
