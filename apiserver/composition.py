@@ -46,6 +46,6 @@ def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlug
 
 
 def resources_of(crd: Obj) -> Sequence[Resource]:
-    from api.apiextensions.v1.structural import resources_of as built
+    from api.apiextensions.v1.customresource import resources_of as built
 
     return built(crd)

@@ -7,6 +7,7 @@ its own state; randomness comes from outside.
 from __future__ import annotations
 
 import random
+from itertools import chain
 
 _DRAWS = 16
 
@@ -44,7 +45,7 @@ class Bitmap:
             if self.take(number):
                 return number
         start = rng.randrange(low, high)
-        for number in (*range(start, high), *range(low, start)):
+        for number in chain(range(start, high), range(low, start)):
             if self.take(number):
                 return number
         return None

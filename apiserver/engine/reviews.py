@@ -91,7 +91,8 @@ class Reviews:
         else:
             if namespace is not None:
                 raise BadRequest("nonResourceAttributes disallowed on a namespaced review")
-            attributes = Attributes(user, path.get("verb", ""), path=path.get("path", ""))
+            asked: Mapping[str, str] = path or {}
+            attributes = Attributes(user, asked.get("verb", ""), path=asked.get("path", ""))
         decision = self._authorizer.authorize(attributes)
         status: dict[str, Any] = {"allowed": decision.allowed}
         if decision.reason:

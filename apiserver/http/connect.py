@@ -83,7 +83,7 @@ def plan_connect(pod: Obj, subresource: str, query: Query) -> Connection:
 
 def plan_container(pod: Obj, asked: str, subresource: str) -> str:
     spec, name = pod.get("spec") or {}, pod["metadata"]["name"]
-    main = [each["name"] for each in spec.get("containers") or ()]
+    main: list[str] = [each["name"] for each in spec.get("containers") or ()]
     init = [each["name"] for each in spec.get("initContainers") or ()]
     ephemeral = [each["name"] for each in spec.get("ephemeralContainers") or ()]
     if asked:

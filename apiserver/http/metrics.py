@@ -57,8 +57,8 @@ class Requests:
         )
         for key, row in self._seconds.items():
             buckets, so_far = [], 0.0
-            for bound, count in zip(BUCKETS_S, row, strict=False):
-                so_far += count
+            for bound, cell in zip(BUCKETS_S, row, strict=False):
+                so_far += cell
                 buckets.append((str(bound), so_far))
             buckets.append(("+Inf", so_far + row[-2]))
             seconds.add_metric([_verb(key[0]), *key[1:]], buckets, row[-1])

@@ -17,6 +17,7 @@ from client.subprotocols import accept_kubernetes_subprotocols
 
 accept_kubernetes_subprotocols()
 
+
 def peer_certificate(transport: Any) -> dict[str, Any] | None:
     ssl_object = transport.get_extra_info("ssl_object")
     der = ssl_object.getpeercert(True) if ssl_object is not None else None
@@ -41,4 +42,4 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         extensions = peer_certificate(self.transport)
         if extensions is not None and getattr(self, "scope", None) is not None:
-            self.scope["extensions"].update(extensions)  # type: ignore[union-attr]
+            self.scope["extensions"].update(extensions)

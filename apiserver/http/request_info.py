@@ -29,7 +29,9 @@ class RequestInfo:
     subresource: str = ""
     namespace: str = ""
     name: str = ""
-    selected: str = ""  # the one name that a collection's field selector admits: authorized as if it were `name`
+    selected: str = (
+        ""  # the one name that a collection's field selector admits: authorized as if it were `name`
+    )
     rest: str = ""  # what follows a connector's name: pods/web/proxy/REST
 
 
