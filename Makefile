@@ -29,7 +29,7 @@ test: .venv/.dev ## the whole test suite
 check: .venv/.dev ## format, lint, types, direction of imports
 	@.venv/bin/ruff format --check -q .
 	@.venv/bin/ruff check -q .
-	@.venv/bin/lint-imports --no-timing
+	@.venv/bin/lint-imports --no-logo
 	@.venv/bin/mypy
 
 .PHONY: bench

@@ -44,8 +44,12 @@ class NodeAffinity:
         return SUCCESS if _preferred_terms(info.spec) else SKIP
 
     def score(self, state: CycleState, info: PodInfo, node: NodeInfo) -> float:
-        return 1.0 * sum(
-            term["weight"] for term in _preferred_terms(info.spec) if matches_term(term["preference"], node)
+        return float(
+            sum(
+                term["weight"]
+                for term in _preferred_terms(info.spec)
+                if matches_term(term["preference"], node)
+            )
         )
 
     def normalize(self, state: CycleState, info: PodInfo, scores: dict[str, float]) -> None:

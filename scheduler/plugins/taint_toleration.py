@@ -39,9 +39,12 @@ class TaintToleration:
             for t in info.spec.get("tolerations") or ()
             if not t.get("effect") or t["effect"] == "PreferNoSchedule"
         ]
-        return 1.0 * sum(
-            taint.get("effect") == "PreferNoSchedule" and not any(tolerates(t, taint) for t in tolerations)
-            for taint in node.taints
+        return float(
+            sum(
+                taint.get("effect") == "PreferNoSchedule"
+                and not any(tolerates(t, taint) for t in tolerations)
+                for taint in node.taints
+            )
         )
 
     def normalize(self, state: CycleState, info: PodInfo, scores: dict[str, float]) -> None:
