@@ -70,10 +70,12 @@ class TlsNodeConnector:
         scheme = "ws" if self._context is None else "wss"
         uri = f"{scheme}://{_host(host, port)}{_target(path, query)}"
         options: dict[str, Any] = {} if self._context is None else {"ssl": self._context}
+        if subprotocols:
+            options["additional_headers"] = {"Sec-WebSocket-Protocol": ", ".join(subprotocols)}
         try:
             socket = await connect(
                 uri,
-                subprotocols=list(subprotocols) or None,  # type: ignore[arg-type]
+                create_connection=_connection,
                 compression=None,
                 open_timeout=_CONNECT_TIMEOUT_S,
                 max_size=_MAX_MESSAGE_BYTES,
@@ -88,6 +90,14 @@ class TlsNodeConnector:
             yield _Socket(socket)
         finally:
             await socket.close()
+
+
+def _connection(protocol: Any, **options: Any) -> Any:
+    """A connection that takes any subprotocol: the library refuses the slash in SPDY/3.1+portforward.k8s.io."""
+    from websockets.asyncio.client import ClientConnection
+
+    protocol.process_subprotocol = lambda headers: headers.get("Sec-WebSocket-Protocol")
+    return ClientConnection(protocol, **options)
 
 
 class _Socket:
