@@ -1,0 +1,86 @@
+"""A cluster's description: planned, written, read back, and refused when it is broken."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+
+import pytest
+
+from standalone import config as cluster_config
+from standalone.config import ClusterConfig, ConfigError
+from standalone.layout import Layout
+
+
+def make(**changes: object) -> ClusterConfig:
+    fields = {"name": "lab", "runtime": "native", "store": "sqlite", "api_port": 6443, "network_index": 0}
+    return ClusterConfig(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_saved_cluster_is_read_back_equal(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    config = cluster_config.with_nodes(make(), 3)
+    cluster_config.save(layout, config)
+    assert cluster_config.load(layout) == config
+
+
+def test_missing_file_is_a_new_cluster(tmp_path: Path) -> None:
+    assert cluster_config.load(Layout(tmp_path)) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "x"}', '{"nodes": [{}]}'])
+def test_broken_file_is_named_not_guessed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "cluster.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"cluster\.json cannot be read.*kctl down --delete"):
+        cluster_config.load(Layout(tmp_path))
+
+
+def test_more_nodes_keep_the_old_ones_as_they_are() -> None:
+    two = cluster_config.with_nodes(make(), 2)
+    three = cluster_config.with_nodes(two, 3)
+    assert three.nodes[:2] == two.nodes
+    assert len({node.ip for node in three.nodes}) == 3
+    assert len({node.pod_cidr for node in three.nodes}) == 3
+
+
+def test_nodes_and_pods_lie_inside_the_clusters_networks() -> None:
+    config = cluster_config.with_nodes(make(network_index=3), 5)
+    for node in config.nodes:
+        assert ipaddress.ip_address(node.ip) in config.node_network
+        assert ipaddress.ip_network(node.pod_cidr).subnet_of(config.pod_network)
+
+
+def test_fake_nodes_share_loopback_with_ports_of_their_own() -> None:
+    config = cluster_config.with_nodes(make(runtime="fake"), 3)
+    assert {node.ip for node in config.nodes} == {"127.0.0.1"}
+    assert len({node.kubelet_port for node in config.nodes}) == 3
+
+
+@pytest.mark.parametrize("name", ["", "A", "a_b", "-a", "a-", "x" * 33, "../etc"])
+def test_bad_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="is not a cluster name"):
+        cluster_config.check_name(name)
+
+
+def test_network_index_avoids_other_clusters_and_routes(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    cluster_config.save(Layout(tmp_path / "a"), make(network_index=0))
+    assert cluster_config.free_network_index(tmp_path, ["10.98.0.0/16"]) == 2
+
+
+def test_taken_port_is_not_chosen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert not cluster_config.is_port_free(port)
+        assert cluster_config.free_port(port) != port
+
+
+def test_link_names_fit_the_kernels_limit() -> None:
+    from standalone.topology import veth_name
+
+    config = cluster_config.with_nodes(make(name="x" * 32), 100)
+    assert len(config.bridge) <= 15
+    names = [veth_name(config, node) for node in config.nodes]
+    assert all(len(name) <= 15 for name in names)
+    assert len(set(names)) == 100

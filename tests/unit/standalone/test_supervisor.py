@@ -1,0 +1,139 @@
+"""The supervisor with real children: restarts, the lock, and an orderly end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from standalone.layout import Layout
+from standalone.process import Program
+from standalone.supervisor import AlreadyRunning, Lock, Supervisor, read_state, running_pid
+
+_CHILD = """
+import os, signal, sys
+def main(argv):
+    with open(argv[0], "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    if argv[1] == "fail":
+        return 3
+    signal.pause()
+    return 0
+"""
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
+    (tmp_path / "kctl_test_child.py").write_text(_CHILD)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = Layout(tmp_path / "cluster")
+    made.make()
+    yield made
+    sys.modules.pop("kctl_test_child", None)
+
+
+def start(layout: Layout, *modes: str) -> int:
+    """A supervisor in a child process; its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        programs = [
+            Program(f"c{i}", "kctl_test_child", (str(layout.root / f"c{i}.pids"), mode), layout.log(f"c{i}"))
+            for i, mode in enumerate(modes)
+        ]
+        Supervisor(layout, programs, Lock(layout.lock)).run()
+        os._exit(0)
+    except BaseException:
+        os._exit(1)
+
+
+def pids_of(layout: Layout, index: int) -> list[int]:
+    path = layout.root / f"c{index}.pids"
+    return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_for(check: object, timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not check():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.005)
+
+
+def stop(pid: int) -> int:
+    os.kill(pid, signal.SIGTERM)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_killed_child_is_started_again(layout: Layout) -> None:
+    supervisor = start(layout, "stay")
+    try:
+        wait_for(lambda: pids_of(layout, 0))
+        os.kill(pids_of(layout, 0)[0], signal.SIGKILL)
+        wait_for(lambda: len(pids_of(layout, 0)) == 2)
+        wait_for(lambda: read_state(layout)["components"][0]["restarts"] == 1)  # type: ignore[index]
+    finally:
+        assert stop(supervisor) == 0
+    assert "ended with signal 9" in layout.log("c0").read_text()
+
+
+def test_failing_child_is_tried_again_later_and_later(layout: Layout) -> None:
+    supervisor = start(layout, "fail")
+    try:
+        wait_for(lambda: len(pids_of(layout, 0)) >= 3)
+    finally:
+        stop(supervisor)
+    assert "ended with exit code 3" in layout.log("c0").read_text()
+
+
+def test_stop_ends_every_child_and_frees_the_lock(layout: Layout) -> None:
+    supervisor = start(layout, "stay", "stay")
+    wait_for(lambda: pids_of(layout, 0) and pids_of(layout, 1))
+    children = pids_of(layout, 0) + pids_of(layout, 1)
+    assert running_pid(layout) == supervisor
+    assert stop(supervisor) == 0
+    assert running_pid(layout) is None
+    assert not layout.state.exists()
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
+
+
+def test_killed_supervisor_takes_its_children_along(layout: Layout) -> None:
+    supervisor = start(layout, "stay")
+    wait_for(lambda: pids_of(layout, 0))
+    child = pids_of(layout, 0)[0]
+    os.kill(supervisor, signal.SIGKILL)
+    os.waitpid(supervisor, 0)
+
+    def gone() -> bool:
+        try:
+            return Path(f"/proc/{child}/stat").read_text().split()[2] == "Z"
+        except FileNotFoundError:
+            return True
+
+    wait_for(gone)
+    assert running_pid(layout) is None  # the lock is the kernel's to free
+
+
+def test_second_supervisor_is_told_who_runs(layout: Layout) -> None:
+    supervisor = start(layout, "stay")
+    try:
+        wait_for(lambda: pids_of(layout, 0))
+        with pytest.raises(AlreadyRunning) as caught:
+            Lock(layout.lock)
+        assert caught.value.pid == supervisor
+    finally:
+        stop(supervisor)
+
+
+def test_stale_state_of_a_dead_supervisor_does_not_matter(layout: Layout) -> None:
+    layout.state.write_text(json.dumps({"supervisor": 1, "components": []}))
+    layout.lock.write_text("1")
+    assert running_pid(layout) is None
