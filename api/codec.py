@@ -96,7 +96,10 @@ _STRINGS: dict[str, Callable[[str], str]] = {
 def _compile(schema: Schema) -> SchemaValidator:
     from pydantic_core import SchemaValidator, core_schema
 
-    definitions: dict[str, Any] = {}
+    made: dict[str, Any] = {}
+    under_way: set[str] = set()
+    recursive: set[str] = set()
+    definitions: list[Any] = []
 
     def build(node: Schema) -> Any:
         match node.kind:
@@ -121,18 +124,32 @@ def _compile(schema: Schema) -> SchemaValidator:
                 return build_any(node)
 
     def build_object(node: Schema) -> Any:
+        """A type is written out wherever it is used, which saves the guard against recursion;
+        only one that refers to itself becomes a definition."""
         if node.preserve_unknown:
             return core_schema.dict_schema(strict=True)
-        if node.name not in definitions:
-            definitions[node.name] = None  # under way
-            fields = {
-                name: core_schema.typed_dict_field(build(child), required=False)
-                for name, child in node.fields.items()
-            }
-            definitions[node.name] = core_schema.typed_dict_schema(
-                fields, extra_behavior="forbid", strict=True, ref=node.name
-            )
-        return core_schema.definition_reference_schema(node.name)
+        if node.name in made:
+            return made[node.name]
+        if node.name in under_way:
+            recursive.add(node.name)
+            return core_schema.definition_reference_schema(node.name)
+        under_way.add(node.name)
+        fields = {
+            name: core_schema.typed_dict_field(build(child), required=False)
+            for name, child in node.fields.items()
+        }
+        under_way.discard(node.name)
+        built: Any = core_schema.typed_dict_schema(
+            fields,
+            extra_behavior="forbid",
+            strict=True,
+            ref=node.name if node.name in recursive else None,
+        )
+        if node.name in recursive:
+            definitions.append(built)
+            built = core_schema.definition_reference_schema(node.name)
+        made[node.name] = built
+        return built
 
     def build_string(node: Schema) -> Any:
         if node.int_or_string:
@@ -158,7 +175,7 @@ def _compile(schema: Schema) -> SchemaValidator:
         return core_schema.union_schema([build(node.items), other], mode="left_to_right")
 
     root = build(schema)
-    return SchemaValidator(core_schema.definitions_schema(root, list(definitions.values())))
+    return SchemaValidator(core_schema.definitions_schema(root, definitions))
 
 
 def _fast_quantity(value: Any) -> str:
