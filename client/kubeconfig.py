@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import os
 import ssl
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from client.http1 import HttpTransport
 
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+# Paths are plain text here, and modules few: the command line reads its kubeconfig in every call.
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _ENTRIES = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 
 
@@ -33,8 +30,7 @@ class KubeconfigError(Exception):
     """The configuration cannot be used; the message says which file, which entry and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientConfig:
+class ClientConfig(NamedTuple):
     """All that is needed to reach a server as somebody. PEM data is bytes; empty means absent."""
 
     server: str
@@ -72,7 +68,7 @@ class ClientConfig:
 
     def token_source(self) -> Callable[[], str] | None:
         if self.token_file:
-            return TokenFile(Path(self.token_file))
+            return TokenFile(self.token_file)
         if self.token:
             return lambda: self.token
         return None
@@ -94,16 +90,16 @@ class ClientConfig:
 class TokenFile:
     """A bearer token that is rotated on disk: read again whenever the file has changed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
         self._seen: tuple[int, int] | None = None
         self._token = ""
 
     def __call__(self) -> str:
         try:
-            stat = self._path.stat()
+            stat = os.stat(self._path)
             if (stat.st_mtime_ns, stat.st_ino) != self._seen:
-                self._token = self._path.read_text().strip()
+                self._token = _read(self._path).decode().strip()
                 self._seen = (stat.st_mtime_ns, stat.st_ino)
         except OSError:
             if not self._token:  # mid-rotation the last token still counts
@@ -144,7 +140,7 @@ def read(path: str = "", *, env: Mapping[str, str] = os.environ) -> dict[str, An
     """The merged files, with clusters, users and contexts as mappings by name."""
     merged: dict[str, Any] = {"clusters": {}, "users": {}, "contexts": {}, "current-context": ""}
     for file in kubeconfig_paths(path, env):
-        if not file.exists():
+        if not os.path.exists(file):
             if path:
                 raise KubeconfigError(f"kubeconfig {file} does not exist")
             continue
@@ -158,31 +154,33 @@ def read(path: str = "", *, env: Mapping[str, str] = os.environ) -> dict[str, An
     return merged
 
 
-def kubeconfig_paths(path: str = "", env: Mapping[str, str] = os.environ) -> list[Path]:
+def kubeconfig_paths(path: str = "", env: Mapping[str, str] = os.environ) -> list[str]:
     """The files that count, in order of precedence."""
     if path:
-        return [Path(path)]
+        return [path]
     if several := env.get("KUBECONFIG"):
-        return [Path(each) for each in several.split(os.pathsep) if each]
-    return [Path(env.get("HOME", "~")).expanduser() / ".kube" / "config"]
+        return [each for each in several.split(os.pathsep) if each]
+    return [os.path.join(env.get("HOME") or os.path.expanduser("~"), ".kube", "config")]
 
 
-def in_cluster(root: Path = _SERVICE_ACCOUNT, *, env: Mapping[str, str] = os.environ) -> ClientConfig:
+def in_cluster(
+    root: str | os.PathLike[str] = _SERVICE_ACCOUNT, *, env: Mapping[str, str] = os.environ
+) -> ClientConfig:
     """The configuration of a process in a pod: its service account, and the kubernetes service."""
     host, port = env.get("KUBERNETES_SERVICE_HOST"), env.get("KUBERNETES_SERVICE_PORT")
     if not host or not port:
         raise KubeconfigError("not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set")
     try:
-        ca_data = (root / "ca.crt").read_bytes()
-        (root / "token").stat()
+        ca_data = _read(os.path.join(root, "ca.crt"))
+        os.stat(os.path.join(root, "token"))
     except OSError as error:
         raise KubeconfigError(f"the service account's files cannot be read: {error}") from error
-    namespace = root / "namespace"
+    namespace = os.path.join(root, "namespace")
     return ClientConfig(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-        namespace=namespace.read_text().strip() if namespace.exists() else "default",
+        namespace=_read(namespace).decode().strip() if os.path.exists(namespace) else "default",
         ca_data=ca_data,
-        token_file=str(root / "token"),
+        token_file=os.path.join(root, "token"),
         user="in-cluster",
     )
 
@@ -192,25 +190,25 @@ def load_or_in_cluster(path: str = "", *, env: Mapping[str, str] = os.environ) -
     if (
         not path
         and env.get("KUBERNETES_SERVICE_HOST")
-        and not any(f.exists() for f in kubeconfig_paths("", env))
+        and not any(os.path.exists(file) for file in kubeconfig_paths("", env))
     ):
         return in_cluster(env=env)
     return load(path, env=env)
 
 
 def _places(path: str, env: Mapping[str, str]) -> str:
-    return ", ".join(map(str, kubeconfig_paths(path, env)))
+    return ", ".join(kubeconfig_paths(path, env))
 
 
-def _parse(file: Path) -> dict[str, Any]:
+def _parse(file: str) -> dict[str, Any]:
     try:
-        raw = file.read_bytes()
+        raw = _read(file)
     except OSError as error:
         raise KubeconfigError(f"kubeconfig {file} cannot be read: {error}") from error
     if raw.lstrip().startswith(b"{"):
         try:  # JSON is YAML that needs no YAML parser
-            content: Any = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
+            content: Any = json.loads(raw)
+        except ValueError as error:
             raise KubeconfigError(f"kubeconfig {file} is not valid: {error}") from error
     else:
         import yaml
@@ -242,7 +240,7 @@ def _client_config(
         cert_data=_data(user, "client-certificate"),
         key_data=_data(user, "client-key"),
         token=user.get("token") or "",
-        token_file=str(_beside(user, user["tokenFile"])) if user.get("tokenFile") else "",
+        token_file=_beside(user, user["tokenFile"]) if user.get("tokenFile") else "",
         tls_server_name=cluster.get("tls-server-name") or "",
         insecure_skip_tls_verify=bool(cluster.get("insecure-skip-tls-verify")),
         impersonate=user.get("as") or "",
@@ -252,8 +250,13 @@ def _client_config(
     )
 
 
-def _beside(entry: dict[str, Any], path: str) -> Path:
-    return Path(entry["_file"]).parent / path if entry.get("_file") else Path(path)
+def _read(path: str | os.PathLike[str]) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _beside(entry: dict[str, Any], path: str) -> str:
+    return os.path.join(os.path.dirname(entry.get("_file", "")), path)
 
 
 def _data(entry: dict[str, Any], name: str) -> bytes:
@@ -265,7 +268,7 @@ def _data(entry: dict[str, Any], name: str) -> bytes:
             raise KubeconfigError(f"{entry['_file']}: {name}-data is not base64: {error}") from error
     if path := entry.get(name):
         try:
-            return _beside(entry, path).read_bytes()
+            return _read(_beside(entry, path))
         except OSError as error:
             raise KubeconfigError(f"{entry['_file']}: {name} cannot be read: {error}") from error
     return b""
@@ -282,6 +285,8 @@ def _load_cert_chain(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
         finally:
             os.close(fd)
         return
+    import tempfile
+
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()

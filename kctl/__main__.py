@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from types import ModuleType
 
 from kctl.command import COMMANDS, PARTS, Command
@@ -120,6 +119,8 @@ def _split_leading_flags(argv: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _unknown_command(word: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
     near = get_close_matches(word, known, 3, 0.6)
     text = f'unknown command "{word}" for "kctl"'
     if near:

@@ -9,9 +9,7 @@ anywhere, `--` ends them. A verb declares its flags once, as `Flag`s; this file 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 FlagType = Literal["str", "bool", "int", "list", "duration"]
 
@@ -20,8 +18,7 @@ class UsageError(Exception):
     """The command line cannot be understood; str() says which word and what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """`--name`/`-short`. `bare`: the value when the flag stands without one (`--dry-run`); bools need none."""
 
     name: str
@@ -198,5 +195,7 @@ def duration_s(text: str, word: str = "duration") -> float:
 
 
 def _unknown(name: str, known: dict[str, Flag]) -> str:
+    from difflib import get_close_matches
+
     near = get_close_matches(name, [n for n, flag in known.items() if not flag.hidden], 1, 0.6)
     return f"unknown flag: {name}" + (f". Did you mean {near[0]}?" if near else "")

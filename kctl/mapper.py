@@ -8,7 +8,6 @@ is found.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -106,6 +105,8 @@ class Mapper:
             for info in table:
                 if info.gvr.kind == kind and info.gvr.api_version == api_version:
                     return info
+        from difflib import get_close_matches
+
         kinds = {info.gvr.kind for info in self.discovered}
         near = get_close_matches(kind, sorted(kinds), 1, 0.7)
         hint = f". Did you mean {near[0]}?" if near and near[0] != kind else ""
@@ -114,6 +115,8 @@ class Mapper:
         )
 
     def _refuse(self, word: str) -> ResourceInfo:
+        from difflib import get_close_matches
+
         names = [n for i in self.discovered for n in (i.gvr.resource, i.singular, *i.short_names)]
         near = get_close_matches(word.lower(), names, 1, 0.7)
         hint = f". Did you mean {near[0]}?" if near else ""

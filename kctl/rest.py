@@ -1,4 +1,4 @@
-"""The command line's own HTTP client: one connection, blocking, standard library only.
+"""The command line's own HTTP client: one connection, blocking, quick to load.
 
 A command that lives for 50 ms needs no event loop and no pool. Answers of any status arrive here; refusals
 leave as `machinery.errors.ApiError`, and a server that does not answer as `Unreachable`.
@@ -6,20 +6,20 @@ leave as `machinery.errors.ApiError`, and a server that does not answer as `Unre
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from client.kubeconfig import ClientConfig
+from kctl.http1 import Answer, Connection, Disconnected
 from machinery.errors import ApiError, from_status
 
 Obj = dict[str, Any]
 Query = Sequence[tuple[str, str]]
 JSON = "application/json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+_UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/=")
 
 
 class Unreachable(Exception):
@@ -29,13 +29,18 @@ class Unreachable(Exception):
 class Rest:
     """`on_warning` gets the text of each Warning header; `timeout_s` None waits for ever."""
 
-    def __init__(self, config: ClientConfig, on_warning: Any = None, timeout_s: float | None = None) -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        on_warning: Callable[[str], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
         self.config = config
-        self._url = urlsplit(config.server)
+        self._address = split_server(config.server)
         self._on_warning = on_warning
         self._timeout_s = timeout_s
-        self._connection: http.client.HTTPConnection | None = None
-        self._headers = _identity_headers(config)
+        self._connection: Connection | None = None
+        self._headers = identity_headers(config)
 
     def get(self, path: str, query: Query = (), accept: str = JSON) -> Obj:
         return self.request("GET", path, query, accept=accept)
@@ -66,60 +71,66 @@ class Rest:
         accept: str = "*/*",
     ) -> bytes:
         """The answer's bytes, whatever they are."""
-        with self._exchange(method, path, query, data, content_type, accept) as response:
-            return self._checked(response).read()
+        with self._exchange(method, path, query, data, content_type, accept) as answer, self._reading():
+            return self._checked(answer).read()
 
     def lines(self, path: str, query: Query = (), accept: str = JSON) -> Iterator[bytes]:
         """A streamed answer, line by line, as it comes: watches."""
-        with self._exchange("GET", path, query, None, JSON, accept) as response:
-            yield from self._checked(response)
+        with self._exchange("GET", path, query, None, JSON, accept) as answer, self._reading():
+            yield from self._checked(answer)
 
     def chunks(self, path: str, query: Query = ()) -> Iterator[bytes]:
         """A streamed answer in the pieces in which it comes: logs."""
-        with self._exchange("GET", path, query, None, JSON, "*/*") as response:
-            checked = self._checked(response)
-            while data := checked.read1(65536):
-                yield data
+        with self._exchange("GET", path, query, None, JSON, "*/*") as answer, self._reading():
+            yield from self._checked(answer).chunks()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # our own output's
+        except OSError as error:
+            self.close()
+            raise Unreachable(self._explain(error)) from error
 
     def _exchange(
         self, method: str, path: str, query: Query, data: bytes | None, content_type: str, accept: str
-    ) -> http.client.HTTPResponse:
-        target = (self._url.path.rstrip("/") + path) + (f"?{urlencode(query)}" if query else "")
+    ) -> Answer:
+        target = self._address.base + path + (f"?{encode_query(query)}" if query else "")
         headers = {**self._headers, "Accept": accept}
         if data is not None:
             headers["Content-Type"] = content_type
         for retry in (True, False):
-            kept = self._connection is not None
+            kept = self._connection is not None and self._connection.reusable
             try:
-                if self._connection is None:
+                if self._connection is None or not kept:
                     self._connection = self._connect()
-                self._connection.request(method, target, data, headers)
-                return self._connection.getresponse()
-            except (OSError, http.client.HTTPException) as error:
+                return self._connection.request(method, target, headers, data)
+            except OSError as error:
                 self.close()
-                if kept and retry and isinstance(error, (http.client.RemoteDisconnected, ConnectionError)):
+                if kept and retry and isinstance(error, Disconnected):
                     continue  # the server closed an idle connection
                 raise Unreachable(self._explain(error)) from error
         raise AssertionError("unreachable")
 
-    def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        context = self.config.ssl_context()
-        if context is None:
-            return http.client.HTTPConnection(host, port or 80, timeout=self._timeout_s)
-        if self.config.tls_server_name:
-            return _NamedHTTPSConnection(
-                host, port or 443, context=context, timeout=self._timeout_s, name=self.config.tls_server_name
-            )
-        return http.client.HTTPSConnection(host, port or 443, context=context, timeout=self._timeout_s)
+    def _connect(self) -> Connection:
+        address = self._address
+        return Connection(
+            address.host,
+            address.port,
+            self.config.ssl_context(),
+            server_name=self.config.tls_server_name,
+            timeout_s=self._timeout_s,
+        )
 
-    def _checked(self, response: http.client.HTTPResponse) -> http.client.HTTPResponse:
-        for warning in response.headers.get_all("Warning") or ():
-            if self._on_warning:
-                self._on_warning(_warning_text(warning))
-        if response.status < 400:
-            return response
-        raise _to_error(response.status, response.read())
+    def _checked(self, answer: Answer) -> Answer:
+        for name, value in answer.headers:
+            if name == "warning" and self._on_warning:
+                self._on_warning(_warning_text(value))
+        if answer.status < 400:
+            return answer
+        raise to_error(answer.status, answer.read())
 
     def _explain(self, error: Exception) -> str:
         server = self.config.server
@@ -128,7 +139,7 @@ class Rest:
                 f"the server at {server} refused the connection: nothing listens there. "
                 "Is the cluster up (`kctl status`), and is this the right kubeconfig?"
             )
-        if isinstance(error, TimeoutError | socket.timeout):
+        if isinstance(error, TimeoutError):
             return f"the server at {server} did not answer in time"
         return f"cannot talk to the server at {server}: {error}"
 
@@ -138,19 +149,44 @@ class Rest:
             self._connection = None
 
 
-class _NamedHTTPSConnection(http.client.HTTPSConnection):
-    """Checks the server's certificate against another name than the one connected to."""
+class Address(NamedTuple):
+    """What a server's URL says. `base` is its path, without a slash at the end."""
 
-    def __init__(self, host: str, port: int, *, context: Any, timeout: float | None, name: str) -> None:
-        super().__init__(host, port, context=context, timeout=timeout)
-        self._tls, self._name = context, name
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+    scheme: str
+    host: str
+    port: int
+    base: str
 
 
-def _identity_headers(config: ClientConfig) -> Mapping[str, str]:
+def split_server(url: str) -> Address:
+    """Raises Unreachable for what is no URL of a server."""
+    scheme, separator, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    place = place.rpartition("@")[2]
+    if place.startswith("["):
+        host, _, port = place[1:].partition("]")
+        port = port.removeprefix(":")
+    else:
+        host, _, port = place.partition(":")
+    if scheme not in ("http", "https") or not separator or not host or (port and not port.isdigit()):
+        raise Unreachable(f"{url!r} is not a server's address, such as https://127.0.0.1:6443")
+    number = int(port) if port else (443 if scheme == "https" else 80)
+    return Address(scheme, host, number, (slash + path).rstrip("/"))
+
+
+def encode_query(query: Query) -> str:
+    return "&".join(f"{_quote(name)}={_quote(value)}" for name, value in query)
+
+
+def _quote(text: str) -> str:
+    if _UNQUOTED.issuperset(text):
+        return text
+    return "".join(
+        chr(byte) if byte < 128 and chr(byte) in _UNQUOTED else f"%{byte:02X}" for byte in text.encode()
+    )
+
+
+def identity_headers(config: ClientConfig) -> Mapping[str, str]:
     headers = {"User-Agent": "kctl"}
     token = config.token_source()
     if token is not None:
@@ -162,7 +198,7 @@ def _identity_headers(config: ClientConfig) -> Mapping[str, str]:
     return headers
 
 
-def _to_error(status: int, body: bytes) -> ApiError:
+def to_error(status: int, body: bytes) -> ApiError:
     try:
         decoded = json.loads(body)
     except ValueError:

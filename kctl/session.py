@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from client.kubeconfig import ClientConfig, KubeconfigError, load
@@ -88,12 +86,13 @@ def _with_flags(config: ClientConfig, o: Any) -> ClientConfig:
     if impersonated:
         changes["impersonate"] = impersonated
         changes["impersonate_groups"] = tuple(o.as_group)
-    return replace(config, **changes) if changes else config
+    return config._replace(**changes) if changes else config
 
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
         raise KubeconfigError(f"cannot read {path}: {error.strerror}") from error
 

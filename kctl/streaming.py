@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from client.kubeconfig import ClientConfig
 from kctl.failure import Failure
-from kctl.rest import Unreachable, _identity_headers, _to_error
+from kctl.rest import Unreachable, identity_headers, to_error
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -46,14 +46,14 @@ def connect(
             ssl=config.ssl_context(),
             server_hostname=config.tls_server_name or None,
             subprotocols=list(protocols),  # type: ignore[arg-type]
-            additional_headers=_identity_headers(config),
+            additional_headers=identity_headers(config),
             compression=None,
             max_size=None,
             proxy=None,
             open_timeout=30,
         )
     except InvalidStatus as error:
-        raise _to_error(error.response.status_code, error.response.body or b"") from error
+        raise to_error(error.response.status_code, bytes(error.response.body or b"")) from error
     except (InvalidHandshake, OSError, TimeoutError) as error:
         raise Unreachable(f"cannot open a stream to the server at {config.server}: {error}") from error
 

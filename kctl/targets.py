@@ -1,19 +1,18 @@
 """What a verb works on: `TYPE`, `TYPE NAME...`, `TYPE/NAME...`, `TYPE1,TYPE2`.
 
-Files are another source of targets: see `manifests_.py`.
+Files are another source of targets: see `manifest_files.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kctl.failure import Failure
 from kctl.mapper import Mapper, ResourceInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A resource, and the names meant; no names: all of them."""
 
     resource: ResourceInfo

@@ -29,12 +29,10 @@ Source: Kubernetes API conventions, "Response Status Kind".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """One reason among several: `reason` is a CauseType such as FieldValueInvalid, `field` a path."""
 
     reason: str

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class GVR:
+class GVR(NamedTuple):  # no dataclass: the command line would pay for its imports
     """A resource by group, version and plural. `namespaced` tells where its collection lies.
 
     >>> GVR("apps", "v1", "deployments").path("default", "web")
@@ -21,7 +18,7 @@ class GVR:
     namespaced: bool = True
     kind: str = ""
 
-    @cached_property
+    @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 from kctl.flags import UsageError
 
@@ -16,8 +15,7 @@ _WITH_TEXT = ("jsonpath", "jsonpath-as-json", "custom-columns")
 _WITH_FILE = {"jsonpath-file": "jsonpath", "custom-columns-file": "custom-columns"}
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormat:
+class OutputFormat(NamedTuple):
     """`text` is the template of jsonpath and custom-columns."""
 
     kind: Kind

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
@@ -52,9 +51,7 @@ FLAGS = (
 
 def run(options: Options, session: Session) -> int:
     if options.raw:
-        url = urlsplit(options.raw)
-        query = [tuple(pair.partition("=")[::2]) for pair in url.query.split("&") if pair]
-        session.out.write(session.rest.raw("GET", url.path, query).decode(errors="replace"))
+        session.out.write(session.rest.raw("GET", options.raw).decode(errors="replace"))
         return 0
     output = parse_output(options.output, options.template)
     targets = _targets(options, session)
