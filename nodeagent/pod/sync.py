@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from nodeagent import podspec
 from nodeagent.cri_config import sandbox_config
+from nodeagent.cri_resources import pod_resources
 from nodeagent.dns import pod_dns
 from nodeagent.hooks.hook import ObjectRef
 from nodeagent.pod.deps import Deps
@@ -21,7 +22,7 @@ from nodeagent.pod.start import StartFailed, post_start, start_container
 from nodeagent.pod.stop import stop_container
 from nodeagent.pod.volumes import MountFailed, set_up_volumes
 from nodeagent.podspec import Obj
-from nodeagent.state.actions import Kill, PodActions, Start
+from nodeagent.state.actions import Kill, PodActions, Resize, Start
 from nodeagent.state.backoff import INITIAL_S, Backoff, after_restart
 from nodeagent.state.container_status import Failure
 from nodeagent.state.view import PodView, container_name
@@ -84,6 +85,22 @@ class Sync:
             return
         for start in due:
             await self._start(start, sandbox, images.get(start.name))
+
+    async def resize(self, changes: Iterable[Resize]) -> None:
+        """Changes cgroups in place: the pod's first, so that no container is held to the old sum."""
+        deps, sandbox = self._deps, self._view.ready_sandbox
+        assert sandbox is not None
+        await deps.runtime.update_sandbox_resources(sandbox.id, pod_resources(self._pod, deps.config))
+        for change in changes:
+            found = podspec.find_container(self._pod, change.name)
+            try:
+                await deps.runtime.update_container_resources(change.container_id, change.resources)
+            except RuntimeFailure as error:
+                deps.events.warning(
+                    self._pod, "ResizeError", f"error resizing {change.name}: {error}", *found or ()
+                )
+                self._ledger.retry_at[f"resize {change.name}"] = deps.clock.now() + INITIAL_S
+        self._changed(sandbox.id)
 
     async def refresh_volumes(self) -> None:
         """Brings files up to date with what they show, for a pod whose containers run."""

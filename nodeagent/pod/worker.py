@@ -21,6 +21,7 @@ from machinery.clock import parse_rfc3339
 from machinery.errors import ApiError, Conflict, NotFound
 from machinery.gvk import PODS
 from nodeagent import podspec
+from nodeagent.cri_resources import container_resources
 from nodeagent.pod.deps import Deps
 from nodeagent.pod.messages import termination_message
 from nodeagent.pod.prober import Prober
@@ -33,9 +34,17 @@ from nodeagent.state.backoff import recovered, spell
 from nodeagent.state.conditions import OWNED
 from nodeagent.state.container_status import Failure, Observed
 from nodeagent.state.plan import plan_pod
+from nodeagent.state.resize import plan_resize
 from nodeagent.state.status import Verdict, pod_ips, pod_status
 from nodeagent.state.view import PodView, container_name, pod_view
-from runtime.cri import Container, ContainerState, NotFoundInRuntime, RuntimeFailure, Sandbox
+from runtime.cri import (
+    Container,
+    ContainerState,
+    LinuxResources,
+    NotFoundInRuntime,
+    RuntimeFailure,
+    Sandbox,
+)
 
 CRASH_RETRY_S = 5.0
 MIN_WAIT_S = 0.001
@@ -200,7 +209,9 @@ class PodWorker:
             return
         assert self._prober is not None
         self._hold_references()
-        actions = plan_pod(self.pod, self.view, self._prober.results, self._ledger.backoffs, now)
+        actions = plan_pod(
+            self.pod, self.view, self._prober.results, self._ledger.backoffs, now, self._resources_of
+        )
         if actions.kill_pod:
             self._completed = True
             return
@@ -214,6 +225,14 @@ class PodWorker:
             self._begin(lambda: sync.run(actions))
         elif not blocked and self.view.ready_sandbox and self._volumes_are_old(now):
             self._begin(sync.refresh_volumes)
+        elif self.view.ready_sandbox:
+            changes = plan_resize(self.pod, self.view, self._resources_of)
+            due_changes = [c for c in changes if self._ledger.may_start(f"resize {c.name}", now)]
+            if due_changes:
+                self._begin(lambda: sync.resize(due_changes))
+
+    def _resources_of(self, container: Obj) -> LinuxResources:
+        return container_resources(self.pod, container, self._deps.config, self._deps.node.memory_bytes)
 
     def _volumes_are_old(self, now: float) -> bool:
         renewal = self._deps.tokens.next_renewal(self.uid)

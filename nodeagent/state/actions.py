@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nodeagent.podspec import Role
+from runtime.cri import LinuxResources
 
 KillReason = Literal["LivenessProbe", "StartupProbe", "Changed", "Unknown", "Terminating"]
 
@@ -41,6 +42,15 @@ class Wait:
     role: Role
     until: float
     delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """A running container whose cgroup no longer is what the spec asks for."""
+
+    container_id: str
+    name: str
+    resources: LinuxResources
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from nodeagent.labels import CONTAINER_HASH
 from nodeagent.podspec import Obj, Role
 from nodeagent.state.actions import Kill, KillReason, PodActions, ProbeResults, Start, Wait
 from nodeagent.state.backoff import Backoff, restart_at
+from nodeagent.state.resize import Wanted, needs_restart
 from nodeagent.state.view import PodView
 from runtime.cri import Container, ContainerState, SandboxState
 
@@ -43,9 +44,11 @@ def plan_pod(
     probes: ProbeResults,
     backoffs: Mapping[str, Backoff],
     now: float,
+    resources: Wanted | None = None,
 ) -> PodActions:
-    """What to do for a pod that shall run. (A pod that shall end is planned by `termination.py`.)"""
-    draft = _Draft(pod, view, backoffs, now)
+    """What to do for a pod that shall run. (A pod that shall end is planned by `termination.py`.) `resources`
+    tells a container's cgroup values, so that a resize that needs a restart is seen."""
+    draft = _Draft(pod, view, backoffs, now, resources)
     changed, attempt = sandbox_changed(pod, view)
     if changed:
         return _plan_new_sandbox(draft, attempt)
@@ -106,6 +109,7 @@ class _Draft:
     view: PodView
     backoffs: Mapping[str, Backoff]
     now: float
+    resources: Wanted | None
     kill: list[Kill] = field(default_factory=list)
     start: list[Start] = field(default_factory=list)
     wait: list[Wait] = field(default_factory=list)
@@ -292,6 +296,12 @@ def _plan_containers(draft: _Draft, probes: ProbeResults) -> int:
                     draft.start_container(container, "container")
             continue
         verdict = _verdict(container, latest, probes)
+        if (
+            verdict is None
+            and draft.resources
+            and needs_restart(container, latest.config.resources, draft.resources(container))
+        ):
+            verdict = "Changed", "resize requires restart"
         if verdict is None:
             keep += 1
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from typing import Any
 
@@ -239,10 +238,15 @@ def test_port_forward_carries_data_over_spdy(in_world, make_pod):
     with_agent(in_world, make_pod, test)
 
 
+def append(path: str, data: bytes) -> None:
+    with open(path, "ab") as file:
+        file.write(data)
+
+
 def test_logs_are_read_followed_and_end_with_the_container(in_world, make_pod, tmp_path):
     async def test(world, agent):
         container = (await world.runtime.list_containers())[0]
-        assert os.path.exists(container.log_path)
+        assert LinuxFiles().kind(container.log_path) == "file"
         assert await Call(agent.app, "/containerLogs/default/web/main").body() == (200, b"one\ntwo\n")
         assert await Call(agent.app, "/containerLogs/default/web/main", "tailLines=1").body() == (
             200,
@@ -254,10 +258,8 @@ def test_logs_are_read_followed_and_end_with_the_container(in_world, make_pod, t
         assert len(body) == 40 and body[30:] == b" one\n2026-"
         follow = Call(agent.app, "/containerLogs/default/web/main", "follow=true")
         await asyncio.sleep(0.01)
-        with open(container.log_path, "ab") as file:
-            file.write(
-                b"2026-01-01T00:00:09.000000000Z stdout P thr\n2026-01-01T00:00:09.000000000Z stdout F ee\n"
-            )
+        append(container.log_path, b"2026-01-01T00:00:09.000000000Z stdout P thr\n")
+        append(container.log_path, b"2026-01-01T00:00:09.000000000Z stdout F ee\n")
         await asyncio.sleep(3)
         world.runtime.kill(container.id)
         assert await asyncio.wait_for(follow.body(), 20) == (200, b"one\ntwo\nthree\n")

@@ -337,7 +337,7 @@ def test_liveness_failure_restarts_the_container(in_world, make_pod):
         await world.create(make_pod(sleeper(livenessProbe=probe)))
         await world.until(ready)
         healthy = False
-        pod = await world.until(lambda p: first(p).get("restartCount") == 1)
+        await world.until(lambda p: first(p).get("restartCount") == 1)
         healthy = True
         await world.until(ready)
         assert "Liveness probe failed: HTTP probe failed with statuscode: 500" in world.events("Unhealthy")
@@ -443,6 +443,33 @@ def test_status_survives_an_api_that_fails_for_a_while(in_world, make_pod):
         await world.clock.sleep(3)
         world.api.fail = lambda verb, gvr, name: None
         await world.until(ready)
+
+    in_world(test)
+
+
+def test_resize_changes_the_cgroup_without_a_restart(in_world, make_pod):
+    async def test(world):
+        limits = {"limits": {"cpu": "1", "memory": "64Mi"}}
+        await world.create(make_pod(sleeper(resources=limits)))
+        await world.until(ready)
+        pod = await world.pod()
+        pod["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "2", "memory": "64Mi"}}
+        await world.api.update(PODS, pod)
+        await world.clock.sleep(0.1)
+        container = (await world.runtime.list_containers())[0]
+        assert container.config.resources.cpu_quota_us == 200_000
+        box = (await world.runtime.list_pod_sandboxes())[0]
+        assert box.config.resources.cpu_quota_us == 200_000
+        assert first(await world.pod())["restartCount"] == 0
+        assert first(await world.pod())["resources"]["limits"]["cpu"] == "2"
+        pod = await world.pod()
+        main = pod["spec"]["containers"][0]
+        main["resources"]["limits"] = {"cpu": "2", "memory": "128Mi"}
+        main["resizePolicy"] = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+        await world.api.update(PODS, pod)
+        await world.until(lambda p: first(p).get("restartCount") == 1 and ready(p))
+        newest = max(await world.runtime.list_containers(), key=lambda c: c.config.attempt)
+        assert newest.config.resources.memory_limit_bytes == 128 << 20
 
     in_world(test)
 
