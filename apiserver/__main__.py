@@ -52,7 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-private-key-file", type=Path, help="its key")
     add("--client-ca-file", type=Path, help="CA of client certificates")
     add("--service-account-key-file", type=Path, help="private key that signs ServiceAccount tokens")
-    add("--service-account-issuer", default="https://kubernetes.default.svc.cluster.local", help="their issuer")
+    add(
+        "--service-account-issuer",
+        default="https://kubernetes.default.svc.cluster.local",
+        help="their issuer",
+    )
     add("--service-cluster-ip-range", default="10.96.0.0/16", help="addresses of Services")
     add("--kubelet-client-certificate", type=Path, help="certificate shown to node agents")
     add("--kubelet-client-key", type=Path, help="its key")
@@ -140,7 +144,9 @@ async def run(options: argparse.Namespace) -> None:
             port=options.port,
         )
     )
-    listener = Listener(server.app, [(address, options.port) for address in addresses], _tls(options, addresses))
+    listener = Listener(
+        server.app, [(address, options.port) for address in addresses], _tls(options, addresses)
+    )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -36,11 +36,13 @@ from apiserver.http.app import App
 from apiserver.http.audit import Audit, NoAudit
 from apiserver.http.connect import Connectors
 from apiserver.http.discovery import Discovery
+from apiserver.http.extra import Extra
 from apiserver.http.health import Check, Health, ping
 from apiserver.http.identify import Identity
 from apiserver.http.metrics import Metrics
 from apiserver.http.openapi import OpenApi
 from apiserver.http.paths import OPEN_PATHS, Paths
+from apiserver.http.proxy import Proxy
 from apiserver.http.reply import Receive, Scope, Send
 from apiserver.http.resources import Action, ActionSpec, Resources
 from apiserver.http.watch_stream import Streams
@@ -165,6 +167,7 @@ class ApiServer:
             actions["", "serviceaccounts", "token"] = ActionSpec(guard.issue_token, TOKEN_REQUEST)
         resources = Resources(engine, actions, creators)
         connectors = Connectors(engine, parts.connector, self.streams)
+        proxy = Proxy(self.catalog, self.streams, parts.rng)
         address = parts.advertise[0]
         host = f"[{address}]" if ":" in address else address
         paths = Paths(
@@ -192,9 +195,13 @@ class ApiServer:
                 ("pods", "exec"): connectors.upgrade_required,
                 ("pods", "attach"): connectors.upgrade_required,
                 ("pods", "portforward"): connectors.upgrade_required,
+                ("pods", "proxy"): proxy,
+                ("services", "proxy"): proxy,
+                ("nodes", "proxy"): proxy,
             },
             websocket=connectors.websocket,
             open_paths=OPEN_PATHS,
+            extra=Extra(parts.backend, self.catalog, guard.authorizer),
         )
 
     def _ready_checks(self) -> dict[str, Check]:

@@ -13,8 +13,7 @@ import logging
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import ANONYMOUS, Attributes, User
@@ -23,13 +22,16 @@ from apiserver.engine.query import Query, parse_query
 from apiserver.http.audit import Audit
 from apiserver.http.body import ClientGone, read_body
 from apiserver.http.compress import compressed
+from apiserver.http.denial import refuse
+from apiserver.http.extra import PREFIXES as EXTRA_PREFIXES
+from apiserver.http.extra import Extra
 from apiserver.http.metrics import Requests
 from apiserver.http.reply import Header, Receive, Reply, Scope, Send, error_reply, send_reply, warning_headers
 from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo, parse_request
 from apiserver.http.resources import Resources
 from machinery.clock import Clock
-from machinery.errors import ApiError, Forbidden, InternalError, ServiceUnavailable, TooManyRequests
+from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable, TooManyRequests
 
 log = logging.getLogger("apiserver")
 
@@ -57,8 +59,7 @@ class App:
     websocket: Callable[[Request, Scope, Receive, Send], Awaitable[int]]
     open_paths: frozenset[str] = frozenset()
     max_in_flight: int = 2000
-    lifespan: Callable[[], Awaitable[None]] | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: Extra | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -76,7 +77,7 @@ class App:
         query = parse_query(scope["query_string"])
         info = parse_request(method, scope["path"], query)
         request_id = headers.get(b"audit-id") or self._new_id()
-        request = Request(info, method, query, headers, ANONYMOUS)
+        request = Request(info, method, query, headers, ANONYMOUS, raw_query=scope["query_string"])
         common: list[Header] = [(b"audit-id", request_id), (b"cache-control", b"no-cache, private")]
         long_running = info.verb == "watch" or (info.resource, info.subresource) in self.connectors
         code = 0
@@ -99,8 +100,12 @@ class App:
                     if method in ("POST", "PUT", "PATCH", "DELETE"):
                         request.body = await read_body(receive, headers)
                     reply = await self.resources.handle(request)
+                elif self.extra is not None and info.path.startswith(EXTRA_PREFIXES):
+                    code = 200
+                    await self.extra(scope, receive, send, request.user)
+                    return
                 else:
-                    reply = await self._path(request, receive)
+                    reply = await self._path(request)
             except ApiError as error:
                 reply = error_reply(error)
             except StoreUnavailable as error:
@@ -181,13 +186,11 @@ class App:
         if not decision.allowed:
             raise refuse(attributes, decision.reason)
 
-    async def _path(self, request: Request, receive: Receive) -> Reply:
+    async def _path(self, request: Request) -> Reply:
         for handler in self.paths:
             reply = await handler(request)
             if reply is not None:
                 return reply
-        from machinery.errors import NotFound
-
         raise NotFound("the server could not find the requested resource")
 
     def _new_id(self) -> bytes:
@@ -210,26 +213,6 @@ class App:
             ended - elapsed_s,
             ended,
         )
-
-
-def refuse(attributes: Attributes, reason: str) -> Forbidden:
-    """`pods "web" is forbidden: User "jane" cannot get resource "pods" in API group "" in the namespace "shop"`."""
-    user = attributes.user.name
-    if attributes.path:
-        return Forbidden(f'forbidden: User "{user}" cannot {attributes.verb} path "{attributes.path}"')
-    resource = attributes.resource + (f"/{attributes.subresource}" if attributes.subresource else "")
-    where = f' in the namespace "{attributes.namespace}"' if attributes.namespace else " at the cluster scope"
-    text = f'User "{user}" cannot {attributes.verb} resource "{resource}" in API group "{attributes.group}"{where}'
-    if reason:
-        text += f": {reason}"
-    group = f".{attributes.group}" if attributes.group else ""
-    name = f' "{attributes.name}"' if attributes.name else ""
-    return Forbidden(
-        f"{attributes.resource}{group}{name} is forbidden: {text}",
-        group=attributes.group,
-        kind=attributes.resource,
-        name=attributes.name,
-    )
 
 
 async def _refuse_upgrade(scope: Scope, send: Send, error: ApiError) -> None:

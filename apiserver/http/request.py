@@ -20,6 +20,7 @@ class Request:
     headers: Mapping[bytes, bytes]
     user: User
     body: bytes = b""
+    raw_query: bytes = b""
     warnings: list[str] = field(default_factory=list)
 
     def header(self, name: bytes) -> str:

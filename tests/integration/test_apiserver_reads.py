@@ -374,3 +374,20 @@ def test_bootstrap_objects_exist(run_api):
         assert await api.client.list(PODS)
 
     run_api(body)
+
+
+def test_extras_tell_an_objects_past(run_api):
+    async def body(api):
+        await fill(api, 1)
+        await api.client.patch(CONFIGMAPS, "c00", {"data": {"k": "2"}}, NS)
+        path = "/api/v1/namespaces/default/configmaps/c00"
+        response = await api.send("GET", "/api-extra/history", query={"path": path})
+        states = orjson.loads(response.body)["states"]
+        assert [state["object"].get("data") for state in states] == [{}, {"k": "2"}]
+        missing = await api.send("GET", "/api-extra/history", query={"path": path + "x"})
+        assert missing.status == 404 and orjson.loads(missing.body)["kind"] == "Status"
+        revisions = orjson.loads((await api.send("GET", "/api-extra/revisions")).body)
+        assert revisions["newest"] == states[-1]["revision"]
+        assert (await api.send("GET", "/docs")).status == 200
+
+    run_api(body)

@@ -1,0 +1,182 @@
+"""The proxy subresources: an HTTP request passed on to a pod, a service or a node, and its answer passed back.
+
+    {namespace}/pods/[SCHEME:]NAME[:PORT]/proxy/PATH         to the pod's address
+    {namespace}/services/[SCHEME:]NAME[:PORT]/proxy/PATH     to one of its ready endpoints
+    nodes/[SCHEME:]NAME[:PORT]/proxy/PATH                    to the node's address
+
+`plan_*` are pure. Redirects and HTML are passed on as they are; the caller's credentials are not.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from api.resource import Obj
+from apiserver.engine.catalog import Catalog
+from apiserver.http.body import read_body
+from apiserver.http.reply import Header, Receive, Send, end_stream
+from apiserver.http.request import Request
+from apiserver.http.watch_stream import Streams, serve_stream
+from apiserver.node_http import HttpExchange, exchange
+from apiserver.nodeconnector import NodeUnreachable, node_address
+from machinery.errors import BadRequest, NotFound, ServiceUnavailable, not_found
+
+_DROPPED = frozenset(
+    {
+        b"host",
+        b"authorization",
+        b"connection",
+        b"content-length",
+        b"transfer-encoding",
+        b"upgrade",
+        b"accept-encoding",
+        b"audit-id",
+    }
+)
+_DROPPED_BACK = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    host: str
+    port: int
+    tls: bool
+
+
+def split_name(name: str) -> tuple[bool, str, str]:
+    """`https:web:8443` → (True, "web", "8443"). Raises BadRequest."""
+    parts = name.split(":")
+    if len(parts) == 1:
+        return False, parts[0], ""
+    if len(parts) == 2:
+        return False, parts[0], parts[1]
+    if len(parts) == 3 and parts[0] in ("http", "https", ""):
+        return parts[0] == "https", parts[1], parts[2]
+    raise BadRequest(f"invalid request {name!r}: expected [scheme:]name[:port]")
+
+
+def plan_pod(pod: Obj, port: str, tls: bool) -> Target:
+    address = (pod.get("status") or {}).get("podIP", "")
+    if not address:
+        raise ServiceUnavailable(
+            f"address not allowed or not known: pod {pod['metadata']['name']} has no IP yet"
+        )
+    if not port:
+        ports = [
+            p["containerPort"] for c in pod["spec"].get("containers") or () for p in c.get("ports") or ()
+        ]
+        return Target(address, ports[0] if ports else 443 if tls else 80, tls)
+    if port.isdigit():
+        return Target(address, int(port), tls)
+    for container in pod["spec"].get("containers") or ():
+        for each in container.get("ports") or ():
+            if each.get("name") == port:
+                return Target(address, each["containerPort"], tls)
+    raise BadRequest(f"pod {pod['metadata']['name']} has no port named {port!r}")
+
+
+def plan_service(service: Obj, slices: Sequence[Obj], port: str, tls: bool, rng: random.Random) -> Target:
+    """A ready endpoint of the port that is named or numbered `port` (the first one if not said)."""
+    name = service["metadata"]["name"]
+    ports = (service.get("spec") or {}).get("ports") or []
+    wanted = next(
+        (each for each in ports if not port or port in (each.get("name", ""), str(each["port"]))), None
+    )
+    if wanted is None:
+        raise ServiceUnavailable(f'no service port "{port}" found for service "{name}"')
+    found: list[Target] = []
+    for each in slices:
+        for there in each.get("ports") or ():
+            if (there.get("name") or "") != (wanted.get("name") or "") or not there.get("port"):
+                continue
+            for endpoint in each.get("endpoints") or ():
+                if (endpoint.get("conditions") or {}).get("ready") is not False:
+                    found += [Target(address, there["port"], tls) for address in endpoint["addresses"][:1]]
+    if not found:
+        raise ServiceUnavailable(f'no endpoints available for service "{name}"')
+    return rng.choice(found)
+
+
+class Proxy:
+    def __init__(self, catalog: Catalog, streams: Streams, rng: random.Random) -> None:
+        self._catalog = catalog
+        self._streams = streams
+        self._rng = rng
+
+    async def __call__(self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]) -> int:
+        target = await self._target(request)
+        context = None
+        if target.tls:
+            # Like upstream, the proxy does not know whom the pod's certificate should name.
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        path = "/" + request.info.rest
+        if request.raw_query:
+            path = f"{quote(path)}?{request.raw_query.decode('latin-1')}"
+        else:
+            path = quote(path)
+        body = await read_body(receive, request.headers) if request.method not in ("GET", "HEAD") else b""
+        headers = [(key, value) for key, value in request.headers.items() if key not in _DROPPED]
+        try:
+            async with exchange(
+                target.host, target.port, context, request.method, path, headers, body
+            ) as answer:
+                return await self._pass_back(answer, receive, send, extra)
+        except NodeUnreachable as error:
+            raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+
+    async def _pass_back(
+        self, answer: HttpExchange, receive: Receive, send: Send, extra: Sequence[Header]
+    ) -> int:
+        headers = [
+            (key.encode("latin-1"), value.encode("latin-1"))
+            for key, value in answer.headers.items()
+            if key not in _DROPPED_BACK
+        ]
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": [*headers, *extra[:1]]}
+        )
+
+        async def relay() -> None:
+            async for piece in answer.chunks():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+        await serve_stream(receive, self._streams, None, relay)
+        await end_stream(send)
+        return answer.status
+
+    async def _target(self, request: Request) -> Target:
+        info = request.info
+        tls, name, port = split_name(info.name)
+        if info.resource == "nodes":
+            node = await self._load("", "nodes", "", name)
+            try:
+                host, default_port = node_address(node)
+            except NodeUnreachable as error:
+                raise ServiceUnavailable(str(error)) from error
+            return Target(host, int(port) if port.isdigit() else default_port, tls or not port)
+        if info.resource == "pods":
+            return plan_pod(await self._load("", "pods", info.namespace, name), port, tls)
+        service = await self._load("", "services", info.namespace, name)
+        served = self._catalog.find("discovery.k8s.io", "endpointslices")
+        slices: list[Obj] = []
+        if served is not None:
+            listing = await served.store.list(
+                info.namespace,
+                predicate=lambda labels, fields: labels.get("kubernetes.io/service-name") == name,
+            )
+            slices = [served.load(entry) for entry in listing.entries]
+        return plan_service(service, slices, port, tls, self._rng)
+
+    async def _load(self, group: str, plural: str, namespace: str, name: str) -> Obj:
+        served = self._catalog.find(group, plural)
+        if served is None:
+            raise NotFound("the server could not find the requested resource")
+        entry = await served.store.get(namespace, name)
+        if entry is None:
+            raise not_found(group, plural, name)
+        return served.load(entry)
