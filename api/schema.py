@@ -48,12 +48,19 @@ def schema_of(cls: type) -> Schema:
     node = _made.get(cls)
     if node is None:
         node = _made[cls] = _shell(cls)  # known before its fields are, for types that refer to themselves
+        _by_name[node.name] = node
         for name, annotation in cls.__annotations__.items():
             node.fields[name] = _node(annotation, cls.__module__)
     return node
 
 
 _made: dict[type, Schema] = {}
+_by_name: dict[str, Schema] = {}
+
+
+def type_named(name: str) -> Schema | None:
+    """The node of a built-in type itself, of which a field's node is a copy with the field's own words."""
+    return _by_name.get(name)
 
 
 def _shell(cls: type) -> Schema:

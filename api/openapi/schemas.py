@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from api.schema import type_named
 from machinery.schema import Schema
 
 Json = dict[str, Any]
@@ -49,7 +50,7 @@ class Components:
         """Publishes a type (and all it refers to); returns a reference to it."""
         if schema.name not in self.found:
             self.found[schema.name] = {}  # under way: a type may refer to itself
-            self.found[schema.name] = self._whole(schema)
+            self.found[schema.name] = self._whole(_type_of(schema))
         return self.ref(schema.name)
 
     def add_list(self, schema: Schema, list_kind: str) -> Json:
@@ -113,10 +114,8 @@ class Components:
             )
             return {"description": _DESCRIPTIONS["quantity"], **kinds}
         body = self._inline(schema, whole=True)
-        if schema.kind != "object" or schema.format:
-            body["description"] = _DESCRIPTIONS.get(schema.format, "")
-            for word in ("x-kubernetes-patch-strategy", "x-kubernetes-preserve-unknown-fields", "default"):
-                body.pop(word, None)
+        if schema.format:
+            body["description"] = _DESCRIPTIONS[schema.format]
         if schema.gvks:
             body["x-kubernetes-group-version-kind"] = [
                 {"group": group, "kind": kind, "version": version} for group, version, kind in schema.gvks
@@ -173,6 +172,19 @@ class Components:
             for k, v in schema.rules.items()
             if k not in ("anyOf", "oneOf", "not", "x-kubernetes-validations")
         }
+
+
+def _type_of(schema: Schema) -> Schema:
+    """The type behind a field's node, without the field's own words."""
+    if schema.format:
+        return Schema(
+            schema.kind,
+            schema.format,
+            schema.name,
+            preserve_unknown=schema.preserve_unknown,
+            int_or_string=schema.int_or_string,
+        )
+    return type_named(schema.name) or schema
 
 
 def _merge_words(schema: Schema, *, whole: bool = False) -> Json:
