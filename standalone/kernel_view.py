@@ -45,7 +45,7 @@ def look(mark: str) -> KernelView:
 
 
 def _sorted(names: object) -> tuple[str, ...]:
-    return tuple(sorted(names))  # type: ignore[call-overload,no-any-return]
+    return tuple(sorted(names))  # type: ignore[call-overload]
 
 
 def _processes(mark: str) -> tuple[str, ...]:

@@ -83,12 +83,17 @@ def _processes(layout: Layout, config: ClusterConfig, node: NodeConfig) -> Itera
                 continue
             if (
                 any(line.rpartition(":")[2].startswith(cgroup + "/") for line in _lines(entry / "cgroup"))
-                or mark in command.split(b"\0")
-                or any(a.endswith(b"=" + mark) for a in command.split(b"\0"))
+                or any(_names(word, mark) for word in command.split(b"\0"))
             ):
                 yield int(entry.name)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
+
+
+def _names(word: bytes, directory: bytes) -> bool:
+    """Whether an argument is the directory, something below it, or a flag with either."""
+    value = word.partition(b"=")[2] if word.startswith(b"--") else word
+    return value == directory or value.startswith(directory + b"/")
 
 
 def _lines(path: Path) -> list[str]:
