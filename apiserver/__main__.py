@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
+import os
 import random
 import signal
 import ssl
@@ -19,13 +21,15 @@ from api.resource import Resource
 from apiserver.auth.signing import TokenSigner
 from apiserver.auth.token_file import TokenFileAuthenticator, TokenFileError
 from apiserver.backends.backend import Backend, StoreUnavailable
-from apiserver.composition import make_admission, make_cacher, resources_of
+from apiserver.composition import is_secret, make_admission, make_cacher, resources_of
 from apiserver.engine.engine import Engine
 from apiserver.guard import Guard, rbac_guard
 from apiserver.http.audit import Audit, FileAudit, NoAudit
 from apiserver.http.serve import Listener, server_context
 from apiserver.node_tls import TlsNodeConnector
 from apiserver.server import ApiServer, Parts
+from apiserver.storage.cacher import Cacher, Cipher
+from apiserver.storage.cipher import CipherError
 from client.logs import get_logger, setup_logging
 from machinery.clock import SystemClock
 
@@ -62,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--kubelet-client-key", type=Path, help="its key")
     add("--kubelet-certificate-authority", type=Path, help="CA of the node agents' certificates")
     add("--token-auth-file", type=Path, help="bearer tokens: token,user,uid,groups on each line")
+    add(
+        "--encryption-key-file",
+        default="",
+        help="keys that Secrets are encrypted with at rest, base64, one a line, the first one seals "
+        "(made in the data directory if missing; 'none' stores them as they are)",
+    )
     add("--audit-log-path", type=Path, help="where the audit log is written; none without it")
     add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
@@ -75,6 +85,27 @@ def _backend(options: argparse.Namespace, clock: SystemClock) -> Backend:
     from apiserver.backends.sqlite import SqliteBackend
 
     return SqliteBackend(options.data_dir / "store.db", clock)
+
+
+def _cipher(options: argparse.Namespace) -> Cipher | None:
+    """What encrypts Secrets at rest; nothing for a store that is never at rest. Raises StartError, CipherError."""
+    if options.encryption_key_file == "none" or (options.store == "memory" and not options.encryption_key_file):
+        return None
+    from apiserver.storage.cipher import AesGcmCipher, new_key
+
+    path = Path(options.encryption_key_file or options.data_dir / "encryption.key")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(new_key()) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    try:
+        keys = [base64.b64decode(line, validate=True) for line in path.read_bytes().split()]
+    except ValueError as error:
+        raise StartError(f"{path} does not hold base64 keys: {error}") from error
+    return AesGcmCipher(keys)
 
 
 def _node_context(options: argparse.Namespace) -> ssl.SSLContext | None:
@@ -114,14 +145,15 @@ async def run(options: argparse.Namespace) -> None:
     backend = _backend(options, clock)
     addresses = options.bind_address or ["127.0.0.1"]
     signer = _signer(options)
+    cipher = _cipher(options)
     tokens = TokenFileAuthenticator.from_file(options.token_auth_file) if options.token_auth_file else None
     audit: Audit = NoAudit()
     file_audit = FileAudit(options.audit_log_path, clock) if options.audit_log_path else None
     if file_audit is not None:
         audit = file_audit
 
-    def make_store(resource: Resource):  # type: ignore[no-untyped-def]
-        return make_cacher(backend, resource, clock, rng)
+    def make_store(resource: Resource) -> Cacher:
+        return make_cacher(backend, resource, clock, rng, cipher if is_secret(resource) else None)
 
     def make_guard(engine: Engine) -> Guard:
         return rbac_guard(
@@ -182,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(options))
-    except* (StartError, StoreUnavailable, TokenFileError, OSError) as errors:
+    except* (StartError, StoreUnavailable, CipherError, TokenFileError, OSError) as errors:
         for error in _leaves(errors):
             print(f"kctl apiserver: {error}", file=sys.stderr)
         code = 1
