@@ -38,8 +38,8 @@ class SpawnerConnection:
 
     def open(self, directory: str) -> None:
         """Connects to the spawner of a state directory. Raises OSError where none listens."""
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             sock.connect(f"/proc/self/fd/{handle}/spawner.sock")
         except OSError:

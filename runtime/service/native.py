@@ -82,10 +82,12 @@ class NativeRuntime:
             "log_max_files": log_max_files,
         }
         self._reviving: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     # -- the runtime itself ----------------------------------------------------------------------------
 
     async def start(self) -> None:
+        self._is_closing = False
         try:
             self.connection.open(self.directory)
         except OSError:
@@ -142,9 +144,10 @@ class NativeRuntime:
     async def shut_down(self) -> Sequence[str]:
         """Ends every container and removes every sandbox, the bridge, the firewall table and the spawner
         itself. For taking a node down for good; returns what could not be removed."""
+        self._is_closing = True  # its end is wanted: nothing is to be started again
         answer, _ = await self.connection.ask("shutdown")
-        await self.firewall.remove()
         await self.close()
+        await self.firewall.remove()
         return list(answer["left"])
 
     # -- sandboxes -------------------------------------------------------------------------------------
@@ -238,7 +241,7 @@ class NativeRuntime:
 
     def _on_lost(self) -> None:
         """The spawner died: start it again; what it held has ended."""
-        if self._reviving is None or self._reviving.done():
+        if not self._is_closing and (self._reviving is None or self._reviving.done()):
             self._reviving = asyncio.get_running_loop().create_task(self._revive(), name="revive-spawner")
 
     async def _revive(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from machinery import virtual_loop
-from machinery.clock import Clock
+from machinery.clock import Clock, SystemClock
 from runtime.cri import (
     Container,
     ContainerConfig,
@@ -22,7 +24,14 @@ from runtime.cri import (
     SandboxConfig,
 )
 from runtime.fake import FakeImages, FakeRuntime
+from runtime.service.native import NativeRuntime
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
+from busybox_images import BUSYBOX, BusyboxImages
+
+NEEDS_ROOT = pytest.mark.skipif(
+    os.geteuid() != 0 or not os.path.exists(BUSYBOX), reason="needs root and /bin/busybox (busybox-static)"
+)
 IMAGE = "registry.example/busybox:1"
 Body = Callable[["World"], Awaitable[Any]]
 
@@ -92,10 +101,50 @@ def run_fake(body: Body, tmp_path: Path) -> None:
     virtual_loop.run(main)
 
 
-RUNNERS: dict[str, Callable[[Body, Path], None]] = {"fake": run_fake}
+def run_native(body: Body, tmp_path: Path) -> None:
+    """A node of its own: new network namespace, state below tmp_path; nothing may be left of it."""
+    from runtime.linux.constants import CLONE_NEWNET
+    from runtime.linux.syscalls import LinuxSyscalls
+
+    async def main() -> None:
+        clock = SystemClock()
+        images = BusyboxImages(tmp_path / "images", IMAGE)
+        await images.start()
+        runtime = NativeRuntime(
+            clock,
+            Random(),
+            images,
+            images,
+            directory=str(tmp_path / "node"),
+            pod_cidr="10.88.1.0/24",
+            pool_size=2,
+        )
+        await runtime.start()
+        try:
+            async with asyncio.timeout(50):
+                await body(World("native", runtime, clock, tmp_path))
+        finally:
+            if not runtime.connection.is_open:
+                await runtime.start()
+            assert await runtime.shut_down() == []
+
+    own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    syscalls = LinuxSyscalls()
+    syscalls.unshare(CLONE_NEWNET)
+    try:
+        asyncio.run(main())
+    finally:
+        syscalls.setns(own, CLONE_NEWNET)
+        os.close(own)
+        log = tmp_path / "node/spawner.log"
+        said = log.read_text() if log.exists() else ""
+    assert said == "", said
 
 
-@pytest.fixture(params=["fake"])
+RUNNERS: dict[str, Callable[[Body, Path], None]] = {"fake": run_fake, "native": run_native}
+
+
+@pytest.fixture(params=["fake", pytest.param("native", marks=[pytest.mark.node, NEEDS_ROOT])])
 def in_runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Body], None]:
     """Runs an async body in a fresh world of each implementation."""
     runner = RUNNERS[request.param]
