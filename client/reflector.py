@@ -36,8 +36,8 @@ _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 _PAGE = 500
 # The server closes a watch after 5 to 10 minutes, each watch at its own moment.
 _MIN_WATCH_S = 300.0
-_FIRST_WAIT_S = 0.8
-_MAX_WAIT_S = 30.0
+_FIRST_WAIT_S = 0.2
+_MAX_WAIT_S = 10.0
 _QUIET_S = 120.0  # without failure for so long, the next failure waits the first wait again
 
 log = get_logger("client.reflector")

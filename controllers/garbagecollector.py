@@ -205,7 +205,7 @@ class GarbageCollector:
             kept = [ref for ref in owners(live) if ref["uid"] not in verdict.drop_owners]
             await self._patch(node, live, {"ownerReferences": kept})
         if verdict.delete is not None:
-            log.info("deleting", object=f"{node.gvr} {node.key}", policy=verdict.delete)
+            log.debug("deleting", object=f"{node.gvr} {node.key}", policy=verdict.delete)
             assert node.gvr is not None
             with contextlib.suppress(NotFound):
                 await self._client.delete(

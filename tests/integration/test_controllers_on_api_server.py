@@ -12,14 +12,18 @@ import importlib.util
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from pathlib import Path
 
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from apiserver.auth.signing import TokenSigner
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
-from apiserver.composition import make_cacher, resources_of
-from apiserver.guard import open_guard
+from apiserver.composition import make_admission, make_cacher, resources_of
+from apiserver.guard import rbac_guard
 from apiserver.server import ApiServer, Parts
 from client.client import Client
 from client.informer import Informer, InformerFactory
@@ -52,6 +56,14 @@ class NoNodes:
     """No test here reads logs or execs."""
 
 
+@cache
+def signing_key() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
 def api_server(clock: LoopClock, rng: random.Random) -> ApiServer:
     backend = MemoryBackend(clock)
     return ApiServer(
@@ -60,7 +72,13 @@ def api_server(clock: LoopClock, rng: random.Random) -> ApiServer:
             clock,
             rng,
             make_store=lambda resource: make_cacher(backend, resource, clock, rng),
-            make_guard=open_guard,
+            make_guard=partial(
+                rbac_guard,
+                signer=TokenSigner(signing_key(), "https://kubernetes.default.svc"),
+                clock=clock,
+                rng=rng,
+                make_admission=make_admission,
+            ),
             connector=NoNodes(),
             resources_of=resources_of,
         )
@@ -196,16 +214,19 @@ async def running_cluster(clock: LoopClock, nodes: int = 3, **manager: object) -
         tasks = [group.create_task(server.run())]
         await server.ready()
 
-        def client(name: str) -> Client:
-            return Client(InProcessTransport(server.app, User(name, ("system:masters",))), field_manager=name)
+        def client(name: str, *groups: str) -> Client:
+            user = User(name, (*groups, "system:authenticated"))
+            return Client(InProcessTransport(server.app, user), field_manager=name)
 
-        admin = client("admin")
+        admin = client("admin", "system:masters")
         for namespace in ("kube-node-lease", "default"):
             with contextlib.suppress(ApiError):
                 await admin.create(NAMESPACES, {"metadata": {"name": namespace}})
-        agents = Agents(client("agents"), clock, [f"node-{i}" for i in range(nodes)])
+        agents = Agents(client("agents", "system:masters"), clock, [f"node-{i}" for i in range(nodes)])
         tasks.append(group.create_task(agents.run()))
-        controllers = ControllerManager(client("controllers"), clock, rng, ca_bundle="PEM", **manager)
+        controllers = ControllerManager(
+            client("system:kube-controller-manager"), clock, rng, ca_bundle="PEM", **manager
+        )
         tasks.append(group.create_task(controllers.run()))
         cluster = Cluster(admin, clock, agents, controllers)
         cluster.also_run = lambda work: tasks.append(group.create_task(work))
@@ -591,3 +612,24 @@ async def _empty(cluster: Cluster, *kinds: object) -> bool:
 
 async def _count(cluster: Cluster, gvr: object, namespace: str, count: int, selector: str = "") -> bool:
     return len(await cluster.items(gvr, namespace, selector)) == count
+
+
+def test_same_seed_gives_the_same_history() -> None:
+    def played() -> list[object]:
+        final: list[object] = []
+
+        async def body(cluster: Cluster) -> None:
+            await cluster.client.create(DEPLOYMENTS, deployment(replicas=6))
+            await cluster.until(lambda: cluster.rolled_out("web"))
+            cluster.agents.silent.add("node-2")
+            await cluster.clock.sleep(600)
+            await cluster.client.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 2}}, "default")
+            await cluster.clock.sleep(60)
+            kinds = (DEPLOYMENTS, REPLICASETS, PODS, EVENTS, NODES)
+            final.extend([await cluster.client.list(gvr) for gvr in kinds])
+
+        scenario(body)
+        return final
+
+    first = played()
+    assert all(played() == first for _ in range(2))
