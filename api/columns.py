@@ -10,42 +10,12 @@ from typing import Any
 
 from api.resource import Column
 from machinery.clock import parse_rfc3339
+from machinery.durations import human_duration
 
 Obj = dict[str, Any]
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"
-
-_MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
-
-
-def human_duration(seconds: float) -> str:
-    """Two units at most, coarser with age: 90s, 5m30s, 3h, 2d4h, 1y20d."""
-    s = int(seconds)
-    if s < 0:
-        return "<invalid>" if s < -1 else "0s"
-    if s < 2 * _MINUTE:
-        return f"{s}s"
-    if s < 10 * _MINUTE:
-        return _two(s, _MINUTE, "m", 1, "s")
-    if s < 3 * _HOUR:
-        return f"{s // _MINUTE}m"
-    if s < 8 * _HOUR:
-        return _two(s, _HOUR, "h", _MINUTE, "m")
-    if s < 2 * _DAY:
-        return f"{s // _HOUR}h"
-    if s < 8 * _DAY:
-        return _two(s, _DAY, "d", _HOUR, "h")
-    if s < 2 * _YEAR:
-        return f"{s // _DAY}d"
-    if s < 8 * _YEAR:
-        return _two(s, _YEAR, "y", _DAY, "d")
-    return f"{s // _YEAR}y"
-
-
-def _two(seconds: int, big: int, big_name: str, small: int, small_name: str) -> str:
-    rest = seconds % big // small
-    return f"{seconds // big}{big_name}" + (f"{rest}{small_name}" if rest else "")
 
 
 def since(timestamp: str | None, now: float) -> str:

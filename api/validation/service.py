@@ -196,3 +196,20 @@ def validate_service_status(service: Obj) -> Sequence[Cause]:
         if each.get("hostname"):
             errors.invalid_each(f"{at}.hostname", each["hostname"], names.dns1123_subdomain(each["hostname"]))
     return errors.causes
+
+
+def service_warnings(spec: Obj) -> list[str]:
+    """Fields that are accepted and mean nothing for a service of this type."""
+    out = []
+    if spec.get("clusterIP") == "None":
+        if spec.get("loadBalancerIP"):
+            out.append("spec.loadBalancerIP is ignored for headless services")
+        if spec.get("externalIPs"):
+            out.append("spec.externalIPs is ignored for headless services")
+        if spec.get("sessionAffinity") not in (None, "None"):
+            out.append("spec.SessionAffinity is ignored for headless services")
+    if spec.get("type") == "ExternalName" and spec.get("externalIPs"):
+        out.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+    if spec.get("type") != "ExternalName" and spec.get("externalName"):
+        out.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+    return out

@@ -185,6 +185,8 @@ class CustomResourceDefinition(TypedDict, total=False):
 
 
 class CustomResourceDefinitionStrategy(SpecStatusStrategy):
+    allow_unconditional_update = False
+
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         names = spec.setdefault("names", {})

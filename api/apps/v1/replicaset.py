@@ -110,6 +110,8 @@ class ReplicaSetStrategy(SpecStatusStrategy):
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
         template = obj["spec"].get("template") or {}
+        if old is not None and old["spec"].get("template") == template:
+            return ()
         return pod_warnings(template.get("spec") or {}, template.get("metadata") or {}, "spec.template.spec")
 
 

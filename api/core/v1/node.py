@@ -101,6 +101,15 @@ class NodeStrategy(SpecStatusStrategy):
         _validate_status(errors, obj.get("status") or {})
         return errors.causes
 
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        spec, was = obj.get("spec") or {}, (old or {}).get("spec") or {}
+        out = []
+        if spec.get("configSource") is not None and was.get("configSource") is None:
+            out.append("spec.configSource: the spec.configSource field is deprecated and has no effect")
+        if spec.get("externalID") and not was.get("externalID"):
+            out.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+        return out
+
 
 def _validate_spec(errors: Errors, spec: Obj) -> None:
     validate_taints(errors, spec.get("taints"), "spec.taints")

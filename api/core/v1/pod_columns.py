@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from api.columns import AGE, NAME, NONE, human_duration
+from api.columns import AGE, NAME, NONE
 from api.resource import Column
 from machinery.clock import parse_rfc3339
+from machinery.durations import human_duration
 
 Obj = dict[str, Any]
 

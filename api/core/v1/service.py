@@ -12,7 +12,12 @@ from api.columns import AGE, NAME, NONE, labels_text
 from api.meta.v1 import Condition, ObjectMeta
 from api.resource import Column, Subresource
 from api.strategy import SpecStatusStrategy
-from api.validation.service import validate_service, validate_service_status, validate_service_update
+from api.validation.service import (
+    service_warnings,
+    validate_service,
+    validate_service_status,
+    validate_service_update,
+)
 from machinery.errors import Cause
 from machinery.gvk import SERVICES
 
@@ -190,6 +195,9 @@ class ServiceStrategy(SpecStatusStrategy):
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         return validate_service_status(obj)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        return service_warnings(obj["spec"]) if old is None or obj["spec"] != old["spec"] else ()
 
 
 def _forget_other_types(spec: Obj, old: Obj) -> None:

@@ -66,6 +66,7 @@ Obj = dict[str, Any]
 class RoleStrategy(Strategy):
     name_rule = "path"
     has_generation = False
+    allow_create_on_update = True
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()

@@ -63,6 +63,7 @@ _GROUP = "rbac.authorization.k8s.io"
 class RoleBindingStrategy(Strategy):
     name_rule = "path"
     has_generation = False
+    allow_create_on_update = True
     role_kinds: tuple[str, ...] = ("ClusterRole", "Role")
 
     def default(self, obj: Obj) -> None:
