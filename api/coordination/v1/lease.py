@@ -42,7 +42,6 @@ Obj = dict[str, Any]
 class LeaseStrategy(Strategy):
     has_generation = False
     allow_create_on_update = True
-    allow_unconditional_update = False
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
