@@ -17,7 +17,7 @@ from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.engine import Call, Engine
 from apiserver.engine.query import Query
 from apiserver.engine.write import admission_request, judge, mutate
-from apiserver.http.reply import Header, Receive, Scope, Send, end_stream, send_reply, start_stream
+from apiserver.http.reply import Header, Receive, Scope, Send, end_stream, start_stream
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
 from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeSocket, NodeUnreachable
@@ -158,14 +158,12 @@ class Connectors:
     async def upgrade_required(
         self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]
     ) -> int:
-        """exec, attach or portforward without an upgrade that is spoken here (SPDY): tell the client to use another."""
-        from apiserver.http.reply import error_reply
-
-        error = BadRequest(
-            "you must specify a websocket upgrade: SPDY is not spoken here, use kubectl 1.31 or newer"
+        """exec, attach or portforward by an upgrade that is not spoken here (SPDY), which clients try when the
+        websocket failed: they show this answer, so it names the same mistake as the websocket's did."""
+        await self._find(request)
+        raise BadRequest(
+            "you must specify a websocket upgrade: SPDY is not spoken here (kubectl speaks websockets from 1.31 on)"
         )
-        await send_reply(send, error_reply(error), extra)
-        return error.code
 
     async def websocket(self, request: Request, scope: Scope, receive: Receive, send: Send) -> int:
         """exec, attach, portforward, and log over a websocket. Errors before the upgrade are raised."""
