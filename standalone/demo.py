@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import manifests
+from standalone.config import ClusterConfig
 from standalone.kernel_view import KernelView, look
 from standalone.layout import layout_of
 
@@ -74,6 +75,12 @@ class Demo:
         self._layout = layout_of(NAME, home / NAME)
         self._env = {**os.environ, "KCTL_HOME": str(home), "KUBECONFIG": str(self._layout.kubeconfig)}
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What a trace of this cluster bears in the kernel."""
+        config = ClusterConfig(NAME, "native", "sqlite", 0, 0)
+        return (f"/kctl-{NAME}", f"kctl-{NAME}-", config.bridge, str(self._home))
+
     # -- running and asking ------------------------------------------------------------------------------
 
     def kctl(self, *words: str, show: bool = True) -> str:
@@ -101,8 +108,9 @@ class Demo:
             self.terminal.progress(state)
             if time.monotonic() > deadline:
                 self.terminal.end_progress()
-                self.kctl("get", "pods", "-o", "wide")
-                self.kctl("get", "events")
+                if self._layout.kubeconfig.exists():
+                    self.kctl("get", "pods", "-o", "wide")
+                    self.kctl("events")
                 raise DemoFailed(f"{what}: after {TIMEOUT_S:.0f} s still {state}")
             time.sleep(0.05)
         self.terminal.end_progress()
@@ -197,17 +205,13 @@ class Demo:
 
     def show_nothing_left(self, before: KernelView) -> None:
         def gone() -> str | None:
-            left = look(cgroup_root_mark()).added_since(before)
+            left = look(self.marks).added_since(before)
             return f"{len(left)} things left: {', '.join(left[:5])}" if left else None
 
         self.wait("nothing left", gone)
         if self._layout.root.exists():
             raise DemoFailed(f"{self._layout.root} is still there")
         print("  no process, mount, network namespace, link, cgroup, firewall rule or file is left")
-
-
-def cgroup_root_mark() -> str:
-    return f"/kctl-{NAME}/"
 
 
 def is_ready(pod: Obj) -> bool:
@@ -238,7 +242,7 @@ def main() -> int:
         return 1
     home = Path(tempfile.mkdtemp(prefix="kctl-demo-"))
     demo = Demo(home)
-    before = look(cgroup_root_mark())
+    before = look(demo.marks)
     code = 1
     try:
         demo.run()

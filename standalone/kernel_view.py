@@ -1,12 +1,14 @@
-"""What a cluster may leave in the kernel, read straight from it: taken before and after, the two must be equal.
+"""What of a cluster is in the kernel, read straight from it: taken before and after, the two must be equal.
 
-Independent of how clusters clean up after themselves: it knows no names but looks at everything.
+Independent of how clusters clean up after themselves: it walks everything the kernel shows and keeps what bears
+one of the cluster's marks (its name, its short id, its data directory). Other clusters on the machine do not count.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -32,25 +34,26 @@ class KernelView:
         return found
 
 
-def look(mark: str) -> KernelView:
-    """`mark` picks the processes that count: those with it on their command line or in their environment."""
+def look(marks: Sequence[str]) -> KernelView:
+    """Everything whose name holds one of `marks`; processes also by command line, environment and cgroup."""
+
+    def marked(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted(name for name in names if any(mark in name for mark in marks)))
+
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     return KernelView(
-        processes=_processes(mark),
-        mounts=_sorted(line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()),
-        network_namespaces=_sorted(os.listdir("/run/netns") if os.path.isdir("/run/netns") else ()),
-        links=_sorted(os.listdir("/sys/class/net")),
-        cgroups=_cgroups(),
-        firewall_tables=_tables(),
+        processes=_processes(marks),
+        mounts=marked(mounts),
+        network_namespaces=marked(os.listdir("/run/netns") if os.path.isdir("/run/netns") else ()),
+        links=marked(os.listdir("/sys/class/net")),
+        cgroups=marked(_cgroups()),
+        firewall_tables=marked(_tables()),
     )
 
 
-def _sorted(names: object) -> tuple[str, ...]:
-    return tuple(sorted(names))  # type: ignore[call-overload]
-
-
-def _processes(mark: str) -> tuple[str, ...]:
+def _processes(marks: Sequence[str]) -> tuple[str, ...]:
     """pid and name; this process and its parents do not count."""
-    found, sought = [], mark.encode()
+    found, sought = [], [mark.encode() for mark in marks]
     skipped = _ancestors()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) in skipped:
@@ -58,11 +61,11 @@ def _processes(mark: str) -> tuple[str, ...]:
         try:
             text = (entry / "cmdline").read_bytes() + b"\0" + (entry / "environ").read_bytes()
             text += (entry / "cgroup").read_bytes()
-            if sought in text:
+            if any(mark in text for mark in sought):
                 found.append(f"{entry.name} ({(entry / 'comm').read_text().strip()})")
         except OSError:
             continue
-    return _sorted(found)
+    return tuple(sorted(found))
 
 
 def _ancestors() -> set[int]:
@@ -73,18 +76,18 @@ def _ancestors() -> set[int]:
     return pids
 
 
-def _cgroups() -> tuple[str, ...]:
+def _cgroups() -> list[str]:
     found = []
     for where, names, _ in os.walk("/sys/fs/cgroup"):
         found += [os.path.join(where, name) for name in names]
-    return _sorted(found)
+    return found
 
 
-def _tables() -> tuple[str, ...]:
+def _tables() -> list[str]:
     try:
         answer = subprocess.run(
             ["nft", "list", "tables"], capture_output=True, text=True, check=False, timeout=10
         )
     except FileNotFoundError:
-        return ()
-    return _sorted(answer.stdout.splitlines())
+        return []
+    return answer.stdout.splitlines()

@@ -81,10 +81,9 @@ def _processes(layout: Layout, config: ClusterConfig, node: NodeConfig) -> Itera
             command = (entry / "cmdline").read_bytes()
             if not command:  # a zombie or a kernel thread: nothing to kill
                 continue
-            if (
-                any(line.rpartition(":")[2].startswith(cgroup + "/") for line in _lines(entry / "cgroup"))
-                or any(_names(word, mark) for word in command.split(b"\0"))
-            ):
+            if any(
+                line.rpartition(":")[2].startswith(cgroup + "/") for line in _lines(entry / "cgroup")
+            ) or any(_names(word, mark) for word in command.split(b"\0")):
                 yield int(entry.name)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue

@@ -133,6 +133,8 @@ def remove(config: ClusterConfig, *, restore_forwarding: bool) -> None:
         remove_node(config, node)
     _run(["ip", "link", "del", config.bridge], ok_if_fails=True)
     _run(["nft", "delete", "table", "ip", config.bridge], ok_if_fails=True)
+    if _NETNS.is_dir() and not any(_NETNS.iterdir()):
+        _run(["umount", str(_NETNS)], ok_if_fails=True)  # `ip netns add` mounted it, and will again
     if restore_forwarding:
         _FORWARD.write_text("0")
 
