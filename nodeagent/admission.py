@@ -14,6 +14,7 @@ from machinery.selectors.nodes import node_selector_of
 from nodeagent import podspec
 from nodeagent.config import SAFE_SYSCTLS, AgentConfig
 from nodeagent.cri_config import port_mappings
+from nodeagent.cri_security import effective
 from nodeagent.hooks.hook import source_of
 from nodeagent.hooks.table import BY_SOURCE
 from nodeagent.podspec import Obj
@@ -50,8 +51,6 @@ def _unsupported(pod: Obj) -> Verdict | None:
             )
         if kind == "emptyDir" and str(source.get("medium") or "").startswith("HugePages"):
             return _failed("UnsupportedVolume", f'volume "{volume["name"]}": huge pages are not supported')
-    if spec.get("runtimeClassName") and spec["runtimeClassName"] not in ("kctl", "native"):
-        return None  # the API server's admission judged the class; this node has one runtime for all
     if spec.get("hostUsers") is False:
         return _failed(
             "UnsupportedFeature", "hostUsers: false (user namespaces) is not supported by this node"
@@ -61,6 +60,13 @@ def _unsupported(pod: Obj) -> Verdict | None:
     if spec.get("resourceClaims"):
         return _failed("UnsupportedFeature", "resourceClaims are not supported by this node")
     for _, container in podspec.all_containers(pod):
+        if container.get("restartPolicyRules"):
+            return _failed(
+                "UnsupportedFeature", f'container "{container["name"]}": restartPolicyRules are not supported'
+            )
+        profile = effective(pod, container, "appArmorProfile") or {}
+        if profile.get("type") == "Localhost":
+            return Verdict("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
         if container.get("volumeDevices"):
             return _failed(
                 "UnsupportedFeature", f'container "{container["name"]}": volumeDevices are not supported'

@@ -94,6 +94,7 @@ class NodeAgent:
             clock,
             runtime,
             images,
+            files,
             lambda: self.pods.workers,
             lambda: self.registration.status_changed(),
             self._log,

@@ -71,6 +71,6 @@ class HostFiles(Protocol):
         """All below and the directory itself; never crosses into a mount: unmount first."""
         ...
 
-    def used_bytes(self, path: str) -> int:
+    async def used_bytes(self, path: str) -> int:
         """What the files below take up on disk."""
         ...

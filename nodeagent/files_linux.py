@@ -134,15 +134,19 @@ class LinuxFiles:
             return False
         return True
 
-    def used_bytes(self, path: str) -> int:
-        total = 0
-        for folder, _, names in os.walk(path):
-            for name in names:
-                try:
-                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-                except FileNotFoundError:
-                    continue
-        return total
+    async def used_bytes(self, path: str) -> int:
+        return await asyncio.to_thread(_used_bytes, path)
+
+
+def _used_bytes(path: str) -> int:
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total
 
 
 def _safe_parts(relative: str) -> list[str]:

@@ -128,7 +128,7 @@ class MemoryFiles:
     async def remove_tree(self, path: str) -> None:
         self._drop(self._resolve_parent(path))
 
-    def used_bytes(self, path: str) -> int:
+    async def used_bytes(self, path: str) -> int:
         real = self._resolve(path)
         return sum(len(n.data) for p, n in self.nodes.items() if p == real or p.startswith(real + "/"))
 

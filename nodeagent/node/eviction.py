@@ -13,11 +13,13 @@ from client.logs import Logger
 from machinery.clock import Clock
 from nodeagent import podspec
 from nodeagent.config import AgentConfig
+from nodeagent.files import HostFiles
+from nodeagent.hooks.hook import volume_directory
 from nodeagent.node.machine import available_memory_bytes
 from nodeagent.pod.worker import PodWorker
 from nodeagent.podspec import Obj
 from nodeagent.qos import is_critical
-from nodeagent.resources import pod_requests
+from nodeagent.resources import pod_requests, whole
 from nodeagent.state.status import Verdict
 from runtime.cri import ImageFailure, ImageService, RuntimeFailure, RuntimeService
 
@@ -62,6 +64,7 @@ class Eviction:
         clock: Clock,
         runtime: RuntimeService,
         images: ImageService,
+        files: HostFiles,
         workers: Callable[[], Mapping[str, PodWorker]],
         changed: Callable[[], None],
         log: Logger,
@@ -72,6 +75,7 @@ class Eviction:
         self._clock = clock
         self._runtime = runtime
         self._images = images
+        self._files = files
         self._workers = workers
         self._changed = changed
         self._log = log
@@ -95,6 +99,24 @@ class Eviction:
         self._tell({"MemoryPressure": low_memory, "DiskPressure": low_disk})
         if low_memory:
             await self._evict_for_memory(signals)
+        for worker in list(self._workers().values()):
+            await self._enforce_size_limits(worker)
+
+    async def _enforce_size_limits(self, worker: PodWorker) -> None:
+        """A pod whose emptyDir on disk outgrew its sizeLimit goes; one on tmpfs cannot outgrow it."""
+        if worker.is_stopping:
+            return
+        for volume in podspec.spec_of(worker.pod).get("volumes") or ():
+            source = volume.get("emptyDir") or {}
+            if not source.get("sizeLimit") or source.get("medium") == "Memory":
+                continue
+            directory = volume_directory(self._config, worker.uid, "empty-dir", volume["name"])
+            if await self._files.used_bytes(directory) > whole(source["sizeLimit"]):
+                text = (
+                    f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{source["sizeLimit"]}". '
+                )
+                worker.evict(Verdict("Evicted", text, ("DisruptionTarget", "TerminationByKubelet", text)))
+                return
 
     def _tell(self, now_low: Mapping[str, bool]) -> None:
         now = self._clock.now()

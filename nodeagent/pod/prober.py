@@ -5,7 +5,7 @@ wakes the pod's worker. Tasks belong to the worker's TaskGroup; a container that
 keeps no verdict.
 
 Until a container has been ready for the first time, readiness and startup probes are tried again early
-(after 0.1 s, doubling up to the period): such an early failure is not counted and tells nobody. So a container
+(after 30 ms, doubling up to the period): such an early failure is not counted and tells nobody. So a container
 is found ready when it is, not at the end of a period, and thresholds mean what they mean upstream.
 """
 
@@ -22,7 +22,7 @@ from nodeagent.state.actions import ProbeResults
 from nodeagent.state.view import PodView
 from runtime.cri import Container, ContainerState
 
-EARLY_S = 0.1
+EARLY_S = 0.03
 
 
 class Prober:

@@ -47,6 +47,9 @@ async def start_container(
     except RuntimeFailure as error:
         deps.events.warning(pod, "Failed", f"Error: {error}", start.role, container)
         raise StartFailed(_reason(error, "CreateContainerError"), str(error)) from error
+    if start.role == "ephemeral" and container.get("targetContainerName"):
+        text = "targetContainerName is not supported: the container has a process namespace of its own"
+        deps.events.warning(pod, "UnsupportedFeature", text, start.role, container)
     deps.events.normal(pod, "Created", f"Created container: {name}", start.role, container)
     try:
         await deps.runtime.start_container(container_id)

@@ -80,7 +80,7 @@ class PodWorker:
         self._first_start = deps.clock.now()
         self._writer = StatusWriter(deps, pod, self._written)
         self._begun_at = deps.clock.now()
-        self._told: object = None  # the gist of the status last offered
+        self._told: dict[str, str] = {}  # the gist of the status last offered
         for container in view.by_name.values():
             entry = recovered(
                 container.config.attempt, container.started_at_ns / 1e9, container.finished_at_ns / 1e9
@@ -435,11 +435,13 @@ def _gist(status: Obj) -> dict[str, str]:
     return found
 
 
-def _is_news(old: object, gist: dict[str, str]) -> bool:
+def _is_news(old: dict[str, str], gist: dict[str, str]) -> bool:
     """Whether the status must be told at once, though a sync is under way that will change it again."""
-    if old is None:
-        return any(not text.startswith("waiting False") for name, text in gist.items() if name not in _POD)
-    return old != gist
+    return any(
+        text != old.get(name) and not text.startswith("waiting False")
+        for name, text in gist.items()
+        if name not in _POD
+    )
 
 
 _INTERIM = ("", "ContainerCreating", "PodInitializing")
