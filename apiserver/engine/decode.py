@@ -8,61 +8,47 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from api.builtin import Body
 from api.resource import Obj
 from apiserver.engine.engine import Call
+from machinery.codec import json_
 from machinery.errors import BadRequest
 
 _KEY_END = re.compile(rb'"\s*:')
 _MAX_NAMED = 10
 
 
-def parse_json(body: bytes) -> Any:
-    """Raises BadRequest with the place of the mistake."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the object provided is unrecognized (must be of type JSON): {error}") from None
+class Parsed(NamedTuple):
+    """A body as plain data, the paths of keys that stand twice in it, and its text."""
+
+    data: Any
+    duplicates: list[str] = []  # noqa: RUF012 (never changed)
+    text: bytes = b""
 
 
-def duplicate_fields(body: bytes, parsed: Any) -> list[str]:
-    """Paths of keys that stand twice in one JSON object. Cheap where there are none.
+def parse_json(body: bytes) -> Parsed:
+    """Raises BadRequest with the place of the mistake.
 
-    A parsed body written again has as many keys as the original unless some were repeated; only then is the
-    body read a second time, key by key.
+    Keys that stand twice are looked for where there are some: a parsed body written again has as many keys as the
+    original unless some were repeated.
     """
-    if len(_KEY_END.findall(body)) <= orjson.dumps(parsed).count(b'":'):
-        return []
-    found: list[str] = []
-
-    class Pairs(list[tuple[str, Any]]):
-        """An object whose keys are kept in the order and number in which they came."""
-
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, Pairs):
-            seen: set[str] = set()
-            for key, inner in value:
-                where = f"{path}.{key}" if path else key
-                if key in seen:
-                    found.append(where)
-                seen.add(key)
-                walk(inner, where)
-        elif isinstance(value, list):
-            for at, inner in enumerate(value):
-                walk(inner, f"{path}[{at}]")
-
-    walk(json.loads(body, object_pairs_hook=Pairs), "")
-    return found
+    try:
+        data = json_.loads(body)
+    except json_.JsonError as error:
+        raise BadRequest(f"the object provided is unrecognized (must be of type JSON): {error}") from None
+    if len(_KEY_END.findall(body)) <= orjson.dumps(data).count(b'":'):
+        return Parsed(data, [], body)
+    return Parsed(data, json_.duplicate_fields(body), body)
 
 
-def decode(call: Call, raw: Any, duplicates: list[str] | None = None, body: Body | None = None) -> Obj:
+def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None = None) -> Obj:
     """Check the body's kind, let its codec clean it, and judge what that did not know.
 
-    `body` is what the endpoint takes where that is not the resource itself.
+    `source` is the text that `raw` came from; `body` is what the endpoint takes where that is not the resource itself.
     """
     resource = call.served.resource
     kind, api_version, codec = resource.kind, resource.gvr.api_version, resource.codec
@@ -75,7 +61,7 @@ def decode(call: Call, raw: Any, duplicates: list[str] | None = None, body: Body
     raw["apiVersion"] = api_version
     raw["kind"] = kind
     obj, unknown = codec().decode(raw)
-    judge_fields(call, kind, api_version, unknown, duplicates or [])
+    judge_fields(call, kind, api_version, unknown, source)
     if obj.get("metadata") is None:
         obj["metadata"] = {}
     return obj
@@ -95,15 +81,21 @@ def check_kind(raw: dict[str, Any], api_version: str, kind: str) -> None:
         )
 
 
-def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], duplicates: list[str]) -> None:
+def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], source: Parsed | None) -> None:
     """Unknown and duplicate fields, by fieldValidation: an error, warnings, or nothing."""
+    duplicates = source.duplicates if source is not None else []
     if not unknown and not duplicates:
         return
     mode = call.options.field_validation
     if mode == "Ignore":
         return
-    messages = [f'duplicate field "{path}"' for path in duplicates]
-    messages += [f'unknown field "{path}"' for path in unknown]
+    strange = set(unknown)
+    found = [(path, f'unknown field "{path}"') for path in unknown]
+    found += [(path, f'duplicate field "{path}"') for path in duplicates if path not in strange]
+    if source is not None and len(found) > 1 and source.text[:1] == b"{":
+        places = _places(source.text)
+        found.sort(key=lambda each: places.get(each[0], -1))
+    messages = [message for _, message in found]
     if mode == "Strict":
         version = json.dumps(api_version.rpartition("/")[2])
         raise BadRequest(
@@ -112,3 +104,20 @@ def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], du
     call.warnings.extend(messages[:_MAX_NAMED])
     if len(messages) > _MAX_NAMED:
         call.warnings.append(f"and {len(messages) - _MAX_NAMED} more unknown or duplicate fields")
+
+
+def _places(text: bytes) -> dict[str, int]:
+    """Where each path first stands in a JSON text: mistakes are told in the order a reader meets them."""
+    places: dict[str, int] = {}
+    stack: list[tuple[Any, str]] = [(orjson.loads(text), "")]
+    while stack:
+        value, path = stack.pop()
+        places[path] = len(places)
+        if isinstance(value, dict):
+            inner = [(item, f"{path}.{key}" if path else key) for key, item in value.items()]
+        elif isinstance(value, list):
+            inner = [(item, f"{path}[{at}]") for at, item in enumerate(value)]
+        else:
+            continue
+        stack.extend(reversed(inner))
+    return places

@@ -32,8 +32,9 @@ async def list_entries(call: Call, options: ListOptions) -> ListResult:
         raise refuse_future(options.exact or options.at_least, await store.revision()) from error
 
 
-async def list_json(call: Call, options: ListOptions) -> bytes:
-    """The List object as JSON. The whole of a namespace or of the cluster is one cached block of bytes."""
+async def list_json(call: Call, options: ListOptions) -> tuple[bytes, int | None]:
+    """The List object as JSON. The whole of a namespace or of the cluster is one cached block of bytes: then its
+    revision comes with it, which with the namespace says all about the answer."""
     served = call.served
     whole = not (
         options.label_selector
@@ -47,12 +48,11 @@ async def list_json(call: Call, options: ListOptions) -> bytes:
     )
     if whole:
         block, revision = await served.store.list_json(call.namespace)
-        return b"".join((served.list_head, b'%d"},"items":[' % revision, block, _END))
+        return b"".join((served.list_head, b'%d"},"items":[' % revision, block, _END)), revision
     result = await list_entries(call, options)
     items = b",".join([served.view(entry) for entry in result.entries])
-    return b"".join(
-        (served.list_head, str(result.revision).encode(), page_metadata(result), b'},"items":[', items, _END)
-    )
+    head = (served.list_head, str(result.revision).encode(), page_metadata(result), b'},"items":[')
+    return b"".join((*head, items, _END)), None
 
 
 def page_metadata(result: ListResult) -> bytes:

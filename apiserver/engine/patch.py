@@ -14,7 +14,7 @@ from typing import Any
 from api.resource import Obj, Resource
 from apiserver.engine import ownership
 from apiserver.engine.create import create
-from apiserver.engine.decode import decode
+from apiserver.engine.decode import Parsed, decode
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.metadata import metadata_of
 from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope
@@ -26,10 +26,11 @@ from machinery.patch import PatchError, json_patch, merge, strategic
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """`kind` as in http/negotiation.BodyType; `data` is the parsed body."""
+    """`kind` as in http/negotiation.BodyType; `data` is the parsed body, `source` where it came from."""
 
     kind: str
     data: Any
+    source: Parsed | None = None
 
 
 async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) -> Written:
@@ -47,7 +48,7 @@ async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) 
         before = str(entry.revision)
         raw = apply_to(resource, old, change)
         said = _said_revision(raw)
-        obj = decode(call, raw)
+        obj = decode(call, raw, change.source if isinstance(change.data, dict) else None)
         meta = metadata_of(obj)
         if (
             meta.get("name", call.name) != call.name
@@ -110,7 +111,7 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
     if not isinstance(change.data, dict):
         raise BadRequest("the applied configuration must be an object")
     resource = call.served.resource
-    applied = decode(call, change.data)
+    applied = decode(call, change.data, change.source)
     meta = metadata_of(applied)
     if meta.get("name", call.name) != call.name:
         raise BadRequest(

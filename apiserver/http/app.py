@@ -9,11 +9,11 @@ bodies; anything else is a 500 with the request's id, and the traceback in the l
 
 from __future__ import annotations
 
-import logging
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import ANONYMOUS, Attributes, User
@@ -21,7 +21,7 @@ from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.query import Query, parse_query
 from apiserver.http.audit import Audit
 from apiserver.http.body import ClientGone, read_body
-from apiserver.http.compress import compressed
+from apiserver.http.compress import Compressor
 from apiserver.http.denial import refuse
 from apiserver.http.extra import PREFIXES as EXTRA_PREFIXES
 from apiserver.http.extra import Extra
@@ -30,10 +30,11 @@ from apiserver.http.reply import Header, Receive, Reply, Scope, Send, error_repl
 from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo, parse_request
 from apiserver.http.resources import Resources
+from client.logs import get_logger
 from machinery.clock import Clock
 from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable, TooManyRequests
 
-log = logging.getLogger("apiserver")
+log = get_logger("apiserver")
 
 Identify = Callable[[Scope, Mapping[bytes, bytes]], Awaitable[User]]
 # A path's own handler (health, discovery, metrics); None where the path is not its own.
@@ -60,6 +61,7 @@ class App:
     open_paths: frozenset[str] = frozenset()
     max_in_flight: int = 2000
     extra: Extra | None = None
+    compressor: Compressor = field(default_factory=Compressor)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -81,7 +83,8 @@ class App:
         common: list[Header] = [(b"audit-id", request_id), (b"cache-control", b"no-cache, private")]
         long_running = info.verb == "watch" or (info.resource, info.subresource) in self.connectors
         code = 0
-        self.counts.in_flight += 1
+        if not long_running:
+            self.counts.in_flight += 1
         try:
             try:
                 if self.counts.in_flight > self.max_in_flight and not long_running:
@@ -89,13 +92,9 @@ class App:
                 request.user = await self.identify(scope, headers)
                 self._authorize(info, request.user)
                 if info.is_resource:
-                    streamer = (
-                        self.connectors.get((info.resource, info.subresource)) if info.subresource else None
-                    )
-                    if streamer is None and info.verb == "watch":
-                        streamer = self.watch
+                    streamer = self._streamer(info)
                     if streamer is not None:
-                        code = await streamer(request, receive, send, common)
+                        code = await _streamed(streamer, request, receive, send, common)
                         return
                     if method in ("POST", "PUT", "PATCH", "DELETE"):
                         request.body = await read_body(receive, headers)
@@ -110,23 +109,25 @@ class App:
                 reply = error_reply(error)
             except StoreUnavailable as error:
                 reply = error_reply(ServiceUnavailable(f"the store is unavailable: {error}", retry_after_s=1))
-            except (ClientGone, OSError):
+            except ClientGone:
                 return
             except Exception:
-                log.exception("request %s failed: %s %s", request_id.decode(), method, scope["path"])
+                log.exception(
+                    "a request failed", id=request_id.decode("latin-1"), method=method, path=scope["path"]
+                )
                 reply = error_reply(
-                    InternalError(f"internal error, see the server's log for {request_id.decode()}")
+                    InternalError(f"internal error, see the server's log for {request_id.decode('latin-1')}")
                 )
             if request.warnings:
                 common += warning_headers(request.warnings)
             if len(reply.body) > 131072 and b"gzip" in headers.get(b"accept-encoding", b""):
-                reply = await compressed(reply)
+                reply = await self.compressor.compressed(reply)
             code = reply.status
-            await send_reply(send, reply, common)
-        except OSError:
-            return  # the client left
+            with suppress(OSError):  # the client left
+                await send_reply(send, reply, common)
         finally:
-            self.counts.in_flight -= 1
+            if not long_running:
+                self.counts.in_flight -= 1
             elapsed = self.clock.monotonic() - started
             key = (info.verb, info.group, info.version, info.resource, info.subresource)
             self.counts.record(
@@ -136,6 +137,11 @@ class App:
                 long_running=long_running,
             )
             self._record(request_id, scope, request, code, elapsed)
+
+    def _streamer(self, info: RequestInfo) -> Streamer | None:
+        if info.subresource:
+            return self.connectors.get((info.resource, info.subresource))
+        return self.watch if info.verb == "watch" else None
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The same chain for an upgrade; a refusal before it is an HTTP answer with a Status."""
@@ -159,7 +165,7 @@ class App:
         except OSError:
             return
         except Exception:
-            log.exception("request %s failed: GET %s", request_id.decode(), scope["path"])
+            log.exception("a request failed", id=request_id.decode("latin-1"), path=scope["path"])
             code = 500
             await _refuse_upgrade(scope, send, InternalError("internal error"))
         finally:
@@ -213,6 +219,15 @@ class App:
             ended - elapsed_s,
             ended,
         )
+
+
+async def _streamed(
+    streamer: Streamer, request: Request, receive: Receive, send: Send, common: Sequence[Header]
+) -> int:
+    try:
+        return await streamer(request, receive, send, common)
+    except OSError:
+        return 499  # the client left in the midst of it
 
 
 async def _refuse_upgrade(scope: Scope, send: Send, error: ApiError) -> None:

@@ -14,9 +14,13 @@ import orjson
 
 from apiserver.auth.user import User
 from apiserver.http.request_info import RequestInfo
+from client.logs import get_logger
 from machinery.clock import Clock, rfc3339_micro
 
+log = get_logger("audit")
+
 _FLUSH_EVERY_S = 0.2
+_KEPT_LINES = 10_000
 _READS = frozenset({"get", "list", "watch"})
 _SENSITIVE = frozenset({"secrets", "tokenreviews"})
 
@@ -60,6 +64,7 @@ class FileAudit:
         self._clock = clock
         self._limit_bytes = limit_bytes
         self._lines: list[bytes] = []
+        self._failing = False
 
     def record(
         self,
@@ -103,14 +108,23 @@ class FileAudit:
         self._lines.append(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
 
     def flush(self) -> None:
+        """Writes what has gathered. Where that cannot be written it is kept for the next time, up to a bound."""
         if not self._lines:
             return
         lines, self._lines = self._lines, []
-        with self._path.open("ab") as file:
-            file.write(b"".join(lines))
-            size = file.tell()
-        if size > self._limit_bytes:
-            self._path.replace(self._path.with_name(self._path.name + ".1"))
+        try:
+            with self._path.open("ab") as file:
+                file.write(b"".join(lines))
+                size = file.tell()
+            if size > self._limit_bytes:
+                self._path.replace(self._path.with_name(self._path.name + ".1"))
+        except OSError as error:
+            if not self._failing:
+                log.error("the audit log cannot be written", path=str(self._path), error=str(error))
+            self._failing = True
+            self._lines = [*lines, *self._lines][-_KEPT_LINES:]
+        else:
+            self._failing = False
 
     async def run(self) -> None:
         """Writes what has gathered, until cancelled; then once more."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from apiserver.engine.decode import duplicate_fields, parse_json
+from apiserver.engine.decode import Parsed, parse_json
 from apiserver.http.negotiation import body_type
 from apiserver.http.reply import Receive
 from machinery.errors import BadRequest, TooLarge
+from machinery.schema import Schema
 
 LIMIT_BYTES = 3 * 1024 * 1024
 
@@ -49,25 +50,24 @@ def _too_large() -> TooLarge:
     return TooLarge(f"Request entity too large: limit is {LIMIT_BYTES}")
 
 
-def parse_body(body: bytes, content_type: str, schema: Any) -> tuple[Any, list[str]]:
-    """(data, duplicate fields). `schema` is a callable giving the Schema that protobuf is read by.
+def parse_body(body: bytes, content_type: str, schema: Callable[[], Schema]) -> Parsed | None:
+    """None for an empty body. `schema` gives what protobuf is read by.
 
     Raises BadRequest where it cannot be read, UnsupportedMediaType where nobody can.
     """
     form = body_type(content_type)
     if not body:
-        return None, []
+        return None
     if form == "json":
-        data = parse_json(body)
-        return data, duplicate_fields(body, data)
+        return parse_json(body)
     if form == "yaml":
-        return parse_yaml(body), []
+        return parse_yaml(body)
     if form == "protobuf":
-        return parse_protobuf(body, schema), []
+        return Parsed(parse_protobuf(body, schema))
     raise BadRequest(f"a body of type {content_type} is only understood by PATCH")
 
 
-def parse_yaml(body: bytes) -> Any:
+def parse_yaml(body: bytes) -> Parsed:
     """YAML or JSON text. JSON is tried first: it is what kubectl sends under a YAML type."""
     if body.lstrip()[:1] == b"{":
         try:
@@ -76,16 +76,18 @@ def parse_yaml(body: bytes) -> Any:
             pass
     from machinery.codec import yaml_
 
+    twice: list[yaml_.Duplicate] = []
     try:
-        return yaml_.load(body)
+        data = yaml_.load(body, duplicates=twice)
     except yaml_.YamlError as error:
         raise BadRequest(f"error decoding YAML: {error}") from None
+    return Parsed(data, [f"line {each.line}: {each.key}" for each in twice], body)
 
 
-def parse_protobuf(body: bytes, schema: Any) -> Any:
+def parse_protobuf(body: bytes, schema: Callable[[], Schema]) -> Any:
     from machinery.codec import protobuf
 
     try:
         return protobuf.decode(body, schema())
-    except ValueError as error:
+    except protobuf.ProtobufError as error:
         raise BadRequest(f"error decoding protobuf: {error}") from None

@@ -29,7 +29,7 @@ class Reply:
     body: bytes
     content_type: bytes = JSON
     headers: Sequence[Header] = ()
-    # The body may be compressed once and kept: the key under which an equal body is known.
+    # Under which an equal body is known, so that it is compressed once; None where it will hardly be asked again.
     cache_key: object = None
 
 

@@ -18,7 +18,7 @@ from api.resource import Obj
 from apiserver.engine.bodies import DELETE_OPTIONS, SCALE, BodyName, body
 from apiserver.engine.catalog import Served
 from apiserver.engine.create import create
-from apiserver.engine.decode import decode
+from apiserver.engine.decode import decode, parse_json
 from apiserver.engine.delete import delete, parse_delete
 from apiserver.engine.deletecollection import delete_collection
 from apiserver.engine.engine import Call, Engine, WriteOptions, Written
@@ -173,7 +173,11 @@ class Resources:
     async def _list(self, request: Request, call: Call, shape: Accepted) -> Reply:
         options = parse_list(request.query)
         if shape.shape == "object":
-            return self._reply(shape, 200, await list_json(call, options))
+            data, revision = await list_json(call, options)
+            reply = self._reply(shape, 200, data)
+            if revision is not None:
+                reply.cache_key = (call.served.list_head, call.namespace, revision, shape.yaml)
+            return reply
         result = await list_entries(call, options)
         objects = [call.served.load(entry) for entry in result.entries]
         metadata: dict[str, Any] = {"resourceVersion": str(result.revision)}
@@ -216,30 +220,23 @@ class Resources:
     def _decoded(self, request: Request, call: Call, form: Body | None = None) -> Obj:
         resource = call.served.resource
         schema, kind = (resource.schema, resource.kind) if form is None else (form.schema, form.kind)
-        data, duplicates = parse_body(request.body, request.header(b"content-type"), schema)
-        if data is None:
+        parsed = parse_body(request.body, request.header(b"content-type"), schema)
+        if parsed is None:
             raise BadRequest(f"the request has no body: a {kind} is expected")
-        return decode(call, data, duplicates, form)
+        return decode(call, parsed.data, parsed, form)
 
     def _delete_body(self, request: Request) -> Any:
         if not request.body:
             return None
-        data, _ = parse_body(request.body, request.header(b"content-type"), delete_options_schema)
-        return data
+        parsed = parse_body(request.body, request.header(b"content-type"), delete_options_schema)
+        return None if parsed is None else parsed.data
 
     def _patch(self, request: Request, call: Call) -> Patch:
         kind = patch_type(request.header(b"content-type"))
         if not request.body:
             raise BadRequest("the request has no body: a patch is expected")
-        data = parse_yaml(request.body) if kind == "apply-patch" else _json_patch_body(request.body)
-        return Patch(kind, data)
-
-
-def _json_patch_body(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"error decoding patch: {error}") from None
+        parsed = parse_yaml(request.body) if kind == "apply-patch" else parse_json(request.body)
+        return Patch(kind, parsed.data, parsed)
 
 
 def _is_addressed(info: RequestInfo) -> bool:

@@ -19,7 +19,7 @@ from apiserver.engine.watch import Batches, watch
 from apiserver.http.negotiation import Accepted
 from apiserver.http.reply import Header, Receive, Send, end_stream, start_stream
 from apiserver.http.table import partial_of, table_of
-from apiserver.storage.store import StoreEvent
+from apiserver.storage.store import Entry, StoreEvent
 from machinery.errors import ApiError, Expired
 
 Frames = Callable[[Sequence[StoreEvent]], bytes]
@@ -40,6 +40,7 @@ def frames_for(
     """The function that turns a batch of events into the bytes of their lines."""
     resource = served.resource
     first = True
+    kept_as = f"{resource.gvr.api_version} {shape.shape} {shape.version} {include}"
 
     def bookmark(event: StoreEvent) -> bytes:
         meta = {"resourceVersion": str(event.revision), "creationTimestamp": None}
@@ -69,21 +70,26 @@ def frames_for(
         nonlocal first
         entry = event.entry
         assert entry is not None
+        if shape.shape == "object" and resource.from_storage is None:
+            return entry.data
+        if first and shape.shape == "Table":
+            first = False
+            return rendered(event, entry, headers=True)
+        # Watchers of the same change share what was made of it.
+        known = event.renderings.get(kept_as)
+        if known is None:
+            known = event.renderings[kept_as] = rendered(event, entry, headers=False)
+        return known
+
+    def rendered(event: StoreEvent, entry: Entry, *, headers: bool) -> bytes:
         if shape.shape == "object":
             return served.view(entry)
         obj = served.load(entry)
         if shape.shape == "Table":
-            table = table_of(
-                served,
-                [obj],
-                now(),
-                shape.version,
-                include,
-                {"resourceVersion": str(entry.revision)},
-                headers=first,
+            metadata = {"resourceVersion": str(entry.revision)}
+            return orjson.dumps(
+                table_of(served, [obj], now(), shape.version, include, metadata, headers=headers)
             )
-            first = False
-            return orjson.dumps(table)
         return orjson.dumps(partial_of(obj, shape.version))
 
     def frames(batch: Sequence[StoreEvent]) -> bytes:

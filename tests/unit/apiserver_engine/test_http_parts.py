@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 
-import orjson
 import pytest
 
 from apiserver.engine.catalog import version_priority
 from apiserver.engine.crd_status import plan_status
-from apiserver.engine.decode import duplicate_fields
+from apiserver.engine.decode import parse_json
 from apiserver.engine.scale import selector_text
 from apiserver.http.audit import is_worth
 from apiserver.http.discovery import aggregated_version
@@ -72,8 +71,10 @@ def test_versions_sort_as_kubernetes_says():
 
 def test_duplicate_fields_are_named_by_their_path():
     raw = b'{"a": {"b": 1, "c": [{"d": 1, "d": 2}], "b": 3}, "t": "x\\": y"}'
-    assert sorted(duplicate_fields(raw, orjson.loads(raw))) == ["a.b", "a.c[0].d"]
-    assert duplicate_fields(b'{"a":"\\":\\":"}', {"a": '":":'}) == []
+    assert sorted(parse_json(raw).duplicates) == ["a.b", "a.c[0].d"]
+    assert parse_json(b'{"a":"\\":\\":"}').duplicates == []
+    with pytest.raises(BadRequest, match="nested deeper"):
+        parse_json(b"[" * 300 + b"]" * 300)
 
 
 def test_selector_text():
