@@ -144,7 +144,7 @@ def read(path: str = "", *, env: Mapping[str, str] = os.environ) -> dict[str, An
             if path:
                 raise KubeconfigError(f"kubeconfig {file} does not exist")
             continue
-        content = _parse(file)
+        content = parse_file(file)
         merged["current-context"] = merged["current-context"] or content.get("current-context") or ""
         for plural, singular in _ENTRIES:
             for entry in content.get(plural) or ():
@@ -200,7 +200,8 @@ def _places(path: str, env: Mapping[str, str]) -> str:
     return ", ".join(kubeconfig_paths(path, env))
 
 
-def _parse(file: str) -> dict[str, Any]:
+def parse_file(file: str) -> dict[str, Any]:
+    """One file as it is, JSON or YAML. Raises KubeconfigError."""
     try:
         raw = _read(file)
     except OSError as error:

@@ -47,12 +47,18 @@ def _dispatch(argv: list[str]) -> int:
         return int(module.main(words[1:]))
     name, module_name, rest = command.name, command.module, words[1:]
     if command.subcommands:
-        choices = {word: path for word, path, _ in command.subcommands}
-        if not rest or rest[0] in ("-h", "--help"):
+        # Flags may stand before the second word: `kctl config --kubeconfig FILE view`.
+        before, rest = _split_leading_flags(rest, only_known=True)
+        sub = command.find_sub(rest[0]) if rest else None
+        if sub is not None:
+            name, module_name, rest = f"{name} {sub[0]}", sub[1], [*before, *rest[1:]]
+        elif command.stands_alone and (not rest or rest[0].startswith("-")):
+            rest = words[1:]
+        elif not rest or rest[0] in ("-h", "--help"):
             return _help([command.name])
-        if rest[0] not in choices:
-            return _fail(_unknown_command(f"{name} {rest[0]}", [f"{name} {word}" for word in choices]))
-        name, module_name, rest = f"{name} {rest[0]}", choices[rest[0]], rest[1:]
+        else:
+            known = [f"{name} {word}" for word, _, _ in command.subcommands]
+            return _fail(_unknown_command(f"{name} {rest[0]}", known))
     return _run(name, importlib.import_module(module_name), [*leading, *rest])
 
 
@@ -89,11 +95,11 @@ def verb_flags(module: ModuleType) -> tuple[Flag, ...]:
 
 
 def _call(module: ModuleType, options: Options) -> int:
-    if getattr(module, "LOCAL", False):
-        return int(module.run(options))
     from kctl.session import Session, explain_failure
 
     try:
+        if getattr(module, "LOCAL", False):
+            return int(module.run(options))
         with Session(options) as session:
             return int(module.run(options, session))
     except UsageError as error:
@@ -108,13 +114,15 @@ def _call(module: ModuleType, options: Options) -> int:
         return 1
 
 
-def _split_leading_flags(argv: list[str]) -> tuple[list[str], list[str]]:
-    """`kctl -n web get pods`: global flags may stand before the verb."""
-    takes_value = {f"--{f.name}" for f in GLOBAL_FLAGS if f.type != "bool"}
-    takes_value |= {f"-{f.short}" for f in GLOBAL_FLAGS if f.short and f.type != "bool"}
+def _split_leading_flags(argv: list[str], *, only_known: bool = False) -> tuple[list[str], list[str]]:
+    """`kctl -n web get pods`: global flags may stand before the verb. (they with their values, the rest)"""
+    names = {name: f for f in GLOBAL_FLAGS for name in (f"--{f.name}", f"-{f.short}") if name != "-"}
     index = 0
     while index < len(argv) and argv[index].startswith("-") and argv[index] not in ("-h", "--help", "--"):
-        index += 2 if argv[index] in takes_value else 1
+        flag = names.get(argv[index].partition("=")[0])
+        if flag is None and only_known:
+            break
+        index += 2 if flag and flag.type != "bool" and "=" not in argv[index] else 1
     return argv[:index], argv[index:]
 
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """`subcommands` maps the second word (`rollout status`) to its own module."""
+    """`subcommands` maps the second word (`rollout status`) to its own module; `sub_aliases` are other words for
+    them. `stands_alone`: also a verb without a second word (`create -f`)."""
 
     name: str
     module: str
@@ -18,6 +19,13 @@ class Command(NamedTuple):
     summary: str
     subcommands: tuple[tuple[str, str, str], ...] = ()  # (word, module, summary)
     aliases: tuple[str, ...] = ()
+    sub_aliases: tuple[tuple[str, str], ...] = ()  # (alias, word)
+    stands_alone: bool = False
+
+    def find_sub(self, word: str) -> tuple[str, str] | None:
+        """The second word and its module, by the word or an alias."""
+        word = dict(self.sub_aliases).get(word, word)
+        return next(((name, module) for name, module, _ in self.subcommands if name == word), None)
 
 
 CLUSTER = "The cluster itself"
@@ -51,7 +59,45 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("get", "kctl.verbs.get", BASIC, "Show objects"),
     Command("describe", "kctl.verbs.describe", BASIC, "Show an object with all that belongs to it"),
-    Command("create", "kctl.verbs.create", BASIC, "Create objects from files, or one from flags"),
+    Command(
+        "create",
+        "kctl.verbs.create",
+        BASIC,
+        "Create objects from files, or one from flags",
+        (
+            ("namespace", "kctl.verbs.create_namespace", "Create a namespace"),
+            ("deployment", "kctl.verbs.create_deployment", "Create a Deployment of an image"),
+            ("service", "kctl.verbs.create_service", "Create a Service: clusterip, nodeport, ..."),
+            ("configmap", "kctl.verbs.create_configmap", "Create a ConfigMap from files and literals"),
+            ("secret", "kctl.verbs.create_secret", "Create a Secret: generic, docker-registry, tls"),
+            ("serviceaccount", "kctl.verbs.create_serviceaccount", "Create a ServiceAccount"),
+            ("token", "kctl.verbs.create_token", "Ask for a token of a ServiceAccount"),
+            ("role", "kctl.verbs.create_role", "Create a Role"),
+            ("clusterrole", "kctl.verbs.create_clusterrole", "Create a ClusterRole"),
+            ("rolebinding", "kctl.verbs.create_rolebinding", "Give a role to somebody in a namespace"),
+            (
+                "clusterrolebinding",
+                "kctl.verbs.create_clusterrolebinding",
+                "Give a role to somebody everywhere",
+            ),
+            ("job", "kctl.verbs.create_job", "Create a Job of an image or from a CronJob"),
+            ("cronjob", "kctl.verbs.create_cronjob", "Create a CronJob of an image"),
+            ("quota", "kctl.verbs.create_quota", "Create a ResourceQuota"),
+            ("priorityclass", "kctl.verbs.create_priorityclass", "Create a PriorityClass"),
+        ),
+        sub_aliases=(
+            ("ns", "namespace"),
+            ("deploy", "deployment"),
+            ("dep", "deployment"),
+            ("svc", "service"),
+            ("cm", "configmap"),
+            ("sa", "serviceaccount"),
+            ("cj", "cronjob"),
+            ("resourcequota", "quota"),
+            ("pc", "priorityclass"),
+        ),
+        stands_alone=True,
+    ),
     Command("apply", "kctl.verbs.apply", BASIC, "Make objects be as a file says"),
     Command("delete", "kctl.verbs.delete", BASIC, "Delete objects"),
     Command("edit", "kctl.verbs.edit", BASIC, "Edit an object in your editor"),
@@ -123,7 +169,14 @@ COMMANDS: tuple[Command, ...] = (
             ("get-contexts", "kctl.verbs.config_get_contexts", "List contexts"),
             ("use-context", "kctl.verbs.config_use_context", "Choose the current context"),
             ("set-context", "kctl.verbs.config_set_context", "Set fields of a context"),
+            ("rename-context", "kctl.verbs.config_rename_context", "Give a context another name"),
+            ("delete-context", "kctl.verbs.config_delete_context", "Remove a context"),
             ("get-clusters", "kctl.verbs.config_get_clusters", "List clusters"),
+            ("set-cluster", "kctl.verbs.config_set_cluster", "Set fields of a cluster"),
+            ("delete-cluster", "kctl.verbs.config_delete_cluster", "Remove a cluster"),
+            ("get-users", "kctl.verbs.config_get_users", "List users"),
+            ("set-credentials", "kctl.verbs.config_set_credentials", "Set fields of a user"),
+            ("delete-user", "kctl.verbs.config_delete_user", "Remove a user"),
         ),
     ),
     Command("version", "kctl.verbs.version", SETTINGS, "Show versions of client and server"),

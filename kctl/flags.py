@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-FlagType = Literal["str", "bool", "int", "list", "duration"]
+FlagType = Literal["str", "bool", "int", "list", "array", "duration"]
 
 
 class UsageError(Exception):
@@ -19,7 +19,10 @@ class UsageError(Exception):
 
 
 class Flag(NamedTuple):
-    """`--name`/`-short`. `bare`: the value when the flag stands without one (`--dry-run`); bools need none."""
+    """`--name`/`-short`. `bare`: the value when the flag stands without one (`--dry-run`); bools need none.
+
+    A list splits its values at commas, an array takes each as it is; both may be given several times.
+    """
 
     name: str
     short: str = ""
@@ -62,7 +65,7 @@ GLOBAL_FLAGS: tuple[Flag, ...] = (
     Flag("server", "s", help="address of the API server"),
     Flag("token", help="bearer token"),
     Flag("as", help="user to impersonate"),
-    Flag("as-group", type="list", default=[], help="group to impersonate; may be repeated"),
+    Flag("as-group", type="array", default=[], help="group to impersonate; may be repeated"),
     Flag("certificate-authority", help="file with the CA of the API server"),
     Flag("client-certificate", help="file with a client certificate"),
     Flag("client-key", help="file with its key"),
@@ -82,7 +85,7 @@ def parse(flags: Sequence[Flag], argv: Sequence[str], *, stop_at_first_arg: bool
     by_name = {f"--{flag.name}": flag for flag in flags}
     by_short = {flag.short: flag for flag in flags if flag.short}
     values: dict[str, Any] = {
-        flag.key: list(flag.default) if flag.type == "list" and flag.default else flag.default
+        flag.key: list(flag.default or ()) if flag.type in ("list", "array") else flag.default
         for flag in flags
     }
     given: set[str] = set()
@@ -102,7 +105,7 @@ def parse(flags: Sequence[Flag], argv: Sequence[str], *, stop_at_first_arg: bool
             index += 1
             text = words[index]
         value = _convert(flag, word, text)
-        if flag.type == "list":
+        if flag.type in ("list", "array"):
             before = values[flag.key] if flag.key in given else []
             values[flag.key] = [*before, *value]
         else:
@@ -167,7 +170,18 @@ def _convert(flag: Flag, word: str, text: str) -> Any:
         )
     if flag.type == "duration":
         return duration_s(text, word)
-    return text.split(",") if flag.type == "list" else text
+    if flag.type == "list":
+        return _split_commas(text)
+    return [text] if flag.type == "array" else text
+
+
+def _split_commas(text: str) -> list[str]:
+    """As CSV, so that a quoted value may hold commas."""
+    if '"' not in text:
+        return text.split(",") if text else []
+    import csv
+
+    return next(csv.reader([text]), [])
 
 
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

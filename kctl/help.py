@@ -26,18 +26,20 @@ def show_help(words: Sequence[str]) -> int:
         return 1
     if command.group == PARTS:
         return int(importlib.import_module(command.module).main(["--help"]) or 0)
-    if command.subcommands and len(words) < 2:
-        return _subcommands(command)
-    module_name = command.module
-    if command.subcommands:
-        module_name = next((m for word, m, _ in command.subcommands if word == words[1]), "")
-        if not module_name:
+    name, module_name = command.name, command.module
+    if command.subcommands and len(words) > 1:
+        sub = command.find_sub(words[1])
+        if sub is None:
             print(f'error: unknown command "{" ".join(words[:2])}" for "kctl"', file=sys.stderr)
             return 1
-    app = typer_application([(" ".join(words[:2]) if command.subcommands else command.name, module_name)])
-    typer.main.get_command(app).main(
-        ["--help"], prog_name=f"kctl {' '.join(words[:2])}", standalone_mode=False
-    )
+        name, module_name = f"{name} {sub[0]}", sub[1]
+    elif command.subcommands:
+        _subcommands(command)
+        if not command.stands_alone:
+            return 0
+        print()
+    app = typer_application([(name, module_name)])
+    typer.main.get_command(app).main(["--help"], prog_name=f"kctl {name}", standalone_mode=False)
     return 0
 
 
@@ -73,7 +75,15 @@ def _signature(flags: Sequence[Flag]) -> Any:
 
     import typer
 
-    kinds: dict[str, Any] = {"str": str, "bool": bool, "int": int, "list": list[str], "duration": str}
+    several = list[str]
+    kinds: dict[str, Any] = {
+        "str": str,
+        "bool": bool,
+        "int": int,
+        "list": several,
+        "array": several,
+        "duration": str,
+    }
     parameters = []
     seen: set[str] = set()
     for flag in flags:
@@ -110,8 +120,7 @@ def _overview() -> int:
     return 0
 
 
-def _subcommands(command: Command) -> int:
+def _subcommands(command: Command) -> None:
     print(f"{command.summary}.\n\nCommands:")
     for word, _, summary in command.subcommands:
-        print(f"  {command.name} {word:<16} {summary}")
-    return 0
+        print(f"  {command.name} {word:<18} {summary}")

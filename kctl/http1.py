@@ -13,7 +13,6 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import NoReturn
 
 _MAX_LINE_BYTES = 65536
 _MAX_HEADERS = 200
@@ -163,7 +162,7 @@ class Connection:
             version, _, rest = first.partition(b" ")
             code = rest[:3]
             if not version.startswith(b"HTTP/1.") or not code.isdigit():
-                self._refuse(first)
+                raise self._refused(first)
             headers = self._read_headers()
             if not code.startswith(b"1") or code == b"101":
                 break
@@ -177,7 +176,7 @@ class Connection:
         while line := self.read_line():
             name, colon, value = line.partition(b":")
             if not colon or len(headers) >= _MAX_HEADERS:
-                self._refuse(line)
+                raise self._refused(line)
             headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
         return headers
 
@@ -193,11 +192,11 @@ class Connection:
             return line.rstrip(b"\r\n")
         if not line and at_start:
             raise Disconnected("the server closed the connection without an answer")
-        self._refuse(line)
+        raise self._refused(line)
 
-    def _refuse(self, line: bytes) -> NoReturn:
+    def _refused(self, line: bytes) -> ProtocolError:
         self.close()
-        raise ProtocolError(f"not an HTTP answer: {line[:60]!r}" if line else "the answer ended too early")
+        return ProtocolError(f"not an HTTP answer: {line[:60]!r}" if line else "the answer ended too early")
 
     def close(self) -> None:
         self.reusable = False

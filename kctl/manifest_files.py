@@ -17,10 +17,11 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class Manifest(NamedTuple):
-    """An object and where it was written, for messages."""
+    """An object and where it was written, for messages: `source` with document and line, `file` without."""
 
     obj: Obj
     source: str
+    file: str = ""
 
 
 def read_manifests(names: Sequence[str], *, recursive: bool = False) -> list[Manifest]:
@@ -80,10 +81,23 @@ def _parse(text: bytes, source: str) -> Iterator[Manifest]:
         if document.value is None:
             continue
         where = f"{source}, document {number} (line {document.line})"
-        yield from _objects(document.value, where)
+        yield from _objects(document.value, where, source)
 
 
-def _objects(value: Any, where: str) -> Iterator[Manifest]:
+def with_labels(manifests: Sequence[Manifest], selector: str) -> list[Manifest]:
+    """Those that a label selector selects; all where there is none. Raises Failure."""
+    if not selector:
+        return list(manifests)
+    from machinery.selectors.labels import SelectorError, parse_label_selector
+
+    try:
+        matches = parse_label_selector(selector).matches
+    except SelectorError as error:
+        raise Failure(str(error)) from error
+    return [m for m in manifests if matches((m.obj.get("metadata") or {}).get("labels") or {})]
+
+
+def _objects(value: Any, where: str, file: str) -> Iterator[Manifest]:
     if not isinstance(value, dict):
         raise Failure(
             f"{where} is not an object but {type(value).__name__}: apiVersion, kind and metadata are expected"
@@ -93,6 +107,6 @@ def _objects(value: Any, where: str) -> Iterator[Manifest]:
             raise Failure(f"{where}: Object '{field}' is missing: every object needs apiVersion and kind")
     if value["kind"].endswith("List") and isinstance(value.get("items"), list):
         for index, item in enumerate(value["items"]):
-            yield from _objects(item, f"{where}, item {index}")
+            yield from _objects(item, f"{where}, item {index}", file)
         return
-    yield Manifest(value, where)
+    yield Manifest(value, where, file)

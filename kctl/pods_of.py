@@ -59,7 +59,7 @@ def choose_container(session: Session, pod: Obj, wanted: str, *, quiet: bool = F
             raise Failure(f"container {wanted} not found in pod {name}; it has {known}")
         return wanted
     names = containers_of(pod, init=False)
-    default = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER, "")
+    default: str = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER, "")
     if default in names:
         return default
     if len(names) > 1 and not quiet:

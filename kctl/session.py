@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from client.kubeconfig import ClientConfig, KubeconfigError, load
 from kctl.flags import Options
 from kctl.rest import Rest, Unreachable
-from machinery.errors import ApiError, Forbidden, Invalid, Unauthorized
+from machinery.errors import ApiError, Invalid, Unauthorized
 
 if TYPE_CHECKING:
     from kctl.mapper import Mapper
@@ -98,17 +98,26 @@ def _read(path: str) -> bytes:
 
 
 def explain_failure(error: Exception) -> str | None:
-    """One clear text for what a user can do something about; None for a defect of ours (traceback)."""
+    """One clear text, in kubectl's words, for what a user can do something about; None for a defect of ours."""
     if isinstance(error, (Unreachable, KubeconfigError)):
         return f"error: {error}"
     if isinstance(error, Unauthorized):
         return f"error: You must be logged in to the server ({error.message})"
-    if isinstance(error, Invalid):
-        return error.message
+    if isinstance(error, Invalid) and error.kind:
+        return _explain_invalid(error)
     if isinstance(error, ApiError):
-        if error.reason == "BadRequest" and not isinstance(error, Forbidden):
-            return f"Error from server (BadRequest): {error.message}"
         return f"Error from server ({error.reason}): {error.message}"
     from kctl.failure import Failure
 
     return f"error: {error}" if isinstance(error, Failure) else None
+
+
+def _explain_invalid(error: Invalid) -> str:
+    """Every cause on a line of its own, where there are several."""
+    start = f'The {error.kind} "{error.name}" is invalid'
+    causes = [f"{c.field}: {c.message}" if c.field else c.message for c in error.causes]
+    if not causes:
+        return start
+    if len(causes) == 1:
+        return f"{start}: {causes[0]}"
+    return f"{start}: \n" + "\n".join(f"* {cause}" for cause in dict.fromkeys(causes))

@@ -83,15 +83,29 @@ def parse_output(text: str, template: str = "") -> OutputFormat:
             raise UsageError(f"{kind} needs a template: -o {kind}=...")
         return OutputFormat(kind, rest)  # type: ignore[arg-type]
     if kind in _WITH_FILE:
-        try:
-            with open(rest) as file:
-                return OutputFormat(_WITH_FILE[kind], file.read().strip())  # type: ignore[arg-type]
-        except OSError as error:
-            raise UsageError(f"cannot read {rest}: {error.strerror}") from error
+        return _from_file(kind, rest or template)
+    if kind.startswith("go-template") or kind in ("template", "templatefile"):
+        raise UsageError(
+            f"-o {kind} needs Go's template engine, which kctl does not have; say it in JSONPath: "
+            "-o jsonpath='{range .items[*]}{.metadata.name}{\"\\n\"}{end}'"
+        )
     known = ", ".join((*_PLAIN, *(f"{k}=..." for k in (*_WITH_TEXT, *_WITH_FILE))))
     raise UsageError(
         f'unable to match a printer suitable for the output format "{text}": one of {known} is expected'
     )
+
+
+def _from_file(kind: str, path: str) -> OutputFormat:
+    try:
+        with open(path) as file:
+            text = file.read()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if kind == "custom-columns-file":
+        from kctl.printers.custom_columns import columns_of_file
+
+        text = columns_of_file(text)
+    return OutputFormat(_WITH_FILE[kind], text)  # type: ignore[arg-type]
 
 
 def object_name(obj: Obj) -> str:

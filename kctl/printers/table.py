@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 _GAP = 3
+_LEAST = 3  # kubectl's columns are at least six wide with the gap
 _COLOURS = {
     "Running": "32", "Ready": "32", "Active": "32", "Bound": "32", "Completed": "2", "Succeeded": "32",
     "Pending": "33", "ContainerCreating": "33", "Terminating": "33", "NotReady": "31", "Failed": "31",
@@ -30,7 +31,7 @@ class TablePrinter:
         new = tuple(header) != self._header
         if new:
             self._header = tuple(header)
-            self._widths = [0] * len(header)
+            self._widths = [_LEAST] * len(header)
         shown = [list(header), *cells] if new and self._headers else cells
         for row in shown:
             for index, cell in enumerate(row):

@@ -14,7 +14,7 @@ from typing import Any
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
 from kctl.kinds import schema_of
-from kctl.manifest_files import Manifest, read_manifests
+from kctl.manifest_files import read_manifests, with_labels
 from kctl.printers.printer import parse_output
 from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, Found, dry_run_query, place, report
 from kctl.session import Session, explain_failure
@@ -57,7 +57,8 @@ def run(options: Options, session: Session) -> int:
     output = parse_output(options.output) if options.output else None
     printed: list[Obj] = []
     failed = 0
-    for manifest in _chosen(options, read_manifests(options.filename, recursive=options.recursive)):
+    manifests = read_manifests(options.filename, recursive=options.recursive)
+    for manifest in with_labels(manifests, options.selector):
         try:
             found = place(session, manifest.obj, manifest.source)
             word, answer = _apply_one(options, session, found)
@@ -74,15 +75,6 @@ def run(options: Options, session: Session) -> int:
     if output is not None and printed:
         output.print_all(session.out, printed, as_list=len(printed) > 1)
     return 1 if failed else 0
-
-
-def _chosen(options: Options, manifests: list[Manifest]) -> list[Manifest]:
-    if not options.selector:
-        return manifests
-    from machinery.selectors.labels import parse_label_selector
-
-    matches = parse_label_selector(options.selector).matches
-    return [m for m in manifests if matches((m.obj.get("metadata") or {}).get("labels") or {})]
 
 
 def _apply_one(options: Options, session: Session, found: Found) -> tuple[str, Obj]:

@@ -71,7 +71,7 @@ def _grace(options: Options, session: Session) -> int | None:
             "Immediate deletion does not wait for confirmation that the running resource has been terminated. "
             "The resource may continue to run on the cluster indefinitely."
         )
-        return max(options.grace_period, 0)
+        return max(int(options.grace_period), 0)
     if options.now:
         return 1
     if options.grace_period == 0:

@@ -1,0 +1,15 @@
+"""`kctl config delete-context`: removes a context from the kubeconfig."""
+
+from __future__ import annotations
+
+from kctl.flags import Options
+from kctl.kubeconfig_edit import CONFIG_FLAGS, delete_entry
+
+LOCAL = True
+USAGE = "config delete-context NAME"
+EXAMPLES = (("One that is gone", "kctl config delete-context lab"),)
+FLAGS = CONFIG_FLAGS
+
+
+def run(options: Options) -> int:
+    return delete_entry(options, "contexts")

@@ -1,0 +1,22 @@
+"""`kctl create namespace`: a namespace by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kctl.creating import CREATE_FLAGS, create_planned, one_name
+from kctl.flags import Options
+from kctl.session import Session
+
+USAGE = "create namespace NAME [flags]"
+EXAMPLES = (("A namespace", "kctl create namespace shop"),)
+FLAGS = CREATE_FLAGS
+
+
+def run(options: Options, session: Session) -> int:
+    return create_planned(options, session, plan(options))
+
+
+def plan(options: Options) -> dict[str, Any]:
+    name = one_name(options, "namespace")
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {}, "status": {}}
