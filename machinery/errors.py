@@ -92,7 +92,7 @@ class ApiError(Exception):
             "reason": self.reason,
             "code": self.code,
         }
-        if details:
+        if details or self.code == 422:  # kubectl prints an invalid request's message only beside details
             status["details"] = details
         return status
 

@@ -171,7 +171,7 @@ def validate_service_update(service: Obj, old: Obj) -> Sequence[Cause]:
     spec, was = service["spec"], old["spec"]
     if spec.get("type") != "ExternalName" and was.get("type") != "ExternalName" and was.get("clusterIP"):
         if spec.get("clusterIP") != was["clusterIP"]:
-            errors.invalid("spec.clusterIPs[0]", spec.get("clusterIP") or "", "may not change once set")
+            errors.invalid("spec.clusterIPs[0]", spec.get("clusterIPs") or [], "may not change once set")
         if (spec.get("ipFamilies") or [""])[0] != (was.get("ipFamilies") or [""])[0]:
             errors.invalid(
                 "spec.ipFamilies[0]", (spec.get("ipFamilies") or [""])[0], "may not change once set"

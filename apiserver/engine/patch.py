@@ -77,7 +77,7 @@ def apply_to(
     except PatchError as error:
         text = f"the server rejected our request due to an error in our request: {error}"
         if change.kind == "json-patch":
-            raise Invalid(text, causes=[Cause("FieldValueInvalid", str(error))]) from error
+            raise Invalid(text) from error
         raise BadRequest(str(error)) from error
 
 

@@ -59,10 +59,7 @@ def _checked(served: Served, selector: FieldSelector) -> FieldSelector:
     for requirement in selector.requirements:
         field = requirement.field
         if field not in known and field not in _ALWAYS:
-            raise BadRequest(
-                f'Unable to find "{served.resource.gvr.api_version}, Resource={served.resource.gvr.resource}" that '
-                f'match label selector "", field selector "{selector}": field label not supported: {field}'
-            )
+            raise BadRequest(f"field label not supported: {field}")
         key = served.field_keys.get(field, field)
         renamed = renamed or key != field
         out.append(FieldRequirement(key, requirement.operator, requirement.value))

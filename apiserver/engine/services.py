@@ -189,6 +189,10 @@ class ServiceNumbers(WriteHook):
         spec.setdefault("ipFamilies", was.get("ipFamilies") or [self._family])
         spec.setdefault("ipFamilyPolicy", was.get("ipFamilyPolicy") or "SingleStack")
         address = spec.get("clusterIP", "")
+        before = was.get("clusterIP") if was.get("type") != "ExternalName" else None
+        if before and address != before:
+            spec["clusterIPs"] = [address]  # nothing to reserve: validation refuses the change
+            return
         if address == "None":
             spec["clusterIPs"] = ["None"]
             return

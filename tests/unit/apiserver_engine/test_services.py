@@ -109,6 +109,15 @@ def test_an_update_keeps_what_it_does_not_speak_of_and_frees_what_it_gives_up():
     assert numbers.addresses.used == 0
 
 
+def test_an_address_that_changes_is_left_to_validation_and_not_reserved():
+    numbers = ServiceNumbers(NETWORK, random.Random(1))
+    old = service()
+    numbers.before_create(call(), old)
+    new = service(clusterIP="192.0.2.7", clusterIPs=old["spec"]["clusterIPs"])
+    assert numbers.before_update(call(), new, old) is None
+    assert new["spec"]["clusterIPs"] == ["192.0.2.7"] and numbers.addresses.used == 1
+
+
 def test_one_port_under_two_protocols_shares_its_node_port():
     numbers = ServiceNumbers(NETWORK, random.Random(1))
     made = service("NodePort", ports=((53, "TCP"), (53, "UDP")))
