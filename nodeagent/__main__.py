@@ -12,11 +12,12 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from client.client import Client
+from client.health import serve_health
 from client.kubeconfig import KubeconfigError, load_or_in_cluster
 from client.logs import get_logger, setup_logging
 from machinery.clock import Clock, SystemClock
@@ -54,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--hostname", default="", help="label kubernetes.io/hostname and address (default: the node's name)")
     add("--node-ip", default="", help="the node's address or addresses, separated by commas")
     add("--pod-cidr", default="", help="the addresses of this node's pods")
+    add(
+        "--cluster-cidr",
+        default="10.244.0.0/16",
+        help="the addresses of all pods: not masqueraded among them",
+    )
     add("--data-dir", default="/var/lib/kctl/node", help="pods, logs, and the runtime's state")
     add(
         "--image-dir",
@@ -63,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", default="native", choices=("native", "fake"), help="fake runs no process at all")
     add("--bind-address", default="", help="of the streaming server (default: the first node address)")
     add("--port", type=int, default=10250, help="of the streaming server; 0 chooses one")
+    add("--healthz-port", type=int, default=10248, help="plain health on loopback; -1 for none")
     add(
         "--tls-cert-file", default="", help="the streaming server's certificate; none: plain HTTP on loopback"
     )
@@ -140,9 +147,21 @@ async def run(options: argparse.Namespace) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(agent.run(), name="agent")
+            group.create_task(_serve_health(options.healthz_port, agent), name="health")
             group.create_task(serve(agent.app, serving, listener), name="server")
     finally:
         await transport.close()
+
+
+async def _serve_health(port: int, agent: NodeAgent) -> None:
+    """/healthz, /livez, /readyz for who has no client certificate. Several nodes of a host share one address:
+    the first takes the port."""
+    if port < 0:
+        return
+    try:
+        await serve_health(port, {}, None, ready={"node": agent.is_ready})
+    except OSError as error:
+        log.warning("no plain health port", port=port, why=str(error))
 
 
 def _parts(options: argparse.Namespace, config: AgentConfig, clock: Clock, rng: random.Random) -> Parts:
@@ -161,11 +180,30 @@ def _parts(options: argparse.Namespace, config: AgentConfig, clock: Clock, rng: 
         Path(options.image_dir) if options.image_dir else data / "images",
         clock,
         node_root=data / "containers",
+        on_line=_host_network(),
     )
     runtime = NativeRuntime(
-        clock, rng, images, images, directory=str(data / "runtime"), pod_cidr=config.pod_cidr
+        clock,
+        rng,
+        images,
+        images,
+        directory=str(data / "runtime"),
+        pod_cidr=config.pod_cidr,
+        cluster_cidr=options.cluster_cidr,
     )
     return Parts(runtime, images, LinuxFiles(), SocketNetwork())
+
+
+def _host_network() -> Callable[[], None] | None:
+    """What moves a thread into the network namespace that $KCTL_HOST_NETNS names; None where it is not set."""
+    path = os.environ.get("KCTL_HOST_NETNS")
+    if not path:
+        return None
+    from runtime.linux.constants import CLONE_NEWNET
+    from runtime.linux.syscalls import LinuxSyscalls
+
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return lambda: LinuxSyscalls().setns(handle, CLONE_NEWNET)
 
 
 def _own_address() -> str:

@@ -81,6 +81,9 @@ def _become(program: Program, supervisor: int) -> None:
     os.closerange(3, 1024)
     os.environ.update(program.env)
     if program.netns:
+        # Images are pulled through the host's network, whatever namespace the node lives in.
+        outside = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        os.environ["KCTL_HOST_NETNS"] = f"/proc/self/fd/{outside}"
         handle = os.open(f"/run/netns/{program.netns}", os.O_RDONLY | os.O_CLOEXEC)
         if libc.setns(handle, _CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), f"cannot enter network namespace {program.netns}")

@@ -80,6 +80,7 @@ def _nodeagent(layout: Layout, config: ClusterConfig, node: NodeConfig) -> tuple
         f"--node-name={node.name}",
         f"--node-ip={node.ip}",
         f"--pod-cidr={node.pod_cidr}",
+        f"--cluster-cidr={config.pod_network}",
         f"--data-dir={layout.node(node.name)}",
         f"--image-dir={layout.images}",
         f"--runtime={config.runtime}",

@@ -20,10 +20,14 @@ from pathlib import Path
 from standalone.config import ClusterConfig, NodeConfig
 
 _NETNS = Path("/run/netns")
-# A node routes for its pods; and what pods on one bridge send each other passes the service proxy's rules.
+# A node routes for its pods. They know no neighbour but their gateway, so all they send passes the node's IP layer and
+# the service proxy's rules; the kernel must neither hand bridged packets to the firewall a second time nor tell pods of
+# a shorter way.
 _NODE_SYSCTLS = (
     "echo 1 > /proc/sys/net/ipv4/ip_forward; "
-    "echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null || true"
+    "echo 0 > /proc/sys/net/ipv4/conf/all/send_redirects; "
+    "echo 0 > /proc/sys/net/ipv4/conf/default/send_redirects; "
+    "echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null || true"
 )
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 

@@ -3,7 +3,7 @@
 One table, replaced as a whole. A verdict map finds a Service port's chain by address, protocol and port
 in one look-up, however many Services there are; the chain sends the connection to an endpoint at random,
 or by a hash of the client where it is to stick. Hairpins and traffic that must come back this way are
-masqueraded. `bridge-nf-call-iptables` makes pods on one bridge pass here too.
+masqueraded. Pods send everything to their gateway, so what neighbours send each other passes here too.
 """
 
 from __future__ import annotations

@@ -39,14 +39,15 @@ class LocalImages:
         registries: RegistryConfig | None = None,
         platform: Platform | None = None,
         limits: Limits | None = None,
+        on_line: Callable[[], None] | None = None,
     ) -> None:
-        """`node_root`: this node's writable layers, default ROOT/containers. `registries`: default what
+        """`on_line` runs first in every thread that downloads (workers.py). `node_root`: this node's writable layers, default ROOT/containers. `registries`: default what
         ROOT/registries.json says, in the form of RegistryConfig.from_dict."""
         self.store = ImageStore(root, limits or Limits())
         self._clock = clock
         self._node_root = (node_root or root / "containers").absolute()
         self._writable = WritableLayers(self.store.root, self._node_root)
-        self._workers = Workers()
+        self._workers = Workers(on_line=on_line)
         self._registries = registries
         self._platform = platform or host_platform()
         self._puller: Puller | None = None

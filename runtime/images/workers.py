@@ -53,7 +53,11 @@ class Stop:
 
 
 class Workers:
-    def __init__(self, downloads: int = 6) -> None:
+    """`on_line` is called first thing in every downloading thread: a node in a network namespace of its own pulls
+    through its host's network, where registries and their names can be reached."""
+
+    def __init__(self, downloads: int = 6, on_line: Callable[[], None] | None = None) -> None:
+        self._on_line = on_line
         cores = os.cpu_count() or 1
         self._sizes: dict[Pool, int] = {"quick": 4, "heavy": max(2, cores), "line": downloads}
         self._pools: dict[Pool, ThreadPoolExecutor] = {}
@@ -77,7 +81,8 @@ class Workers:
 
     def _pool(self, name: Pool) -> ThreadPoolExecutor:
         if name not in self._pools:
-            self._pools[name] = ThreadPoolExecutor(self._sizes[name], thread_name_prefix=f"images-{name}")
+            first = self._on_line if name == "line" else None
+            self._pools[name] = ThreadPoolExecutor(self._sizes[name], f"images-{name}", initializer=first)
         return self._pools[name]
 
 
