@@ -21,7 +21,10 @@ from nodeagent.pod.worker import PodWorker
 from nodeagent.podspec import Obj
 from nodeagent.state.status import Verdict
 from nodeagent.state.view import PodView, group_by_pod
-from runtime.cri import RuntimeFailure
+from runtime.cri import EventType, RuntimeFailure
+
+BROKEN_RETRY_S = 5.0
+ORPHAN_AGE_S = 2.0
 
 
 class PodSet:
@@ -70,6 +73,8 @@ class PodSet:
                 worker = self.workers.get(event.pod_uid)
                 if worker is not None:
                     worker.runtime_changed(event.sandbox_id)
+                elif event.type is EventType.CREATED:
+                    group.create_task(self._check_orphan(event.pod_uid), name="orphan")
 
     def _add(self, pod: Obj, view: PodView | None = None) -> None:
         uid = podspec.uid_of(pod)
@@ -105,10 +110,18 @@ class PodSet:
         self._group.create_task(self._run(worker), name=f"pod {worker.uid}")
 
     async def _run(self, worker: PodWorker) -> None:
-        try:
-            await worker.run()
-        finally:
-            self.workers.pop(worker.uid, None)
+        """One pod's worker that breaks is begun anew; it must not end the agent."""
+        while True:
+            try:
+                await worker.run()
+            except Exception as error:
+                self._deps.log.exception("a pod's worker broke", pod=podspec.full_name(worker.pod))
+                self._deps.events.warning(worker.pod, "FailedSync", f"error: {error}")
+            else:
+                self.workers.pop(worker.uid, None)
+                return
+            await self._deps.clock.sleep(BROKEN_RETRY_S)
+            worker = self.workers[worker.uid] = worker.successor()
 
     def _adopt_orphan(self, view: PodView) -> None:
         """Containers of a pod that was deleted while nobody looked: a worker that only takes down."""
@@ -125,6 +138,13 @@ class PodSet:
         worker = PodWorker(self._deps, pod, view)
         worker.removed(pod)
         self._begin(worker)
+
+    async def _check_orphan(self, uid: str) -> None:
+        """Something was made for a pod that has no worker: a call that went through after its pod was gone."""
+        await self._deps.clock.sleep(ORPHAN_AGE_S)
+        view = (await self._list_runtime()).get(uid)
+        if view is not None and uid not in self.workers:
+            self._adopt_orphan(view)
 
     async def _remove_orphan_directories(self) -> None:
         roots = (self._deps.config.pods_dir, self._deps.config.data_dir / "memory" / "pods")
@@ -143,6 +163,8 @@ class PodSet:
             except RuntimeFailure as error:
                 self._deps.log.warning("the runtime could not be listed", why=str(error))
                 continue
+            for uid in [uid for uid in views if uid not in self.workers]:
+                self._adopt_orphan(views[uid])
             for uid, worker in list(self.workers.items()):
                 for sandbox in views.get(uid, worker.view).sandboxes:
                     worker.runtime_changed(sandbox.id)

@@ -123,6 +123,14 @@ class PodWorker:
         """Something the pod depends on may have changed."""
         self._wake.set()
 
+    def successor(self) -> PodWorker:
+        """A fresh worker with what this one knows of the world, and none of its memory."""
+        fresh = PodWorker(self._deps, self.pod, self.view, refused=self._verdict if self._refused else None)
+        fresh._gone = self._gone
+        fresh._sandbox_ids |= self._sandbox_ids
+        fresh._dirty = True
+        return fresh
+
     @property
     def is_stopping(self) -> bool:
         return self._stop_grace is not None
@@ -181,6 +189,8 @@ class PodWorker:
         self._publish(now)
         if not stopping:
             return False
+        if self._stopped and (self.view.ready_sandbox or self.view.alive):
+            self._stopped = False  # a call that we no longer waited for has gone through after all
         if not self._stopped:
             if self._task is None:
                 await self._drive_stop()
@@ -304,7 +314,7 @@ class PodWorker:
             if now >= self._delete_at:
                 self._delete_at = now + CRASH_RETRY_S
                 self._gone = await self._delete()
-            if not self._gone:
+            if not self._gone and self._delete_at < float("inf"):
                 self._wake_at(self._delete_at)
         if not self._gone:
             return False
@@ -328,7 +338,10 @@ class PodWorker:
                 "a pod could not be deleted", pod=podspec.full_name(self.pod), why=str(error)
             )
             return False
-        return not (answer.get("metadata") or {}).get("finalizers")
+        if not (answer.get("metadata") or {}).get("finalizers"):
+            return True
+        self._delete_at = float("inf")  # it is asked for; the watch will tell
+        return False
 
     async def _remove_traces(self) -> None:
         for sandbox in self.view.sandboxes:

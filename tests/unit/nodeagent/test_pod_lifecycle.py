@@ -474,6 +474,49 @@ def test_resize_changes_the_cgroup_without_a_restart(in_world, make_pod):
     in_world(test)
 
 
+def test_sandbox_made_after_its_pod_was_gone_is_removed(in_world, make_pod):
+    async def test(world):
+        from nodeagent.cri_config import sandbox_config
+        from runtime.cri import DnsConfig
+
+        stray = make_pod(name="stray")
+        await world.runtime.run_pod_sandbox(sandbox_config(stray, 0, DnsConfig(), world.config))
+        await world.clock.sleep(5)
+        assert not await world.runtime.list_pod_sandboxes()
+
+    in_world(test)
+
+
+def test_pod_deleted_while_its_image_is_pulled_goes_at_once(in_world, make_pod):
+    async def test(world):
+        world.images._pull_s = 600.0
+        await world.create(make_pod({"name": "main", "image": "big"}))
+        await world.until(lambda p: world.images.pulls)
+        await world.api.delete(PODS, "web", "default")
+        await world.until(lambda p: not p, limit_s=2)
+        await world.clock.sleep(3)
+        assert not await world.runtime.list_pod_sandboxes()
+
+    in_world(test)
+
+
+def test_worker_that_breaks_is_begun_anew(in_world, make_pod):
+    async def test(world):
+        await world.create(make_pod())
+        await world.until(ready)
+        before = await world.runtime.list_containers()
+        worker = world.pods.workers["uid-web"]
+        worker._must_stop = lambda now: 1 / 0
+        worker.poke()
+        await world.clock.sleep(10)
+        assert world.pods.workers["uid-web"] is not worker
+        assert [c.id for c in await world.runtime.list_containers()] == [c.id for c in before]
+        await world.api.delete(PODS, "web", "default")
+        await world.until(lambda p: not p)
+
+    in_world(test)
+
+
 def test_fifty_pods_at_once_run_side_by_side(in_world, make_pod):
     async def test(world):
         begun = world.clock.now()
