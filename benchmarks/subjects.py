@@ -1,0 +1,20 @@
+"""The subjects, in the order in which they are measured: the quiet ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks import api, cli, memory, pods, runtime, simulate, store, up
+from benchmarks.bench import Bench
+from benchmarks.rows import Row
+
+SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
+    "up": up.measure,
+    "cli": cli.measure,
+    "pods": pods.measure,
+    "runtime": runtime.measure,
+    "memory": memory.measure,
+    "simulate": simulate.measure,
+    "store": store.measure,
+    "api": api.measure,
+}
