@@ -21,7 +21,9 @@ from scheduler.plugins.topology_spread import PodTopologySpread
 Obj = dict[str, Any]
 
 
-def pod(name: str = "p", *, labels: dict[str, str] | None = None, cpu: str = "", node: str = "", **spec: Any) -> PodInfo:
+def pod(
+    name: str = "p", *, labels: dict[str, str] | None = None, cpu: str = "", node: str = "", **spec: Any
+) -> PodInfo:
     container: Obj = {"name": "c"}
     if cpu:
         container["resources"] = {"requests": {"cpu": cpu}}
@@ -31,7 +33,9 @@ def pod(name: str = "p", *, labels: dict[str, str] | None = None, cpu: str = "",
     )
 
 
-def node(name: str = "n", *pods: PodInfo, labels: dict[str, str] | None = None, cpu: str = "1", **spec: Any) -> NodeInfo:
+def node(
+    name: str = "n", *pods: PodInfo, labels: dict[str, str] | None = None, cpu: str = "1", **spec: Any
+) -> NodeInfo:
     info = NodeInfo(name)
     info.set_node(
         {
@@ -55,14 +59,18 @@ def node(name: str = "n", *pods: PodInfo, labels: dict[str, str] | None = None, 
         ("2", "", ("Insufficient cpu",)),
     ],
 )
-def test_resources_fit_compares_requests_with_what_is_left(wants: str, placed: str, reasons: tuple[str, ...]) -> None:
+def test_resources_fit_compares_requests_with_what_is_left(
+    wants: str, placed: str, reasons: tuple[str, ...]
+) -> None:
     there = node("n", *([pod("q", cpu=placed)] if placed else []))
     assert NodeResourcesFit().filter({}, pod(cpu=wants), there).reasons == reasons
 
 
 def test_resources_fit_more_than_the_node_has_is_unresolvable() -> None:
     assert NodeResourcesFit().filter({}, pod(cpu="2"), node()).code is Code.UNRESOLVABLE
-    assert NodeResourcesFit().filter({}, pod(cpu="1"), node("n", pod("q", cpu="1"))).code is Code.UNSCHEDULABLE
+    assert (
+        NodeResourcesFit().filter({}, pod(cpu="1"), node("n", pod("q", cpu="1"))).code is Code.UNSCHEDULABLE
+    )
 
 
 def test_resources_fit_full_node_says_too_many_pods() -> None:
@@ -102,7 +110,11 @@ def test_requests_take_the_larger_of_init_and_regular_and_count_sidecars() -> No
         ({"key": "k", "value": "v", "effect": "NoExecute"}, {"operator": "Exists"}, True),
         ({"key": "k", "value": "v", "effect": "NoSchedule"}, {"key": "k", "value": "v"}, True),
         ({"key": "k", "value": "v", "effect": "NoSchedule"}, {"key": "k", "value": "w"}, False),
-        ({"key": "k", "effect": "NoSchedule"}, {"key": "k", "operator": "Exists", "effect": "NoExecute"}, False),
+        (
+            {"key": "k", "effect": "NoSchedule"},
+            {"key": "k", "operator": "Exists", "effect": "NoExecute"},
+            False,
+        ),
     ],
 )
 def test_taints_keep_out_what_does_not_tolerate_them(taint: Obj, toleration: Obj | None, fits: bool) -> None:
@@ -175,7 +187,11 @@ def test_topology_spread_refuses_the_fuller_zone() -> None:
     web = {"app": "web"}
     a = node("a", pod("1", labels=web), labels={"zone": "a"})
     b = node("b", labels={"zone": "b"})
-    newcomer, plugin, state = pod("2", labels=web, topologySpreadConstraints=_spread()), PodTopologySpread(), {}
+    newcomer, plugin, state = (
+        pod("2", labels=web, topologySpreadConstraints=_spread()),
+        PodTopologySpread(),
+        {},
+    )
     plugin.pre_filter(state, newcomer, Snapshot([a, b]))
     assert not plugin.filter(state, newcomer, a).ok
     assert plugin.filter(state, newcomer, b).ok
@@ -217,4 +233,6 @@ def test_interpod_anti_affinity_of_a_placed_pod_refuses_the_newcomer() -> None:
     a, plugin, state = node("a", hermit, labels={"zone": "a"}), InterPodAffinity(lambda _: {}), {}
     newcomer = pod("w", labels={"app": "web"})
     plugin.pre_filter(state, newcomer, Snapshot([a]))
-    assert plugin.filter(state, newcomer, a).reasons == ("node(s) didn't satisfy existing pods anti-affinity rules",)
+    assert plugin.filter(state, newcomer, a).reasons == (
+        "node(s) didn't satisfy existing pods anti-affinity rules",
+    )
