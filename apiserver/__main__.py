@@ -89,7 +89,9 @@ def _backend(options: argparse.Namespace, clock: SystemClock) -> Backend:
 
 def _cipher(options: argparse.Namespace) -> Cipher | None:
     """What encrypts Secrets at rest; nothing for a store that is never at rest. Raises StartError, CipherError."""
-    if options.encryption_key_file == "none" or (options.store == "memory" and not options.encryption_key_file):
+    if options.encryption_key_file == "none" or (
+        options.store == "memory" and not options.encryption_key_file
+    ):
         return None
     from apiserver.storage.cipher import AesGcmCipher, new_key
 

@@ -13,7 +13,7 @@ import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionPlugin
@@ -103,7 +103,6 @@ class Engine:
     hooks: Mapping[tuple[str, str], WriteHook] = field(default_factory=dict)
     # how often an unconditional write is retried when others write the same object
     retries: int = 64
-    extras: dict[str, Any] = field(default_factory=dict)
 
     def hook(self, call: Call) -> WriteHook:
         gvr = call.served.resource.gvr

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import ANONYMOUS, Attributes, User
 from apiserver.backends.backend import StoreUnavailable
-from apiserver.engine.query import Query, parse_query
+from apiserver.engine.query import parse_query
 from apiserver.http.audit import Audit
 from apiserver.http.body import ClientGone, read_body
 from apiserver.http.compress import Compressor
@@ -35,6 +35,8 @@ from machinery.clock import Clock
 from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable, TooManyRequests
 
 log = get_logger("apiserver")
+
+_ID_LIMIT = 64
 
 Identify = Callable[[Scope, Mapping[bytes, bytes]], Awaitable[User]]
 # A path's own handler (health, discovery, metrics); None where the path is not its own.
@@ -79,6 +81,8 @@ class App:
         query = parse_query(scope["query_string"])
         info = parse_request(method, scope["path"], query)
         request_id = headers.get(b"audit-id") or self._new_id()
+        if len(request_id) > _ID_LIMIT or not request_id.isascii():
+            request_id = self._new_id()
         request = Request(info, method, query, headers, ANONYMOUS, raw_query=scope["query_string"])
         common: list[Header] = [(b"audit-id", request_id), (b"cache-control", b"no-cache, private")]
         long_running = info.verb == "watch" or (info.resource, info.subresource) in self.connectors
@@ -246,6 +250,3 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": message["type"] + ".complete"})
         if message["type"] == "lifespan.shutdown":
             return
-
-
-__all__ = ["App", "Query"]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.resource import Obj
-from apiserver.admission.admission import AdmissionPlugin
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.engine import Call, Engine
 from apiserver.engine.query import Query
@@ -285,6 +284,3 @@ def _refused(status: int, body: bytes) -> ApiError:
     return from_status(
         {"message": body.decode("utf-8", "replace").strip() or f"the node answered {status}"}, status
     )
-
-
-__all__ = ["AdmissionPlugin", "Connectors", "plan_connect", "plan_container"]
