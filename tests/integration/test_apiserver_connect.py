@@ -195,6 +195,7 @@ def test_port_forward_and_log_over_websockets():
 def test_refusals_before_the_upgrade_are_statuses():
     async def main():
         async with cluster() as (address, _, client):
+
             async def refused(path, **options):
                 with pytest.raises(InvalidStatus) as caught:
                     async with connect(f"ws://{address}{path}", proxy=None, **options):
@@ -207,7 +208,10 @@ def test_refusals_before_the_upgrade_are_statuses():
             code, _ = await refused(f"{POD}/exec?container=c&command=a&stdout=1", subprotocols=["nonsense"])
             assert code == 400
             await client.patch(
-                NODES, "n1", {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}}}, subresource="status"
+                NODES,
+                "n1",
+                {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}}},
+                subresource="status",
             )
             code, message = await refused(f"{POD}/exec?container=c&command=a&stdout=1")
             assert code == 500 and "error dialing backend: dial tcp 127.0.0.1:1" in message
