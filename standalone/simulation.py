@@ -108,6 +108,7 @@ class Simulation:
         self.client = self.client_as(_ADMIN)
         self._group: asyncio.TaskGroup | None = None
         self._started = asyncio.Event()
+        self._news = asyncio.Event()
 
     def _rng(self, who: str) -> random.Random:
         """Chance of its own for each component: adding one does not change what the others draw."""
@@ -210,16 +211,20 @@ class Simulation:
                 for change in batch:
                     kv = change.kv
                     self.history.append((kv.mod_revision, kv.key, change.deleted, kv.value))
+                self._news.set()
 
     # -- for scenarios -----------------------------------------------------------------------------------
 
     async def wait(
-        self, check: Callable[[], Awaitable[T]], *, timeout_s: float = 300.0, step_s: float = 0.1
+        self, check: Callable[[], Awaitable[T]], *, timeout_s: float = 300.0, step_s: float = 10.0
     ) -> T:
-        """Steps the clock until `check()` gives something true, which is returned. Raises TimeoutError."""
+        """Waits until `check()` gives something true, which is returned; asks after every write to the store, and
+        every `step_s` for what no write tells. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not (result := await check()):
-                await self.clock.sleep(step_s)
+                self._news.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), step_s)
             return result
 
     async def pods(self, namespace: str = "default", selector: str = "") -> list[Obj]:

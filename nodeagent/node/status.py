@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from machinery import quantity
 from machinery.clock import rfc3339
 from nodeagent.config import AgentConfig
 from nodeagent.node.machine import Machine
@@ -72,12 +73,17 @@ def new_node(config: AgentConfig, machine: Machine) -> Obj:
     }
 
 
+def _kibibytes(size_bytes: int) -> str:
+    """In the form the server keeps (8Gi, not 8388608Ki): else every report would look like news."""
+    return quantity.canonical(f"{size_bytes // 1024}Ki")
+
+
 def capacity(config: AgentConfig, machine: Machine, filesystem: FilesystemUsage | None) -> dict[str, str]:
     disk = filesystem.capacity_bytes if filesystem else 0
     return {
         "cpu": str(machine.cores),
-        "memory": f"{machine.memory_bytes // 1024}Ki",
-        "ephemeral-storage": f"{disk // 1024}Ki",
+        "memory": _kibibytes(machine.memory_bytes),
+        "ephemeral-storage": _kibibytes(disk),
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",
         "pods": str(config.max_pods),
@@ -89,7 +95,7 @@ def allocatable(config: AgentConfig, machine: Machine, filesystem: FilesystemUsa
     disk = filesystem.capacity_bytes if filesystem else 0
     return {
         **capacity(config, machine, filesystem),
-        "memory": f"{(machine.memory_bytes - reserved) // 1024}Ki",
+        "memory": _kibibytes(machine.memory_bytes - reserved),
         "ephemeral-storage": str(int(disk * (1 - config.evict_disk_available_fraction))),
     }
 
