@@ -68,6 +68,7 @@ class Host:
         self.exit_waiters: dict[str, list[Callable[[], None]]] = {}
         self.publish: Callable[[Message], None] = lambda message: None
         self.boot_id = boot_id()
+        self.parents: set[str] = set()  # cgroups that pods stood in
 
     # -- network ---------------------------------------------------------------------------------------
 
@@ -86,6 +87,7 @@ class Host:
             self._discard(sandbox)
             reply({"error": text, "reason": "Failed"})
 
+        self.parents.add(os.path.dirname(sandbox.group))
         try:
             warnings = sandboxes.prepare(sandbox, self.tree, self.syscalls, self.own)
         except OSError as refused:

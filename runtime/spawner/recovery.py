@@ -7,6 +7,7 @@ last state can still be told.
 
 from __future__ import annotations
 
+import os
 import time
 
 from runtime.spawner import sandbox as sandboxes
@@ -35,6 +36,7 @@ def recover(host: Host) -> None:
         if state["state"] == "READY" and sandbox.link:
             host.pool.drop(sandbox.link)
         sandbox.state = "NOTREADY"
+        host.parents.add(os.path.dirname(sandbox.group))
         sandboxes.remove_files(directory, host.syscalls)
         host._remove_group(sandbox.group)
         host.sandboxes[sandbox_id] = sandbox

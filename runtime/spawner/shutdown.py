@@ -13,7 +13,7 @@ from runtime.spawner.netmaker import BRIDGE
 def shut_down(host: Host, reply: Reply) -> None:
     """Answers when nothing is left, then stops the loop. Nothing that it meets keeps it from going on."""
     waiting = set(host.sandboxes)
-    groups = {os.path.dirname(sandbox.group) for sandbox in host.sandboxes.values()}
+    groups = host.parents
 
     def removed(sandbox_id: str) -> None:
         waiting.discard(sandbox_id)
@@ -21,7 +21,7 @@ def shut_down(host: Host, reply: Reply) -> None:
             host.loop.call_later(0, finish)
 
     def finish(attempt: int = 0) -> None:
-        left = [path for group in sorted(groups) for path in _remove_upwards(host, group)]
+        left = [group for group in sorted(groups) if not _remove_upwards(host, group)]
         if left and attempt < 20:
             host.loop.call_later(0.01 * (attempt + 1), lambda: finish(attempt + 1))
             return
@@ -41,12 +41,12 @@ def shut_down(host: Host, reply: Reply) -> None:
         finish()
 
 
-def _remove_upwards(host: Host, group: str) -> list[str]:
-    """Removes a pod's parents as far as they are empty; returns what refuses below the first level."""
-    while group.strip("/"):
+def _remove_upwards(host: Host, group: str) -> bool:
+    """Removes the pods' parent, and its own parents as far as they are empty (others' may stand there)."""
+    is_gone = host.tree.remove(group)
+    while (group := os.path.dirname(group)).strip("/"):
         host.tree.remove(group)
-        group = os.path.dirname(group)
-    return []
+    return is_gone
 
 
 def _remove_links(host: Host) -> None:
