@@ -47,7 +47,7 @@ def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlug
     def store(group: str, plural: str) -> Store:
         return store_of(engine, group, plural)
 
-    return admission_chain(store, engine.rng, EscalationCheck(security.rbac, security.authorizer))
+    return admission_chain(store, engine.clock, engine.rng, EscalationCheck(security.rbac, security.authorizer))
 
 
 def resources_of(crd: Obj) -> Sequence[Resource]:

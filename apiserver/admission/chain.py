@@ -21,17 +21,18 @@ from apiserver.admission.service_account import ServiceAccount
 from apiserver.admission.taint_nodes import TaintNodesByCondition
 from apiserver.auth.escalation import EscalationCheck
 from apiserver.storage.store import Store
+from machinery.clock import Clock
 
 
 def admission_chain(
-    store: Callable[[str, str], Store], rng: random.Random, escalation: EscalationCheck | None
+    store: Callable[[str, str], Store], clock: Clock, rng: random.Random, escalation: EscalationCheck | None
 ) -> AdmissionChain:
     """`store` finds a resource's Store by (group, plural). `escalation` is None where nobody is authorized by
     roles (a simulation without RBAC)."""
     namespaces = lookup_in(store("", "namespaces"))
     return (
         NamespaceLifecycle(namespaces),
-        ServiceAccount(lookup_in(store("", "serviceaccounts")), rng),
+        ServiceAccount(lookup_in(store("", "serviceaccounts")), rng, clock),
         NodeRestriction(lookup_in(store("", "pods")), lookup_in(store("", "nodes"))),
         TaintNodesByCondition(),
         PodSecurity(namespaces),

@@ -2,6 +2,8 @@
 
 The token is a projected volume: a token bound to the pod, the cluster's CA and the pod's namespace. Source:
 Kubernetes "Managing Service Accounts", the ServiceAccount admission controller.
+
+A namespace's `default` account is made by a controller, a moment after the namespace: a pod that comes first waits.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.lookup import Lookup, Plugin, forbidden, is_resource
 from machinery import names
+from machinery.clock import Clock
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
@@ -20,14 +23,17 @@ ROOT_CA = "kube-root-ca.crt"
 # An hour and seven seconds: recognizable as the default, and renewed by the node well before.
 TOKEN_LIFE_S = 3607
 MIRROR = "kubernetes.io/config.mirror"
+DEFAULT = "default"
+DEFAULT_TRIES = 10
 
 
 class ServiceAccount(Plugin):
     name = "ServiceAccount"
 
-    def __init__(self, service_accounts: Lookup, rng: random.Random) -> None:
+    def __init__(self, service_accounts: Lookup, rng: random.Random, clock: Clock) -> None:
         self._accounts = service_accounts
         self._rng = rng
+        self._clock = clock
 
     def handles(self, request: AdmissionRequest) -> bool:
         return request.operation == "CREATE" and is_resource(request, "", "pods") and not request.subresource
@@ -37,9 +43,9 @@ class ServiceAccount(Plugin):
         if pod is None or is_mirror(pod):
             return
         spec = pod.setdefault("spec", {})
-        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or DEFAULT
         spec["serviceAccountName"] = spec["serviceAccount"] = name
-        account = await self._accounts(request.namespace, name)
+        account = await self._account(request.namespace, name)
         if account is None:
             raise forbidden(
                 request,
@@ -49,6 +55,18 @@ class ServiceAccount(Plugin):
             mount_token(spec, self._rng)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
+
+    async def _account(self, namespace: str, name: str) -> Obj | None:
+        account = await self._accounts(namespace, name)
+        if account is not None or name != DEFAULT:
+            return account
+        interval_s = self._rng.uniform(0.1, 0.2)
+        for _ in range(DEFAULT_TRIES - 1):
+            await self._clock.sleep(interval_s)
+            account = await self._accounts(namespace, name)
+            if account is not None:
+                break
+        return account
 
     async def validate(self, request: AdmissionRequest) -> None:
         pod = request.obj

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -23,6 +23,8 @@ from apiserver.admission.priority import Priority, builtin_classes
 from apiserver.admission.service_account import MOUNT_PATH, ServiceAccount
 from apiserver.admission.taint_nodes import TaintNodesByCondition
 from apiserver.auth.user import User
+from machinery import virtual_loop
+from machinery.clock import Clock, LoopClock
 from machinery.errors import Forbidden, Invalid, NotFound
 
 Obj = dict[str, Any]
@@ -68,6 +70,7 @@ def pod(name: str = "p", **spec: Any) -> Obj:
     return {"metadata": {"name": name}, "spec": {"containers": [{"name": "c"}], **spec}}
 
 
+NO_WAITING = cast(Clock, None)
 NAMESPACES = things(
     {"metadata": {"name": "a"}, "status": {"phase": "Active"}},
     {"metadata": {"name": "going"}, "status": {"phase": "Terminating"}},
@@ -98,7 +101,7 @@ def test_system_namespaces_may_not_be_deleted() -> None:
 
 def accounts(**more: Any) -> ServiceAccount:
     default = {"metadata": {"name": "default", "namespace": "a"}, **more}
-    return ServiceAccount(things(default), random.Random(1))
+    return ServiceAccount(things(default), random.Random(1), NO_WAITING)
 
 
 def test_pod_gets_the_default_account_and_its_token_where_nothing_is_mounted() -> None:
@@ -128,6 +131,38 @@ def test_pod_gets_the_default_account_and_its_token_where_nothing_is_mounted() -
     assert spec["initContainers"][0]["volumeMounts"] == spec["containers"][0]["volumeMounts"] == [mount]
     assert spec["containers"][1]["volumeMounts"] == [{"name": "x", "mountPath": MOUNT_PATH}]
     assert spec["imagePullSecrets"] == [{"name": "pull"}]
+
+
+def created_beside_its_account(after_s: float, name: str = "default") -> tuple[AdmissionRequest, float]:
+    """A pod made when its account will exist `after_s` seconds later; also how long it took."""
+
+    async def main() -> tuple[AdmissionRequest, float]:
+        clock = LoopClock(asyncio.get_running_loop(), 0.0)
+
+        async def look_up(namespace: str, wanted: str) -> Obj | None:
+            there = clock.monotonic() >= after_s
+            return {"metadata": {"name": wanted, "namespace": namespace}} if there else None
+
+        request = asking("CREATE", "pods", pod(serviceAccountName=name))
+        await ServiceAccount(look_up, random.Random(1), clock).admit(request)
+        return request, clock.monotonic()
+
+    return virtual_loop.run(main())
+
+
+def test_pod_waits_for_its_namespaces_default_account() -> None:
+    request, took_s = created_beside_its_account(0.5)
+    assert request.obj and request.obj["spec"]["serviceAccountName"] == "default"
+    assert 0.5 <= took_s <= 0.7
+    with pytest.raises(
+        Forbidden, match='error looking up service account a/default: serviceaccount "default"'
+    ):
+        created_beside_its_account(3.0)
+
+
+def test_pod_waits_for_no_other_account() -> None:
+    with pytest.raises(Forbidden, match='serviceaccount "builder" not found'):
+        created_beside_its_account(0.001, "builder")
 
 
 @pytest.mark.parametrize(
@@ -416,7 +451,7 @@ def test_namespace_labels_enforce_and_warn() -> None:
 
 
 def test_chain_runs_in_upstreams_order() -> None:
-    chain = admission_chain(lambda group, plural: None, random.Random(1), None)  # type: ignore[arg-type,return-value]
+    chain = admission_chain(lambda group, plural: None, NO_WAITING, random.Random(1), None)  # type: ignore[arg-type,return-value]
     assert [plugin.name for plugin in chain] == [
         "NamespaceLifecycle",
         "ServiceAccount",
