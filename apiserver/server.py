@@ -14,6 +14,7 @@ Order of start: stores → guard → bootstrap objects → custom resources → 
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +25,7 @@ from api.resource import Obj, Resource
 from apiserver.backends.backend import Backend
 from apiserver.engine.actions import bind, evict
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
-from apiserver.engine.bootstrap import ensure_basics
+from apiserver.engine.bootstrap import ensure_basics, keep_basics
 from apiserver.engine.catalog import Catalog
 from apiserver.engine.crds import CustomResources, ResourcesOf
 from apiserver.engine.engine import Engine
@@ -130,13 +131,16 @@ class ApiServer:
         self._numbers.load(await self._stored("", "services"))
         await self._customs.load(await self._stored(*CRDS))
         await guard.prepare()
-        await ensure_basics(
+        basics = functools.partial(
+            ensure_basics,
             engine,
             service_ip=str(self._network.network_address + 1),
             port=443,
             addresses=list(parts.advertise),
             public_port=parts.port,
         )
+        await basics()
+        group.create_task(keep_basics(parts.clock, basics), name="basics")
         self._app = self._compose(guard)
         self._ready.set()
 

@@ -161,7 +161,7 @@ def _validate_policies(errors: Errors, spec: Obj, kind: str | None) -> None:
         message = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         errors.invalid("spec.healthCheckNodePort", health, message)
     internal = spec.get("internalTrafficPolicy")
-    if internal is None and kind != "ExternalName":
+    if internal is None and kind in ("ClusterIP", "NodePort", "LoadBalancer"):
         errors.required("spec.internalTrafficPolicy")
     errors.one_of("spec.internalTrafficPolicy", internal, _POLICIES)
 

@@ -1,21 +1,27 @@
-"""What exists in every cluster before anybody writes: four namespaces, and the `kubernetes` Service with its endpoint.
+"""What exists in every cluster before anybody writes: four namespaces, the system's priority classes, and the
+`kubernetes` Service with its endpoint.
 
-`ensure_*` are idempotent: they run on every start, create what is missing, and put the endpoint's address right
-after the server's own address changed.
+`ensure_*` are idempotent: they run on every start and every few seconds, create what is missing (somebody may have
+deleted it), and put the endpoint's address right after the server's own address changed.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from api.resource import Obj
+from apiserver.admission.priority import builtin_classes
 from apiserver.auth.user import User
 from apiserver.engine.create import create
 from apiserver.engine.engine import Call, Engine, WriteOptions
 from apiserver.engine.update import update
-from machinery.errors import AlreadyExists, NotFound
+from machinery.clock import Clock
+from machinery.errors import AlreadyExists, ApiError, NotFound
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_PERIOD_S = 10.0
 SELF = User("system:apiserver", ("system:masters",))
 _OPTIONS = WriteOptions(field_manager="kube-apiserver")
 
@@ -26,8 +32,18 @@ async def ensure_basics(
     """`addresses`: where this server is reached (advertised); `public_port`: there; `service_ip`:`port`: in the cluster."""
     for name in NAMESPACES:
         await ensure(engine, "", "namespaces", "", {"metadata": {"name": name}})
+    for priority_class in builtin_classes():
+        await ensure(engine, "scheduling.k8s.io", "priorityclasses", "", priority_class)
     await ensure(engine, "", "services", "default", kubernetes_service(service_ip, port, public_port))
     await ensure_endpoints(engine, addresses, public_port)
+
+
+async def keep_basics(clock: Clock, ensure: Callable[[], Awaitable[None]]) -> None:
+    """Until cancelled. A refusal (a store that cannot be written, a namespace on its way out) is tried again."""
+    while True:
+        await clock.sleep(_PERIOD_S)
+        with contextlib.suppress(ApiError):
+            await ensure()
 
 
 async def ensure(engine: Engine, group: str, plural: str, namespace: str, obj: Obj) -> None:

@@ -45,7 +45,7 @@ class ConfigMapStrategy(Strategy):
         size = sum(len(value.encode()) for value in data.values())
         size += sum(len(value) * 3 // 4 for value in binary.values())
         if size > _MAX_BYTES:
-            errors.too_long("", _MAX_BYTES)
+            errors.too_long("[]", _MAX_BYTES)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
