@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 
 from runtime.cri import PortMapping, RuntimeFailure
 
@@ -55,12 +56,19 @@ def plan_ruleset(pod_cidr: str, cluster_cidr: str, pods: Pods) -> str:
         "    type nat hook postrouting priority 100;",
         *hairpin,
         f"    ip saddr 127.0.0.0/8 ip daddr {pod_cidr} masquerade",
-        f"    ip saddr {pod_cidr} ip daddr != {cluster_cidr} ip daddr != 224.0.0.0/4 masquerade",
+        f"    ip saddr {pod_cidr} ip daddr != {{ {_inside(pod_cidr, cluster_cidr)} }} masquerade",
         "  }",
         "}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _inside(pod_cidr: str, cluster_cidr: str) -> str:
+    """Destinations that see a pod's own address: the cluster's pods, and multicast."""
+    pods, cluster = ip_network(pod_cidr), ip_network(cluster_cidr)
+    own = () if pods.overlaps(cluster) else (pod_cidr,)
+    return ", ".join((*own, cluster_cidr, "224.0.0.0/4"))
 
 
 class Firewall:

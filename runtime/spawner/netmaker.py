@@ -113,7 +113,8 @@ class Netmaker:
             self._netlink.send(
                 [add_veth(name, "eth0", netns, mac, peer_mac, master=self._bridge, mtu=self._mtu)]
             )
-            self._netlink.send([set_port(socket.if_nametoindex(name), hairpin=True, isolated=True)])
+            # Not isolated: where br_netfilter is on, what it has translated goes from port to port.
+            self._netlink.send([set_port(socket.if_nametoindex(name), hairpin=True, isolated=False)])
             with self._own.inside({CLONE_NEWNET: netns}):
                 inside = Netlink()
                 index = socket.if_nametoindex("eth0")  # not always 2: some kernels add tunnel links

@@ -184,9 +184,10 @@ def _place(syscalls: Syscalls, handle: Handle) -> None:
     target = handle.target
     try:
         if handle.is_directory:
-            if not os.path.isdir(target):
-                os.makedirs(target, 0o755, exist_ok=True)
+            if not os.path.isdir(target):  # through links of the image, dangling ones too
+                os.makedirs(os.path.realpath(target), 0o755, exist_ok=True)
         elif not os.path.exists(target):
+            target = os.path.realpath(target)
             os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
         syscalls.move_mount(handle.fd, target)
