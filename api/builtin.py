@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from api.resource import ALL_VERBS, Codec, Column, Resource, Strategy, Subresource
-from api.schema import schema_of
+from api.schema import schema_named, schema_of
 from machinery.errors import Cause
 from machinery.gvk import GVR
 from machinery.schema import Schema
@@ -23,7 +23,7 @@ STATUS_VERBS = ("get", "patch", "update")
 
 def builtin(
     gvr: GVR,
-    cls: type,
+    cls: type | str,
     *,
     strategy: Strategy,
     columns: tuple[Column, ...],
@@ -37,7 +37,10 @@ def builtin(
     to_storage: Callable[[Obj], Obj] | None = None,
     ttl_s: int | None = None,
 ) -> Resource:
-    """The Resource of a kind whose type is `cls`. The storage prefix follows the group unless given."""
+    """The Resource of a kind whose type is `cls`, or `module:Type` of one that is to be imported when first used.
+
+    The storage prefix follows the group unless given.
+    """
     schema, codec = _lazy(cls)
     return Resource(
         gvr=gvr,
@@ -89,14 +92,21 @@ def body(
     return Body(group, version, cls.__name__, schema, codec, default, validate)
 
 
-def _lazy(cls: type) -> tuple[Callable[[], Schema], Callable[[], Codec]]:
+def _lazy(cls: type | str) -> tuple[Callable[[], Schema], Callable[[], Codec]]:
     def schema() -> Schema:
+        if isinstance(cls, str):
+            module, _, name = cls.partition(":")
+            return schema_named(module, name)
         return schema_of(cls)
 
     @cache
     def codec() -> Codec:
         from api.codec import TypedCodec
 
-        return TypedCodec(schema_of(cls))
+        return TypedCodec(schema())
 
     return schema, codec
+
+
+def scale_of(selector_path: str = ".spec.selector") -> Subresource:
+    return Subresource("scale", "Scale", STATUS_VERBS, "autoscaling", "v1", label_selector_path=selector_path)

@@ -5,7 +5,7 @@ A cell is what `kubectl get` prints: `<none>` for nothing, `5m` for an age.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.resource import Column
@@ -47,17 +47,32 @@ def selector_text(selector: Obj | None) -> str:
     return ",".join(sorted(parts)) or NONE
 
 
-def container_names(obj: Obj, now: float) -> str:
-    return ",".join(c.get("name", "") for c in _template_containers(obj))
+def field(obj: Obj, *path: str) -> Any:
+    """The value at a path, None where any part of it is absent."""
+    for key in path:
+        obj = obj.get(key) or {}
+    return obj if obj != {} else None
 
 
-def container_images(obj: Obj, now: float) -> str:
-    return ",".join(c.get("image", "") for c in _template_containers(obj))
+def number(*path: str) -> Callable[[Obj, float], int]:
+    """A cell for a count that is 0 where it is absent."""
+    return lambda obj, now: field(obj, *path) or 0
 
 
-def _template_containers(obj: Obj) -> Sequence[Obj]:
-    containers: Sequence[Obj] = obj["spec"].get("template", {}).get("spec", {}).get("containers") or ()
-    return containers
+def text(*path: str, absent: str = NONE) -> Callable[[Obj, float], str]:
+    """A cell for a word; `absent` where there is none."""
+    return lambda obj, now: str(field(obj, *path) or absent)
+
+
+def flag(*path: str, absent: str = "<unset>") -> Callable[[Obj, float], str]:
+    """A cell for a truth value that may be unset."""
+
+    def cell(obj: Obj, now: float) -> str:
+        parent = field(obj, *path[:-1]) if path[:-1] else obj
+        value = (parent or {}).get(path[-1])
+        return absent if value is None else str(value).lower()
+
+    return cell
 
 
 NAME = Column(
@@ -75,14 +90,28 @@ CREATED_AT = Column(
 )
 
 
-def workload_columns() -> tuple[Column, ...]:
-    """What -o wide adds for a kind with a pod template and a selector."""
+def template_columns(*path: str) -> tuple[Column, ...]:
+    """What -o wide adds for a kind with a pod template at `path`."""
+
+    def joined(key: str) -> Callable[[Obj, float], str]:
+        return lambda obj, now: ",".join(
+            c.get(key, "") for c in field(obj, *path, "spec", "containers") or ()
+        )
+
     return (
-        Column("Containers", container_names, priority=1, description="Names of the template's containers."),
-        Column("Images", container_images, priority=1, description="Images of the template's containers."),
+        Column("Containers", joined("name"), priority=1, description="Names of the template's containers."),
+        Column("Images", joined("image"), priority=1, description="Images of the template's containers."),
+    )
+
+
+def workload_columns(*path: str) -> tuple[Column, ...]:
+    """What -o wide adds for a kind with a pod template and a selector in its spec, or at another `path`."""
+    at = path or ("spec",)
+    return (
+        *template_columns(*at, "template"),
         Column(
             "Selector",
-            lambda obj, now: selector_text(obj["spec"].get("selector")),
+            lambda obj, now: selector_text(field(obj, *at, "selector")),
             priority=1,
             description="Which pods belong to it.",
         ),

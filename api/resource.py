@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from api.unserved import notices
 from machinery.errors import Cause
 from machinery.gvk import GVR
 from machinery.schema import Schema
@@ -93,8 +94,8 @@ class Strategy:
         return ()
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        """Advice sent as Warning headers: deprecated fields, fields a node here cannot honour."""
-        return ()
+        """Advice sent as Warning headers: deprecated fields, kinds and fields that nothing here honours."""
+        return notices(obj) if old is None else ()
 
     def grace_s(self, obj: Obj, requested_s: int | None) -> int:
         """Seconds between a delete request and the removal; 0 removes at once."""

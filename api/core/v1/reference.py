@@ -41,3 +41,11 @@ class TypedObjectReference(TypedDict, total=False):
     apiGroup: Annotated[str, Proto(1), "Its group; empty for the core group."]
     name: Required[Annotated[str, Proto(3), "Its name."]]
     namespace: Annotated[str, Proto(4), "Its namespace."]
+
+
+@atomic
+class SecretReference(TypedDict, total=False):
+    """A Secret of any namespace."""
+
+    name: Annotated[str, Proto(1), "Its name, which is unique within its namespace."]
+    namespace: Annotated[str, Proto(2), "Its namespace."]
