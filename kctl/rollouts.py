@@ -5,7 +5,7 @@ Status texts are kubectl's: scripts read them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from kctl.failure import Failure
 from kctl.selection import Found
@@ -99,18 +99,37 @@ def _statefulset(obj: Obj) -> tuple[str, bool]:
     )
 
 
-def revisions(session: Session, found: Found, deployment: Obj) -> dict[int, Obj]:
-    """The ReplicaSets of a Deployment by revision."""
-    check_kind(found, "history", ("Deployment",))
-    selector = ",".join(
-        f"{k}={v}" for k, v in (deployment["spec"]["selector"].get("matchLabels") or {}).items()
-    )
-    path = session.mapper.find("replicasets").gvr.path(found.namespace)
-    sets = session.rest.get(path, [("labelSelector", selector)])["items"]
-    uid = deployment["metadata"]["uid"]
-    owned = [s for s in sets if any(r["uid"] == uid for r in s["metadata"].get("ownerReferences") or ())]
-    return {
-        int((s["metadata"].get("annotations") or {}).get(REVISION, "0")): s
-        for s in owned
-        if (s["metadata"].get("annotations") or {}).get(REVISION, "").isdigit()
-    }
+class Revision(NamedTuple):
+    """One state of a workload's pod template. `source` is the ReplicaSet or ControllerRevision that keeps it."""
+
+    number: int
+    template: Obj
+    source: Obj
+
+    @property
+    def cause(self) -> str:
+        return str((self.source["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, ""))
+
+
+def revisions(session: Session, found: Found, obj: Obj) -> dict[int, Revision]:
+    """By number: of a Deployment from its ReplicaSets, of others from their ControllerRevisions."""
+    check_kind(found, "history")
+    is_deployment = found.info.gvr.kind == "Deployment"
+    selector = ",".join(f"{k}={v}" for k, v in (obj["spec"]["selector"].get("matchLabels") or {}).items())
+    resource = "replicasets" if is_deployment else "controllerrevisions.apps"
+    path = session.mapper.find(resource).gvr.path(found.namespace)
+    listed = session.rest.get(path, [("labelSelector", selector)])["items"]
+    uid = obj["metadata"]["uid"]
+    owned = [i for i in listed if any(r["uid"] == uid for r in i["metadata"].get("ownerReferences") or ())]
+    known = [_of_replicaset(each) if is_deployment else _of_controller_revision(each) for each in owned]
+    return {each.number: each for each in sorted(filter(None, known), key=lambda each: each.number)}
+
+
+def _of_replicaset(item: Obj) -> Revision | None:
+    number = (item["metadata"].get("annotations") or {}).get(REVISION, "")
+    return Revision(int(number), item["spec"]["template"], item) if number.isdigit() else None
+
+
+def _of_controller_revision(item: Obj) -> Revision:
+    template = {k: v for k, v in item["data"]["spec"]["template"].items() if k != "$patch"}
+    return Revision(int(item["revision"]), template, item)

@@ -125,7 +125,11 @@ def report(options: Options, session: Session, found: Found, done: str, answer: 
         from kctl.printers.printer import parse_output
 
         typed = {"apiVersion": found.info.gvr.api_version, "kind": found.info.gvr.kind, **answer}
-        parse_output(options.output).print_all(session.out, [typed], as_list=False)
+        output = parse_output(options.output)
+        if output.kind == "yaml" and session.documents:
+            session.out.write("---\n")
+        session.documents += 1
+        output.print_all(session.out, [typed], as_list=False)
         return
     name = answer.get("metadata", {}).get("name") or found.name
     mode = getattr(options, "dry_run", "none")

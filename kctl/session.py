@@ -22,6 +22,7 @@ class Session:
         self.options = options
         self.out: TextIO = sys.stdout
         self.err: TextIO = sys.stderr
+        self.documents = 0  # YAML documents printed so far: `---` goes between them
         self._warned: set[str] = set()
 
     def __enter__(self) -> Session:

@@ -29,6 +29,12 @@ class Page:
         self.flush()
         self._out.write(text)
 
+    def unaligned(self) -> str:
+        """What was written since the last flush, its tabs as they are."""
+        text = "".join("\t".join(line) + "\n" for line in self._lines)
+        self._lines = []
+        return text
+
     def flush(self) -> None:
         for line in layout(self._lines):
             self._out.write(line + "\n")

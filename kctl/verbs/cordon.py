@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from kctl.flags import Options
+from collections.abc import Sequence
+
+from kctl.failure import Failure
+from kctl.flags import Flag, Options
 from kctl.selection import DRY_RUN, Found, dry_run_query
 from kctl.session import Session
 
-USAGE = "cordon NODE... [flags]"
+USAGE = "cordon (NODE... | -l SELECTOR) [flags]"
 EXAMPLES = (("Before maintenance", "kctl cordon node-1"),)
-FLAGS = (DRY_RUN,)
+FLAGS = (Flag("selector", "l", default="", help="label selector of nodes"), DRY_RUN)
 
 
 def run(options: Options, session: Session) -> int:
-    return set_unschedulable(options, session, True, "cordoned")
+    return set_unschedulable(options, session, True, "cordoned", node_names(options, session))
 
 
-def set_unschedulable(options: Options, session: Session, wanted: bool, word: str) -> int:
-    from kctl.failure import Failure
+def node_names(options: Options, session: Session) -> list[str]:
+    """From words or the selector. Raises Failure."""
+    if bool(options.args) == bool(options.selector):
+        raise Failure("nodes must be named, or selected by -l")
+    if options.args:
+        return [name.removeprefix("node/") for name in options.args]
+    path = session.mapper.find("nodes").gvr.path()
+    items = session.rest.get(path, [("labelSelector", options.selector)])["items"]
+    return [item["metadata"]["name"] for item in items]
 
-    if not options.args:
-        raise Failure("a node must be named")
+
+def set_unschedulable(
+    options: Options, session: Session, wanted: bool, word: str, names: Sequence[str]
+) -> int:
     info = session.mapper.find("nodes")
-    for name in options.args:
-        found = Found(info, "", name.removeprefix("node/"))
+    suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
+    for name in names:
+        found = Found(info, "", name)
         node = session.rest.get(found.path)
-        suffix = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[options.dry_run]
         if bool(node["spec"].get("unschedulable")) == wanted:
             print(f"node/{found.name} already {word}{suffix}", file=session.out)
             continue

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
-from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, SELECTOR_FLAGS, dry_run_query, report, select
+from kctl.patching import MERGE, send_patch
+from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, SELECTOR_FLAGS, report, select
 from kctl.session import Session
 
 FLAGS = (
@@ -66,17 +67,8 @@ def change_metadata(options: Options, session: Session, field: str, done: str) -
         metadata: dict[str, object] = {field: needed}
         if options.resource_version:
             metadata["resourceVersion"] = options.resource_version
-        if options.dry_run == "client":
-            report(options, session, found, done, found.obj)
-            continue
         manager = options.field_manager or ("kubectl-label" if field == "labels" else "kubectl-annotate")
-        answer = session.rest.request(
-            "PATCH",
-            found.path,
-            [("fieldManager", manager), *dry_run_query(options)],
-            {"metadata": metadata},
-            content_type="application/merge-patch+json",
-        )
+        answer = send_patch(options, session, found, {"metadata": metadata}, MERGE, manager=manager)
         word = "unlabeled" if field == "labels" and all(v is None for v in needed.values()) else done
         report(options, session, found, word, answer)
     return 0

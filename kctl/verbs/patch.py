@@ -6,7 +6,8 @@ from typing import Any
 
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
-from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, dry_run_query, report, select
+from kctl.patching import JSON, MERGE, STRATEGIC, send_patch
+from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, report, select
 from kctl.session import Session
 
 USAGE = "patch (-f FILE | TYPE NAME) (-p PATCH | --patch-file FILE) [flags]"
@@ -21,9 +22,9 @@ EXAMPLES = (
     ),
 )
 _TYPES = {
-    "strategic": "application/strategic-merge-patch+json",
-    "merge": "application/merge-patch+json",
-    "json": "application/json-patch+json",
+    "strategic": STRATEGIC,
+    "merge": MERGE,
+    "json": JSON,
 }
 FLAGS = (
     Flag("patch", "p", default="", help="the patch"),
@@ -41,12 +42,15 @@ def run(options: Options, session: Session) -> int:
     patch = _read_patch(options)
     for found in select(options, session, read=True):
         assert found.obj is not None
-        if options.dry_run == "client":
-            report(options, session, found, "patched", found.obj)
-            continue
-        path = found.info.gvr.path(found.namespace, found.name, options.subresource)
-        query = [("fieldManager", options.field_manager), *dry_run_query(options)]
-        answer = session.rest.request("PATCH", path, query, patch, content_type=_TYPES[options.type])
+        answer = send_patch(
+            options,
+            session,
+            found,
+            patch,
+            _TYPES[options.type],
+            manager=options.field_manager,
+            subresource=options.subresource,
+        )
         same = answer["metadata"].get("resourceVersion") == found.obj["metadata"].get("resourceVersion")
         report(
             options,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kctl.flags import Flag, Options
+from kctl.patching import STRATEGIC, send_patch
 from kctl.rollouts import check_kind
-from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, SELECTOR_FLAGS, Found, dry_run_query, report, select
+from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, SELECTOR_FLAGS, Found, report, select
 from kctl.session import Session
 
 USAGE = "rollout pause (TYPE NAME | TYPE/NAME) [flags]"
@@ -44,12 +45,5 @@ def set_paused(options: Options, session: Session, wanted: bool, word: str) -> i
 def patch_template(
     options: Options, session: Session, found: Found, patch: dict[str, Any], word: str
 ) -> None:
-    assert found.obj is not None
-    if options.dry_run == "client":
-        report(options, session, found, word, found.obj)
-        return
-    query = [("fieldManager", options.field_manager), *dry_run_query(options)]
-    answer = session.rest.request(
-        "PATCH", found.path, query, patch, content_type="application/strategic-merge-patch+json"
-    )
+    answer = send_patch(options, session, found, patch, STRATEGIC, manager=options.field_manager)
     report(options, session, found, word, answer)

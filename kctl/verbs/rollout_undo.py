@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
-from kctl.rollouts import CHANGE_CAUSE, revisions
-from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, dry_run_query, report, select
+from kctl.patching import JSON, STRATEGIC, send_patch
+from kctl.rollouts import CHANGE_CAUSE, Revision, revisions
+from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, SELECTOR_FLAGS, Found, report, select
 from kctl.session import Session
 
+Obj = dict[str, Any]
 USAGE = "rollout undo (TYPE NAME | TYPE/NAME) [flags]"
 EXAMPLES = (
     ("To the revision before", "kctl rollout undo deployment/web"),
@@ -16,6 +20,7 @@ EXAMPLES = (
 FLAGS = (
     Flag("to-revision", type="int", default=0, help="0 for the one before"),
     *FILE_FLAGS,
+    *SELECTOR_FLAGS,
     DRY_RUN,
     OUTPUT,
 )
@@ -24,47 +29,46 @@ _HASH = "pod-template-hash"
 
 def run(options: Options, session: Session) -> int:
     for found in select(options, session, read=True):
-        deployment = found.obj
-        assert deployment is not None
-        if deployment["spec"].get("paused"):
+        assert found.obj is not None
+        if found.obj["spec"].get("paused"):
             raise Failure(
-                f'you cannot rollback a paused deployment; resume it first with "kctl rollout resume {found}" and try again'
+                f'you cannot rollback a paused {found.info.gvr.kind.lower()}; resume it first with "kctl rollout '
+                f'resume {found}" and try again'
             )
-        known = revisions(session, found, deployment)
-        numbers = sorted(known)
-        wanted = options.to_revision or (numbers[-2] if len(numbers) > 1 else 0)
-        if wanted not in known:
-            if options.to_revision:
-                raise Failure(f"unable to find specified revision {wanted} in history")
-            raise Failure(f"no rollout history found for {found}")
-        template = known[wanted]["spec"]["template"]
-        labels = {k: v for k, v in (template["metadata"].get("labels") or {}).items() if k != _HASH}
-        template = {**template, "metadata": {**template["metadata"], "labels": labels}}
-        if template["spec"] == deployment["spec"]["template"]["spec"]:
-            report(
-                options,
-                session,
-                found,
-                f"skipped rollback (current template already matches revision {wanted})",
-                deployment,
-            )
+        wanted = _choose(found, revisions(session, found, found.obj), options.to_revision)
+        template = _without_hash(wanted.template)
+        if template == found.obj["spec"]["template"]:
+            word = f"skipped rollback (current template already matches revision {wanted.number})"
+            report(options, session, found, word, found.obj)
             continue
-        if options.dry_run == "client":
-            report(options, session, found, "rolled back", deployment)
-            continue
-        patch = [{"op": "replace", "path": "/spec/template", "value": template}]
-        annotations = deployment["metadata"].get("annotations") or {}
-        cause = (known[wanted]["metadata"].get("annotations") or {}).get(CHANGE_CAUSE)
-        if cause and annotations:
-            patch.append(
-                {
-                    "op": "replace",
-                    "path": "/metadata/annotations",
-                    "value": {**annotations, CHANGE_CAUSE: cause},
-                }
-            )
-        answer = session.rest.request(
-            "PATCH", found.path, dry_run_query(options), patch, content_type="application/json-patch+json"
-        )
+        if found.info.gvr.kind == "Deployment":
+            patch, content_type = _deployment_patch(found.obj, wanted, template), JSON
+        else:
+            patch, content_type = wanted.source["data"], STRATEGIC
+        answer = send_patch(options, session, found, patch, content_type)
         report(options, session, found, "rolled back", answer)
     return 0
+
+
+def _choose(found: Found, known: dict[int, Revision], to_revision: int) -> Revision:
+    numbers = sorted(known)
+    if to_revision and to_revision not in known:
+        raise Failure(f"unable to find specified revision {to_revision} in history")
+    if not to_revision and len(numbers) < 2:
+        raise Failure(f'no rollout history found for {found.info.gvr.kind.lower()} "{found.name}"')
+    return known[to_revision or numbers[-2]]
+
+
+def _without_hash(template: Obj) -> Obj:
+    meta = template.get("metadata") or {}
+    labels = {key: value for key, value in (meta.get("labels") or {}).items() if key != _HASH}
+    return {**template, "metadata": {**meta, "labels": labels}}
+
+
+def _deployment_patch(deployment: Obj, wanted: Revision, template: Obj) -> list[Obj]:
+    patch: list[Obj] = [{"op": "replace", "path": "/spec/template", "value": template}]
+    annotations = deployment["metadata"].get("annotations") or {}
+    if wanted.cause and annotations:
+        value = {**annotations, CHANGE_CAUSE: wanted.cause}
+        patch.append({"op": "replace", "path": "/metadata/annotations", "value": value})
+    return patch

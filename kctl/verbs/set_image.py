@@ -6,7 +6,8 @@ from typing import Any
 
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
-from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, SELECTOR_FLAGS, Found, dry_run_query, report, select
+from kctl.patching import STRATEGIC, send_patch
+from kctl.selection import DRY_RUN, FILE_FLAGS, OUTPUT, SELECTOR_FLAGS, Found, report, select
 from kctl.session import Session
 
 USAGE = "set image (-f FILE | TYPE NAME) CONTAINER=IMAGE... [flags]"
@@ -33,13 +34,7 @@ def run(options: Options, session: Session) -> int:
         assert found.obj is not None
         if patch is None:
             continue
-        if options.dry_run == "client":
-            report(options, session, found, "image updated", found.obj)
-            continue
-        query = [("fieldManager", options.field_manager), *dry_run_query(options)]
-        answer = session.rest.request(
-            "PATCH", found.path, query, patch, content_type="application/strategic-merge-patch+json"
-        )
+        answer = send_patch(options, session, found, patch, STRATEGIC, manager=options.field_manager)
         report(options, session, found, "image updated", answer)
     return 0
 

@@ -6,10 +6,11 @@ from kctl.flags import Options
 from kctl.session import Session
 from kctl.verbs import cordon
 
-USAGE = "uncordon NODE... [flags]"
+USAGE = "uncordon (NODE... | -l SELECTOR) [flags]"
 EXAMPLES = (("After maintenance", "kctl uncordon node-1"),)
 FLAGS = cordon.FLAGS
 
 
 def run(options: Options, session: Session) -> int:
-    return cordon.set_unschedulable(options, session, False, "uncordoned")
+    names = cordon.node_names(options, session)
+    return cordon.set_unschedulable(options, session, False, "uncordoned", names)
