@@ -189,7 +189,7 @@ class PodWorker:
         self._publish(now)
         if not stopping:
             return False
-        if self._stopped and (self.view.ready_sandbox or self.view.alive):
+        if self._stopped and (self.view.ready_sandbox or self.view.running):
             self._stopped = False  # a call that we no longer waited for has gone through after all
         if not self._stopped:
             if self._task is None:

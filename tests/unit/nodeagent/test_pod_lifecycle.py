@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from machinery.gvk import CONFIGMAPS, PODS
 from runtime.cri import ContainerState, ImageFailure
 from runtime.fake import Program
@@ -482,6 +484,19 @@ def test_sandbox_made_after_its_pod_was_gone_is_removed(in_world, make_pod):
         stray = make_pod(name="stray")
         await world.runtime.run_pod_sandbox(sandbox_config(stray, 0, DnsConfig(), world.config))
         await world.clock.sleep(5)
+        assert not await world.runtime.list_pod_sandboxes()
+
+    in_world(test)
+
+
+@pytest.mark.parametrize("after_ms", range(0, 60, 2))
+def test_pod_deleted_at_any_moment_of_its_start_goes_at_once(in_world, make_pod, after_ms):
+    async def test(world):
+        await world.create(make_pod(spec={"containers": [sleeper()]}))
+        await world.clock.sleep(after_ms / 1000)
+        await world.api.delete(PODS, "web", "default")
+        await world.clock.sleep(1)
+        assert ("pods", "default", "web") not in world.api.objects
         assert not await world.runtime.list_pod_sandboxes()
 
     in_world(test)
