@@ -1,0 +1,99 @@
+"""The order of mounts, on recorded system calls: host handles first, then the root, then the rest."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
+from recording_syscalls import RecordingSyscalls
+
+from runtime.linux.constants import (
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_RDONLY,
+    MS_PRIVATE,
+    MS_REC,
+    MS_SLAVE,
+)
+from runtime.spawner import rootfs
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "volume").mkdir()
+    return {
+        "mounts": [{"source": str(tmp_path / "volume"), "target": "/data", "readonly": True}],
+        "devices": [{"host": "/dev/fuse", "path": "/dev/fuse"}],
+        "rootfs": {"lower": ["/a", "/b:c"], "upper": "/u", "work": "/w"},
+        "masked": [],
+        "readonly": [],
+        "readonly_rootfs": True,
+        "controllers": [],
+    }
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]) -> RecordingSyscalls:
+    """No real directory is touched: what the child would do to its own root is left out."""
+    for name in ("chdir", "mkdir", "symlink", "makedirs", "close"):
+        monkeypatch.setattr(os, name, lambda *args, **kwargs: None)
+    monkeypatch.setattr(os.path, "isdir", lambda path: True)
+    monkeypatch.setattr(os.path, "exists", lambda path: True)
+    return RecordingSyscalls()
+
+
+def test_host_is_opened_before_it_is_left_and_volumes_are_placed_after(
+    calls: RecordingSyscalls, spec: dict[str, Any]
+) -> None:
+    rootfs.enter(calls, spec, "/mnt")
+    names = calls.names()
+    assert names[0] == "mount" and calls.calls[0][4] == MS_REC | MS_PRIVATE
+    assert max(i for i, n in enumerate(names) if n == "open_tree") < names.index("pivot_root")
+    assert min(i for i, n in enumerate(names) if n == "move_mount") > names.index("umount2")
+    placed = [call[1] for call in calls.calls if call[0] == "move_mount"]
+    assert placed[-2:] == ["/dev/fuse", "/data"]
+
+
+def test_overlay_takes_every_layer_with_separators_escaped(
+    calls: RecordingSyscalls, spec: dict[str, Any]
+) -> None:
+    rootfs.enter(calls, spec, "/mnt")
+    (overlay,) = [call for call in calls.calls if call[:4:3] == ("mount", "overlay")]
+    assert overlay[5] == "lowerdir=/a:/b\\:c,upperdir=/u,workdir=/w"
+
+
+def test_many_layers_are_named_relative_to_their_directory(
+    calls: RecordingSyscalls, spec: dict[str, Any]
+) -> None:
+    spec["rootfs"]["lower"] = [f"/store/layers/{'x' * 64}{i}" for i in range(60)]
+    rootfs.enter(calls, spec, "/mnt")
+    (overlay,) = [call for call in calls.calls if call[:4:3] == ("mount", "overlay")]
+    assert len(overlay[5]) < 4096 + 200 and overlay[5].startswith(f"lowerdir={'x' * 64}0:")
+
+
+def test_volumes_carry_no_devices_and_may_be_read_only(
+    calls: RecordingSyscalls, spec: dict[str, Any]
+) -> None:
+    rootfs.enter(calls, spec, "/mnt")
+    attributes = [call[2] for call in calls.calls if call[0] == "mount_setattr"]
+    assert MOUNT_ATTR_NODEV in attributes and MOUNT_ATTR_RDONLY in attributes
+    rootfs.finish(calls, spec)
+    assert calls.calls[-1] == ("mount_setattr", "/", MOUNT_ATTR_RDONLY, False, 0)
+
+
+def test_propagation_to_the_container_makes_the_root_a_slave(
+    calls: RecordingSyscalls, spec: dict[str, Any]
+) -> None:
+    spec["mounts"][0]["propagation"] = "HOST_TO_CONTAINER"
+    rootfs.enter(calls, spec, "/mnt")
+    assert calls.calls[0][4] == MS_REC | MS_SLAVE
+
+
+def test_missing_source_is_told_with_both_paths(calls: RecordingSyscalls, spec: dict[str, Any]) -> None:
+    spec["mounts"][0]["source"] = "/no/such"
+    with pytest.raises(rootfs.MountError, match='"/no/such" to rootfs at "/data": no such file'):
+        rootfs.enter(calls, spec, "/mnt")
