@@ -12,7 +12,6 @@ from apiserver.admission.admission import AdmissionPlugin
 from apiserver.auth.chain import Security
 from apiserver.backends.backend import Backend
 from apiserver.engine.engine import Engine
-from apiserver.guard import store_of
 from apiserver.storage.cacher import Cacher, Cipher
 from apiserver.storage.extract import extractor
 from apiserver.storage.store import Store
@@ -41,13 +40,15 @@ def is_secret(resource: Resource) -> bool:
 
 def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlugin]:
     """Every plugin, over the stores that the engine serves."""
-    from apiserver.admission.chain import admission_chain
+    from apiserver.admission.chain import Outside, admission_chain
     from apiserver.auth.escalation import EscalationCheck
 
-    def store(group: str, plural: str) -> Store:
-        return store_of(engine, group, plural)
+    def find(group: str, plural: str) -> Store | None:
+        served = engine.catalog.find(group, plural)
+        return served.store if served is not None else None
 
-    return admission_chain(store, engine.clock, engine.rng, EscalationCheck(security.rbac, security.authorizer))
+    escalation = EscalationCheck(security.rbac, security.authorizer)
+    return admission_chain(find, Outside(engine.clock, engine.rng, escalation, security.authorizer))
 
 
 def resources_of(crd: Obj) -> Sequence[Resource]:

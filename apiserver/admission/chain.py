@@ -1,42 +1,130 @@
 """The admission plugins, in upstream's order. This table is the one place that says which ones run.
 
-Source: the recommended plugin order of kube-apiserver. The last one stands in for upstream's checks
-within the storage of roles.
+A plugin runs where the kinds it reads are served (`Part.needs`). Source: the recommended plugin order of
+kube-apiserver and its list of plugins that are on by default. RBACEscalation stands in for upstream's checks within
+the storage of roles.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from apiserver.admission.admission import AdmissionChain
+from apiserver.admission.admission import AdmissionChain, AdmissionPlugin
+from apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
+from apiserver.admission.collection import Collection
+from apiserver.admission.default_class import DefaultIngressClass, DefaultStorageClass
 from apiserver.admission.default_tolerations import DefaultTolerationSeconds
-from apiserver.admission.lookup import lookup_in
+from apiserver.admission.external_ips import DenyServiceExternalIPs
+from apiserver.admission.limit_ranger import LimitRanger
+from apiserver.admission.lookup import Lookup, lookup_in
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.pod_security import PodSecurity
 from apiserver.admission.priority import Priority
 from apiserver.admission.rbac_escalation import RBACEscalation
+from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import ServiceAccount
+from apiserver.admission.storage_protection import (
+    PersistentVolumeClaimResize,
+    StorageObjectInUseProtection,
+)
 from apiserver.admission.taint_nodes import TaintNodesByCondition
 from apiserver.auth.escalation import EscalationCheck
+from apiserver.auth.seams import Authorizer
 from apiserver.storage.store import Store
 from machinery.clock import Clock
 
+FindStore = Callable[[str, str], Store | None]
 
-def admission_chain(
-    store: Callable[[str, str], Store], clock: Clock, rng: random.Random, escalation: EscalationCheck | None
-) -> AdmissionChain:
-    """`store` finds a resource's Store by (group, plural). `escalation` is None where nobody is authorized by
-    roles (a simulation without RBAC)."""
-    namespaces = lookup_in(store("", "namespaces"))
-    return (
-        NamespaceLifecycle(namespaces),
-        ServiceAccount(lookup_in(store("", "serviceaccounts")), rng, clock),
-        NodeRestriction(lookup_in(store("", "pods")), lookup_in(store("", "nodes"))),
-        TaintNodesByCondition(),
-        PodSecurity(namespaces),
-        Priority(store("scheduling.k8s.io", "priorityclasses")),
-        DefaultTolerationSeconds(),
-        *([RBACEscalation(escalation)] if escalation is not None else []),
-    )
+
+class Stores:
+    """What is stored, as plugins look at it; each kind is looked up once. `find` knows stores by (group, plural)."""
+
+    def __init__(self, find: FindStore) -> None:
+        self._find = find
+        self._collections: dict[tuple[str, str], Collection] = {}
+
+    def serves(self, group: str, plural: str) -> bool:
+        return self._find(group, plural) is not None
+
+    def store(self, group: str, plural: str) -> Store:
+        store = self._find(group, plural)
+        if store is None:
+            raise LookupError(f"{plural} in group {group!r} are not served, but admission needs them")
+        return store
+
+    def lookup(self, plural: str) -> Lookup:
+        return lookup_in(self.store("", plural))
+
+    def all(self, group: str, plural: str) -> Collection:
+        key = (group, plural)
+        if key not in self._collections:
+            self._collections[key] = Collection(self.store(group, plural))
+        return self._collections[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What plugins need that is not stored. None where nobody is authorized by roles (a simulation without RBAC)."""
+
+    clock: Clock
+    rng: random.Random
+    escalation: EscalationCheck | None = None
+    authorizer: Authorizer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`make` gives None where what it needs from outside is not there."""
+
+    make: Callable[[Stores, Outside], AdmissionPlugin | None]
+    needs: Sequence[tuple[str, str]] = ()
+    on: bool = True
+
+
+_CLAIMS = ("", "persistentvolumeclaims")
+_STORAGE_CLASSES = ("storage.k8s.io", "storageclasses")
+_REQUESTS = ("certificates.k8s.io", "certificatesigningrequests")
+
+TABLE: Sequence[Part] = (
+    Part(lambda s, o: NamespaceLifecycle(s.lookup("namespaces")), [("", "namespaces")]),
+    Part(lambda s, o: LimitRanger(s.all("", "limitranges")), [("", "limitranges")]),
+    Part(lambda s, o: ServiceAccount(s.lookup("serviceaccounts"), o.rng, o.clock), [("", "serviceaccounts")]),
+    Part(lambda s, o: NodeRestriction(s.lookup("pods"), s.lookup("nodes")), [("", "pods"), ("", "nodes")]),
+    Part(lambda s, o: TaintNodesByCondition()),
+    Part(lambda s, o: PodSecurity(s.lookup("namespaces")), [("", "namespaces")]),
+    Part(
+        lambda s, o: Priority(s.store("scheduling.k8s.io", "priorityclasses")),
+        [("scheduling.k8s.io", "priorityclasses")],
+    ),
+    Part(lambda s, o: DefaultTolerationSeconds()),
+    Part(lambda s, o: DefaultStorageClass(s.all(*_STORAGE_CLASSES)), [_CLAIMS, _STORAGE_CLASSES]),
+    Part(lambda s, o: StorageObjectInUseProtection(), [_CLAIMS], on=False),
+    Part(lambda s, o: PersistentVolumeClaimResize(s.all(*_STORAGE_CLASSES)), [_CLAIMS, _STORAGE_CLASSES]),
+    Part(
+        lambda s, o: RuntimeClass(s.all("node.k8s.io", "runtimeclasses")),
+        [("node.k8s.io", "runtimeclasses")],
+    ),
+    Part(lambda s, o: CertificateApproval(o.authorizer) if o.authorizer else None, [_REQUESTS]),
+    Part(lambda s, o: CertificateSigning(o.authorizer) if o.authorizer else None, [_REQUESTS]),
+    Part(lambda s, o: CertificateSubjectRestriction(), [_REQUESTS]),
+    Part(
+        lambda s, o: DefaultIngressClass(s.all("networking.k8s.io", "ingressclasses")),
+        [("networking.k8s.io", "ingresses"), ("networking.k8s.io", "ingressclasses")],
+    ),
+    Part(lambda s, o: DenyServiceExternalIPs(), on=False),
+    Part(lambda s, o: RBACEscalation(o.escalation) if o.escalation else None),
+)
+
+
+def admission_chain(find: FindStore, outside: Outside) -> AdmissionChain:
+    stores = Stores(find)
+    wanted = [part for part in TABLE if part.on and all(stores.serves(*each) for each in part.needs)]
+    made = [part.make(stores, outside) for part in wanted]
+    return [plugin for plugin in made if plugin is not None]

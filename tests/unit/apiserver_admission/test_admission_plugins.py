@@ -12,7 +12,7 @@ import pytest
 
 from api import registry
 from apiserver.admission.admission import AdmissionRequest
-from apiserver.admission.chain import admission_chain
+from apiserver.admission.chain import Outside, admission_chain
 from apiserver.admission.default_tolerations import add_tolerations
 from apiserver.admission.lookup import Plugin
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
@@ -23,6 +23,7 @@ from apiserver.admission.priority import Priority, builtin_classes
 from apiserver.admission.service_account import MOUNT_PATH, ServiceAccount
 from apiserver.admission.taint_nodes import TaintNodesByCondition
 from apiserver.auth.user import User
+from apiserver.storage.store import Store
 from machinery import virtual_loop
 from machinery.clock import Clock, LoopClock
 from machinery.errors import Forbidden, Invalid, NotFound
@@ -450,14 +451,31 @@ def test_namespace_labels_enforce_and_warn() -> None:
         go(plugin, asking("CREATE", "namespaces", bad, namespace=""))
 
 
+ORDER = [
+    "NamespaceLifecycle",
+    "LimitRanger",
+    "ServiceAccount",
+    "NodeRestriction",
+    "TaintNodesByCondition",
+    "PodSecurity",
+    "Priority",
+    "DefaultTolerationSeconds",
+    "DefaultStorageClass",
+    "PersistentVolumeClaimResize",
+    "RuntimeClass",
+    "CertificateSubjectRestriction",
+    "DefaultIngressClass",
+]
+
+
+def chain_names(find: Any) -> list[str]:
+    return [each.name for each in admission_chain(find, Outside(NO_WAITING, random.Random(1)))]
+
+
 def test_chain_runs_in_upstreams_order() -> None:
-    chain = admission_chain(lambda group, plural: None, NO_WAITING, random.Random(1), None)  # type: ignore[arg-type,return-value]
-    assert [plugin.name for plugin in chain] == [
-        "NamespaceLifecycle",
-        "ServiceAccount",
-        "NodeRestriction",
-        "TaintNodesByCondition",
-        "PodSecurity",
-        "Priority",
-        "DefaultTolerationSeconds",
-    ]
+    assert chain_names(lambda group, plural: cast(Store, object())) == ORDER
+
+
+def test_plugin_whose_kind_is_not_served_is_not_in_the_chain() -> None:
+    names = chain_names(lambda group, plural: None if plural == "limitranges" else cast(Store, object()))
+    assert names == [name for name in ORDER if name != "LimitRanger"]
