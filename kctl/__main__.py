@@ -37,6 +37,10 @@ def main(argv: list[str] | None = None) -> int:
 def _dispatch(argv: list[str]) -> int:
     globals_first = _split_leading_flags(argv)
     leading, words = globals_first
+    if words and words[0] == "__complete":
+        from kctl.completing import print_candidates
+
+        return print_candidates(words[1:])
     if not words or words[0] in ("help", "-h", "--help"):
         return _help(words[1:])
     command = find_command(words[0])

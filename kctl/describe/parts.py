@@ -33,7 +33,7 @@ def several(page: Page, title: str, texts: Iterable[str], indent: str = "") -> N
     listed = list(texts) or ["<none>"]
     page.line(0, f"{indent}{title}:\t{listed[0]}")
     for text in listed[1:]:
-        page.line(0, f"{indent}\t{text}")
+        page.line(0, f"\t{text}")
 
 
 def show_annotations(page: Page, values: dict[str, str] | None, indent: str = "") -> None:

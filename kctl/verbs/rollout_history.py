@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kctl.describe.page import Page
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
@@ -32,8 +34,9 @@ def run(options: Options, session: Session) -> int:
             from kctl.printers.printer import parse_output
 
             wanted = options.revision or max(known, default=0)
-            source = {"apiVersion": "apps/v1", "kind": "ReplicaSet" if found.info.gvr.kind == "Deployment" else "ControllerRevision"}  # fmt: skip
-            source |= known[wanted].source if wanted in known else {"metadata": {}}
+            source: dict[str, Any] = {"metadata": {}, "apiVersion": "apps/v1", "kind": "ReplicaSet" if found.info.gvr.kind == "Deployment" else "ControllerRevision"}  # fmt: skip
+            if wanted in known:
+                source = {**source, **known[wanted].source}
             parse_output(options.output).print_all(session.out, [source], as_list=False)
         elif options.revision:
             print(f"{found} with revision #{options.revision}", file=session.out)
