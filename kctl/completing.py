@@ -49,7 +49,10 @@ def complete(before: list[str], current: str) -> Answer:
     """The candidates that begin with `current`."""
     line = _read(before, current)
     if line.command is None:
-        if line.words:
+        pending = _pending_flag(GLOBAL_FLAGS, line.words)
+        if pending is not None:
+            return _flag_values(pending, line._replace(words=line.words[:-1]), current)
+        if line.words and not line.words[0].startswith("-"):
             return Answer([])
         return _matching([(c.name, c.summary) for c in COMMANDS], current)
     if "--" in line.words:
@@ -80,7 +83,7 @@ def _read(before: list[str], current: str) -> Line:
     leading, words = _split_leading_flags(before)
     command = find_command(words[0]) if words else None
     if command is None or command.group == PARTS:
-        return Line(command, None, GLOBAL_FLAGS, words, current)
+        return Line(command, None, GLOBAL_FLAGS, words or leading, current)
     module_name, rest = command.module, words[1:]
     if command.subcommands:
         sub = command.find_sub(rest[0]) if rest else None
