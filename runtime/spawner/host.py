@@ -202,14 +202,13 @@ class Host:
         output = Output(log, lambda: None)
         container.output = output
         try:
-            with contextlib.suppress(OSError):
-                log.open()
             pipes = self.launcher.start(container, sandbox)
         except OSError as refused:
-            log.close()
             self._fail_start(container, _words(refused))
             reply({"error": container.error, "container": container.public(), "reason": "Failed"})
             return
+        with contextlib.suppress(OSError):  # while the child builds its world
+            log.open()
         if pipes is not None:
             self._listen(container, pipes)
         assert container.status is not None

@@ -138,8 +138,12 @@ def _own_stdio(identity: Identity) -> None:
 
 
 def _read(path: str) -> str:
+    """By descriptor: a text file object costs more than the rest of the lookup."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return b"".join(iter(lambda: os.read(fd, 1 << 16), b"")).decode(errors="replace")
+    finally:
+        os.close(fd)

@@ -1,11 +1,11 @@
 """The spawner's memory on disk: what each sandbox and container is and how it ended.
 
-    STATE/sandboxes/ID.json         {"config": ..., "state": ...}
-    STATE/containers/ID.spec.json   written once, at creation
-    STATE/containers/ID.state.json  written at creation, start and exit
+    STATE/sandboxes/ID.json      {"config": ..., "state": ...}, replaced whole (write, rename)
+    STATE/containers/ID.jsonl    the spec, then a state at creation, start and exit: one line each, appended
 
-A file is replaced whole (write, rename), so a reader never sees half of one. Not fsynced: after a power
-loss the containers are gone anyway, and a record of another boot says so by its boot id.
+The last whole line of a container counts; half a line of a crash is as good as none, and so is a
+container without a state. Not fsynced: after a power loss the containers are gone anyway, and a record of
+another boot says so by its boot id.
 """
 
 from __future__ import annotations
@@ -32,23 +32,36 @@ class Records:
         _unlink(f"{self._sandboxes}/{sandbox_id}.json")
 
     def save_spec(self, container_id: str, spec: Record) -> None:
-        _replace(f"{self._containers}/{container_id}.spec.json", spec)
+        _append(self._path(container_id), {"spec": spec})
 
     def save_state(self, container_id: str, state: Record) -> None:
-        _replace(f"{self._containers}/{container_id}.state.json", state)
+        _append(self._path(container_id), {"state": state})
 
     def forget_container(self, container_id: str) -> None:
-        _unlink(f"{self._containers}/{container_id}.state.json")
-        _unlink(f"{self._containers}/{container_id}.spec.json")
+        _unlink(self._path(container_id))
+
+    def _path(self, container_id: str) -> str:
+        return f"{self._containers}/{container_id}.jsonl"
 
     def sandboxes(self) -> dict[str, Record]:
         return _load_all(self._sandboxes, ".json")
 
     def containers(self) -> dict[str, tuple[Record, Record]]:
-        """id → (spec, state); one without a state was never fully created and is left out."""
-        specs = _load_all(self._containers, ".spec.json")
-        states = _load_all(self._containers, ".state.json")
-        return {key: (spec, states[key]) for key, spec in specs.items() if key in states}
+        """id → (spec, state)."""
+        found: dict[str, tuple[Record, Record]] = {}
+        for name in sorted(os.listdir(self._containers)):
+            spec: Record | None = None
+            state: Record | None = None
+            with open(f"{self._containers}/{name}", "rb") as file:
+                for line in file:
+                    try:
+                        entry = json.loads(line)
+                    except ValueError:
+                        continue
+                    spec, state = entry.get("spec", spec), entry.get("state", state)
+            if spec is not None and state is not None:
+                found[name.removesuffix(".jsonl")] = (spec, state)
+        return found
 
 
 def boot_id() -> str:
@@ -64,6 +77,14 @@ def _replace(path: str, record: Record) -> None:
     finally:
         os.close(fd)
     os.rename(draft, path)
+
+
+def _append(path: str, record: Record) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, json.dumps(record, separators=(",", ":")).encode() + b"\n")
+    finally:
+        os.close(fd)
 
 
 def _unlink(path: str) -> None:

@@ -146,7 +146,7 @@ def _read_traces(world: World) -> dict[str, Any]:
         "mounts": [m for m in Path("/proc/self/mounts").read_text().splitlines() if runtime.directory in m],
         "links": links,
         "groups": groups,
-        "records": sorted(p.name for p in Path(runtime.directory).glob("*/*.json")),
+        "records": sorted(p.name for p in Path(runtime.directory).glob("*/*.json*")),
         "pods": os.listdir(Path(runtime.directory) / "pods"),
         "layers": [p.name for p in (world.logs / "images/layers").glob("*")],
     }

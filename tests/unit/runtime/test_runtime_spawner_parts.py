@@ -146,7 +146,11 @@ def test_records_are_whole_or_absent(tmp_path: Path) -> None:
     records.save_spec("a", {"id": "a"})
     records.save_state("a", {"state": "CREATED"})
     records.save_spec("half", {"id": "half"})
-    (tmp_path / "containers/torn.spec.json").write_text('{"id": "to')
+    records.save_state("torn", {"state": "CREATED"})
+    with (tmp_path / "containers/torn.jsonl").open("a") as file:
+        file.write('{"spec": {"id": "to')
+    with (tmp_path / "containers/a.jsonl").open("a") as file:
+        file.write('{"state": {"sta')
     records.save_sandbox("s", {"request": {}})
     again = Records(str(tmp_path))
     assert again.containers() == {"a": ({"id": "a"}, {"state": "CREATED"})}
