@@ -28,6 +28,7 @@ from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.pod_security import PodSecurity
 from apiserver.admission.priority import Priority
 from apiserver.admission.rbac_escalation import RBACEscalation
+from apiserver.admission.resource_quota import ResourceQuota
 from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import ServiceAccount
 from apiserver.admission.storage_protection import (
@@ -120,6 +121,7 @@ TABLE: Sequence[Part] = (
     ),
     Part(lambda s, o: DenyServiceExternalIPs(), on=False),
     Part(lambda s, o: RBACEscalation(o.escalation) if o.escalation else None),
+    Part(lambda s, o: ResourceQuota(s.store("", "resourcequotas"), o.clock), [("", "resourcequotas")]),
 )
 
 

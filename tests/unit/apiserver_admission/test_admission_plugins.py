@@ -465,6 +465,7 @@ ORDER = [
     "RuntimeClass",
     "CertificateSubjectRestriction",
     "DefaultIngressClass",
+    "ResourceQuota",
 ]
 
 
