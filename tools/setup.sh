@@ -60,7 +60,7 @@ environment() { # environment LOCKFILE STAMP
 case "${1:-}" in
   runtime) system_packages; environment requirements.lock .runtime ;;
   dev) system_packages; environment requirements-dev.lock .dev; touch .venv/.runtime ;;
-  test-packages) need docker-registry docker-registry docker-distribution; install_wanted ;;
+  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;
   *) echo "use: $0 runtime|dev|test-packages|bench-packages" >&2; exit 2 ;;
 esac

@@ -25,7 +25,10 @@ class Compacted(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The store cannot take the write or answer now (disk full, etcd lost). The cause is chained, nothing was written."""
+    """The store cannot take the write or answer now (disk full, etcd lost). The cause is chained.
+
+    Nothing was written, unless the message says that this is not known: etcd was lost in the midst of a write.
+    """
 
 
 class FutureRevision(Exception):
@@ -81,6 +84,11 @@ class ChangeStream(Protocol):
 
 
 class Backend(Protocol):
+    @property
+    def shared(self) -> bool:
+        """Whether others write to the store too: then what was read or watched here may be behind `revision()`."""
+        ...
+
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...

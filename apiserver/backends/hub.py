@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from apiserver.backends.backend import Change, ChangeStream
+from apiserver.backends.backend import Change, ChangeStream, Compacted
 
 # (prefix, after, upto) → (changes, last revision looked at); raises Compacted
 History = Callable[[str, int, int], Awaitable[tuple[list[Change], int]]]
@@ -51,6 +51,13 @@ class WatchHub:
             del self._by_prefix[subscription.prefix]
             self._lengths = sorted({len(prefix) for prefix in self._by_prefix})
 
+    def lapse(self, newest: int) -> None:
+        """What lies between the watches and `newest` cannot be told: each of them gets Compacted."""
+        for subscriptions in self._by_prefix.values():
+            for subscription in subscriptions:
+                subscription.lapse(newest)
+        self.newest = newest
+
     def close(self) -> None:
         """Ends every watch."""
         self.closed = True
@@ -70,6 +77,7 @@ class Subscription(AbstractAsyncContextManager[ChangeStream]):
         self._behind = True
         self._buffer: deque[Change] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._lapsed: int | None = None
 
     async def __aenter__(self) -> Subscription:
         self._check(self._done)
@@ -85,6 +93,8 @@ class Subscription(AbstractAsyncContextManager[ChangeStream]):
 
     async def __anext__(self) -> Sequence[Change]:
         while not self._hub.closed:
+            if self._lapsed is not None:
+                raise Compacted(self._lapsed)
             if self._behind:
                 changes, self._done = await self._hub.history(self.prefix, self._done, self._hub.newest)
                 self._behind = self._done < self._hub.newest
@@ -104,12 +114,12 @@ class Subscription(AbstractAsyncContextManager[ChangeStream]):
 
     @property
     def progress(self) -> int:
-        if self._behind:
+        if self._behind or self._lapsed is not None:
             return self._done
         return self._buffer[0].kv.mod_revision - 1 if self._buffer else max(self._done, self._hub.newest)
 
     def feed(self, change: Change) -> None:
-        if self._behind or change.kv.mod_revision <= self._done:
+        if self._behind or self._lapsed is not None or change.kv.mod_revision <= self._done:
             return
         if len(self._buffer) >= BUFFER:
             self._done = self._buffer[0].kv.mod_revision - 1
@@ -117,6 +127,14 @@ class Subscription(AbstractAsyncContextManager[ChangeStream]):
             self._behind = True
             return
         self._buffer.append(change)
+        self.wake()
+
+    def lapse(self, oldest: int) -> None:
+        """Before the hub moves on."""
+        if not self._behind and self._lapsed is None:
+            self._done = self.progress
+        self._lapsed = oldest
+        self._buffer.clear()
         self.wake()
 
     def wake(self) -> None:

@@ -18,6 +18,8 @@ PURGE = 512  # writes forgotten for each write taken
 class MemoryBackend:
     """`clock` is only asked for the age of history; without one, age does not bound it."""
 
+    shared = False
+
     def __init__(self, clock: Clock | None = None, retention: Retention | None = None) -> None:
         self._clock = clock
         self._age = HistoryAge(retention or Retention(max_revisions=50_000, max_bytes=256 << 20))

@@ -42,6 +42,8 @@ FETCH = 500  # values read by one statement
 class SqliteBackend:
     """`clock` gives the wall time that each write is stamped with and history's age is judged by."""
 
+    shared = False
+
     def __init__(self, path: str | Path, clock: Clock, retention: Retention | None = None) -> None:
         self.path = Path(path)
         self._clock = clock

@@ -11,6 +11,8 @@ Invariants:
 * A write returns only after its change went through the feed: whoever wrote, reads it.
 * Applying changes and opening a watch never wait in between: no watcher misses or repeats a change.
 * The feed waits for no reader. A slow one is cut off (Compacted), never slowed for.
+* Where other servers write to the same backend (`shared`), a read of the newest first asks it how new that is, and
+  waits until the feed is there. Otherwise memory is the newest by itself.
 
 Reads at a past revision come from the window of recent changes, older ones from the backend's history.
 """
@@ -91,6 +93,7 @@ class Cacher:
         queue: int = QUEUE,
     ) -> None:
         self._backend = backend
+        self._shared = backend.shared
         self._prefix = prefix
         self._namespaced = namespaced
         self._extract = extract
@@ -141,6 +144,8 @@ class Cacher:
     async def get(self, namespace: str, name: str, *, revision: int = 0) -> Entry | None:
         key = self._key(namespace, name)
         if revision == 0:
+            if self._shared:
+                await self._catch_up()
             return self._entries.get(key)
         await self._reach(revision)
         if revision >= self._window.floor:
@@ -159,6 +164,8 @@ class Cacher:
         revision: int = 0,
         min_revision: int = 0,
     ) -> ListResult:
+        if self._shared and not (revision or min_revision):
+            await self._catch_up()
         await self._reach(max(revision, min_revision))
         prefix = self._key(namespace, "") if namespace and self._namespaced else self._prefix
         if revision and revision < self._window.floor:
@@ -183,6 +190,8 @@ class Cacher:
     async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
         if not self._namespaced:
             namespace = ""
+        if self._shared:
+            await self._catch_up()
         blob = self._blobs.get(namespace)
         if blob is None:
             prefix = self._key(namespace, "") if namespace else self._prefix
@@ -193,6 +202,8 @@ class Cacher:
         return blob, self._progress
 
     async def revision(self) -> int:
+        if self._shared:
+            await self._catch_up()
         return self._progress
 
     # Writes
@@ -249,6 +260,8 @@ class Cacher:
     ) -> Watcher:
         async def open_(watcher: Watcher) -> None:
             if send_initial:
+                if self._shared and not from_revision:
+                    await self._catch_up()
                 await self._reach(from_revision)
                 self._begin_with_state(watcher)
             else:
@@ -367,11 +380,14 @@ class Cacher:
             self._watchers.offer(event)
         self._blobs.clear()
         if self._waiting:
-            progress = self._progress
-            for revision, future in self._waiting:
-                if revision <= progress and not future.done():
-                    future.set_result(None)
-            self._waiting = [one for one in self._waiting if not one[1].done()]
+            self._release()
+
+    def _release(self) -> None:
+        progress = self._progress
+        for revision, future in self._waiting:
+            if revision <= progress and not future.done():
+                future.set_result(None)
+        self._waiting = [one for one in self._waiting if not one[1].done()]
 
     async def _load(self) -> None:
         result = await self._backend.range(self._prefix)
@@ -392,6 +408,7 @@ class Cacher:
         """The feed fell behind compaction: build anew, and cut off every watch, which cannot be made whole."""
         await self._load()
         self._watchers.cut(self._loaded)
+        self._release()
 
     async def _applied(self, revision: int) -> None:
         """Until the feed has taken `revision`, a write that is durable."""
@@ -402,8 +419,20 @@ class Cacher:
             self._waiting.append((revision, future))
             await future
 
+    async def _catch_up(self) -> None:
+        """Until this cache has all that anybody was told is written. Raises StoreUnavailable."""
+        newest = await self._backend.revision()
+        try:
+            await self._reach(newest)
+        except FutureRevision as error:
+            raise StoreUnavailable(f"the cache of {self._prefix} is behind the store") from error
+
     async def _reach(self, revision: int) -> None:
         """Waits a little for a revision that a reader knows of and this cache does not."""
+        for _ in range(3):
+            if self._progress >= revision:
+                return
+            await asyncio.sleep(0)  # most often the feed has it in hand already
         deadline = self._clock.monotonic() + FRESH_WITHIN_S
         while self._progress < revision:
             if self._clock.monotonic() >= deadline:

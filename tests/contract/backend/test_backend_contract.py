@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +22,19 @@ from apiserver.backends.memory import MemoryBackend
 from apiserver.backends.sqlite import SqliteBackend
 from machinery.clock import SystemClock
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
+
+from etcd_server import fresh_prefix, shared_etcd
+
+
+def etcd(path: Path) -> Backend:
+    from apiserver.backends.etcd import EtcdBackend
+
+    return EtcdBackend([shared_etcd().url], SystemClock(), random.Random(1), prefix=fresh_prefix())
+
+
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
+    "etcd": etcd,
     "memory": lambda path: MemoryBackend(SystemClock()),
     "sqlite": lambda path: SqliteBackend(path / "store.db", SystemClock()),
 }

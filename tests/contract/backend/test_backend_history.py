@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,10 @@ from apiserver.backends.memory import MemoryBackend
 from apiserver.backends.retention import Retention
 from apiserver.backends.sqlite import SqliteBackend
 from machinery.clock import SystemClock
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
+
+from etcd_server import fresh_prefix, shared_etcd
 
 KEYS = ("/a/1", "/a/2", "/a/3", "/b/1")
 Step = tuple[str, str, int]
@@ -91,7 +97,14 @@ async def check(backend: Backend, states: list[State], log: list[tuple[str, byte
         assert seen == expected
 
 
+def etcd(path: Path) -> Backend:
+    from apiserver.backends.etcd import EtcdBackend
+
+    return EtcdBackend([shared_etcd().url], SystemClock(), random.Random(1), prefix=fresh_prefix())
+
+
 MAKERS: dict[str, Callable[[Path], Backend]] = {
+    "etcd": etcd,
     "memory": lambda path: MemoryBackend(),
     "sqlite": lambda path: SqliteBackend(path / "store.db", SystemClock()),
 }
@@ -99,7 +112,9 @@ MAKERS: dict[str, Callable[[Path], Backend]] = {
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))
 def test_any_history_equals_the_model(kind: str) -> None:
-    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    examples = 30 if kind == "etcd" else 100
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(STEPS)
     def runs(steps: list[Step]) -> None:
         async def main() -> None:
