@@ -24,8 +24,9 @@ from client.transport import Query, Response, Stream, TransportError
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PATH_SAFE = "/:@!$&'()*+,;=-._~%"
-_MAX_IDLE = 32
-_MAX_REQUESTS = 128
+_MAX_IDLE = 16
+# More at once only means more TLS handshakes: one server answers them one after another.
+_MAX_REQUESTS = 16
 # Below the server's keep-alive, so that a pooled connection is rarely stale.
 _IDLE_LIMIT_S = 50.0
 

@@ -237,9 +237,9 @@ def _taint(word: str) -> dict[str, str]:
 
 async def _until_signalled(options: argparse.Namespace) -> None:
     task = asyncio.ensure_future(run(options))
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+        running.add_signal_handler(number, task.cancel)
     try:
         await task
     except asyncio.CancelledError:

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 
+from client import loop
 from client.client import Client
 from client.events import EventRecorder
 from client.health import serve_health
@@ -96,9 +97,9 @@ async def run(options: argparse.Namespace) -> None:
 
 async def _until_signalled(options: argparse.Namespace) -> None:
     task = asyncio.ensure_future(run(options))
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+        running.add_signal_handler(number, task.cancel)
     try:
         await task
     except asyncio.CancelledError:
@@ -109,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     setup_logging(options.log_level, "scheduler")
     try:
-        asyncio.run(_until_signalled(options))
+        loop.run(_until_signalled(options))
     except KubeconfigError as error:
         print(f"kctl scheduler: {error}", file=sys.stderr)
         return 1

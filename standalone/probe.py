@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from machinery.clock import parse_rfc3339
 from standalone.config import ClusterConfig
 from standalone.layout import Layout
 
@@ -22,6 +23,7 @@ class NodeHealth:
     name: str
     ready: bool
     message: str
+    reported_at: float  # epoch seconds of the agent's last report, 0 before the first
 
 
 class Prober:
@@ -75,6 +77,7 @@ def _health(node: dict[str, Any]) -> NodeHealth:
         node["metadata"]["name"],
         ready.get("status") == "True",
         ready.get("message") or ready.get("reason") or "has not reported yet",
+        parse_rfc3339(ready["lastHeartbeatTime"]) if ready.get("lastHeartbeatTime") else 0.0,
     )
 
 

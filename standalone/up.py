@@ -186,6 +186,7 @@ def _preload() -> None:
 
 def _wait_ready(layout: Layout, config: ClusterConfig, pid: int, done: Callable[[str], None]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
+    started_at = int(time.time())  # reports have whole seconds
 
     def raise_if_dead() -> None:
         if not _is_alive(pid):
@@ -207,7 +208,9 @@ def _wait_ready(layout: Layout, config: ClusterConfig, pid: int, done: Callable[
     wanted = {node.name for node in config.nodes}
 
     def all_ready() -> bool:
-        return wanted <= {node.name for node in prober.nodes() or () if node.ready}
+        """By their own word from now on: a resumed cluster remembers nodes that were Ready before."""
+        nodes = prober.nodes() or ()
+        return wanted <= {n.name for n in nodes if n.ready and n.reported_at >= started_at}
 
     if not wait_until(all_ready, deadline, stop=raise_if_dead):
         states = {node.name: node.message for node in prober.nodes() or () if not node.ready}

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from client import loop
 from client.client import Client
 from client.health import serve_health
 from client.kubeconfig import ClientConfig, KubeconfigError, load_or_in_cluster
@@ -80,7 +81,7 @@ def run_process(name: str, options: argparse.Namespace, make: MakeWork) -> int:
     setup_logging(options.log_level, name)
     code = 0
     try:
-        asyncio.run(_until_signalled(name, options, make))
+        loop.run(_until_signalled(name, options, make))
     except* (KubeconfigError, LeadershipLost) as failed:
         for error in failed.exceptions:
             print(f"{name}: {error}", file=sys.stderr)
