@@ -14,6 +14,7 @@ from kctl.flags import Flag, Options
 from kctl.mapper import KNOWN, ResourceInfo
 from kctl.selection import DRY_RUN, OUTPUT, Found, dry_run_query, report
 from kctl.session import Session
+from machinery.errors import ApiError, Invalid
 from machinery.gvk import GVR, split_api_version
 
 Obj = dict[str, Any]
@@ -27,6 +28,22 @@ CREATE_FLAGS: tuple[Flag, ...] = (
 VALIDATION = {
     "strict": "Strict", "true": "Strict", "warn": "Warn", "ignore": "Ignore", "false": "Ignore",
 }  # fmt: skip
+
+
+# kubectl words the refusals of these so; the others' are the server's own.
+_WRAPPED = {
+    "ConfigMap": "configmap",
+    "Secret": "secret",
+    "Deployment": "deployment",
+    "ServiceAccount": "serviceaccount",
+    "RoleBinding": "rolebinding",
+    "ClusterRoleBinding": "clusterrolebinding",
+    "Service": "service",
+    "ResourceQuota": "quota",
+    "PriorityClass": "priorityclass",
+    "Job": "job",
+    "CronJob": "cronjob",
+}
 
 
 def one_name(options: Options, what: str) -> str:
@@ -43,7 +60,13 @@ def create_planned(options: Options, session: Session, obj: Obj) -> int:
     if options.dry_run == "client":
         report(options, session, found, "created", saved)
         return 0
-    report(options, session, found, "created", post(options, session, found, saved))
+    try:
+        answer = post(options, session, found, saved)
+    except ApiError as error:
+        if not isinstance(error, Invalid) and obj["kind"] in _WRAPPED:
+            raise Failure(f"failed to create {_WRAPPED[obj['kind']]}: {error.message}") from error
+        raise
+    report(options, session, found, "created", answer)
     return 0
 
 

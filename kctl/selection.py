@@ -109,6 +109,7 @@ def place(session: Session, obj: Obj, source: str) -> Found:
                 f'{source}: the namespace from the provided object "{namespace}" does not match the namespace '
                 f"\"{flag}\". You must pass '--namespace={namespace}' to perform this operation."
             )
+        meta["namespace"] = namespace
     name = meta.get("name", "")
     if not name and not meta.get("generateName"):
         raise Failure(f"{source}: resource name may not be empty")

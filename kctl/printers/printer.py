@@ -65,7 +65,9 @@ class OutputFormat(NamedTuple):
             if self.kind == "jsonpath":
                 out.write(template.render(obj))
             else:
-                out.write(json.dumps(template.values(obj), indent=4, ensure_ascii=False) + "\n")
+                out.write(
+                    json.dumps(template.values(obj), indent=4, sort_keys=True, ensure_ascii=False) + "\n"
+                )
         else:
             out.write(json.dumps(obj, indent=4, sort_keys=True, ensure_ascii=False) + "\n")
 

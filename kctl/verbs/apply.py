@@ -105,8 +105,7 @@ def _apply_one(options: Options, session: Session, found: Found) -> tuple[str, O
             if attempt == _TRIES - 1:
                 raise
             continue
-        same = answer["metadata"].get("resourceVersion") == current["metadata"].get("resourceVersion")
-        return "unchanged" if same and options.dry_run == "none" else "configured", answer
+        return "configured", answer
     raise Failure(f"{found} keeps changing while it is applied; try again")
 
 

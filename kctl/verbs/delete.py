@@ -57,7 +57,7 @@ def run(options: Options, session: Session) -> int:
     if not count and not ignore:
         raise Failure("no resources found")
     if not count:
-        print("No resources found", file=session.err)
+        print("No resources found", file=session.out)
     if options.wait and options.dry_run == "none":
         _wait_gone(options, session, deleted)
     return 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,7 +54,9 @@ def run(options: Options, session: Session) -> int:
     output = parse_output(options.output, options.template)
     targets = _targets(options, session)
     if options.watch or options.watch_only:
-        return _watch(options, session, targets, output)
+        from kctl.watch_output import watch
+
+        return watch(options, session, targets, output)
     if output.is_table:
         return _print_tables(options, session, targets, output)
     return _print_objects(options, session, targets, output)
@@ -74,11 +74,11 @@ def _targets(options: Options, session: Session) -> list[Target]:
     return targets
 
 
-def _namespace(options: Options, session: Session, target: Target) -> str:
+def namespace_of(options: Options, session: Session, target: Target) -> str:
     return session.namespace if target.resource.gvr.namespaced and not options.all_namespaces else ""
 
 
-def _query(options: Options) -> list[tuple[str, str]]:
+def query_of(options: Options) -> list[tuple[str, str]]:
     query = []
     if options.selector:
         query.append(("labelSelector", options.selector))
@@ -87,21 +87,52 @@ def _query(options: Options) -> list[tuple[str, str]]:
     return query
 
 
-def _answers(options: Options, session: Session, target: Target, accept: str) -> Iterator[Obj]:
-    """One answer a named object, or a collection page by page."""
-    gvr, namespace = target.resource.gvr, _namespace(options, session, target)
+def _answers(
+    options: Options, session: Session, target: Target, accept: str, failures: list[ApiError]
+) -> Iterator[Obj]:
+    """One answer a named object, or a collection page by page. What cannot be read goes to `failures`."""
+    gvr, namespace = target.resource.gvr, namespace_of(options, session, target)
     wide = [("includeObject", "Object")] if options.sort_by and "as=Table" in accept else []
+    if target.names and options.all_namespaces and gvr.namespaced:
+        raise Failure("a resource cannot be retrieved by name across all namespaces")
+    for name in target.names:
+        try:
+            yield session.rest.get(gvr.path(namespace, name, options.subresource), wide, accept)
+        except NotFound as error:
+            if not options.ignore_not_found:
+                failures.append(_nearer_cause(session, namespace, error))
+        except ApiError as error:
+            failures.append(error)
     if target.names:
-        if options.all_namespaces and gvr.namespaced:
-            raise Failure("a resource cannot be retrieved by name across all namespaces")
-        for name in target.names:
-            try:
-                yield session.rest.get(gvr.path(namespace, name, options.subresource), wide, accept)
-            except NotFound:
-                if not options.ignore_not_found:
-                    raise
         return
-    yield from pages(session.rest, gvr.path(namespace), [*_query(options), *wide], accept, options.chunk_size)
+    try:
+        query = [*query_of(options), *wide]
+        yield from pages(session.rest, gvr.path(namespace), query, accept, options.chunk_size)
+    except ApiError as error:
+        failures.append(error)
+
+
+def _nearer_cause(session: Session, namespace: str, error: ApiError) -> ApiError:
+    """Where the namespace itself is not there, that is what to say."""
+    if namespace:
+        try:
+            session.rest.get(f"/api/v1/namespaces/{namespace}")
+        except NotFound as nearer:
+            return nearer
+        except ApiError:
+            pass
+    return error
+
+
+def _report(session: Session, failures: Sequence[ApiError]) -> int:
+    """The exit code."""
+    if failures:
+        from kctl.session import explain_failure
+
+        session.out.flush()
+        for text in dict.fromkeys(map(explain_failure, failures)):
+            print(text, file=session.err)
+    return 1 if failures else 0
 
 
 def pages(rest: Rest, path: str, query: Sequence[tuple[str, str]], accept: str, chunk: int) -> Iterator[Obj]:
@@ -119,39 +150,46 @@ def pages(rest: Rest, path: str, query: Sequence[tuple[str, str]], accept: str, 
 
 
 def _print_tables(options: Options, session: Session, targets: Sequence[Target], output: OutputFormat) -> int:
-    shown, failed = 0, 0
-    several = len(targets) > 1
+    shown = 0
+    failures: list[ApiError] = []
+    several = len({target.resource for target in targets}) > 1
     for target in targets:
         printer = TablePrinter(session.out, headers=not options.no_headers)
         rows: list[Obj] = []
         columns: list[Obj] = []
-        try:
-            for answer in _answers(options, session, target, TABLE):
-                columns = answer.get("columnDefinitions") or columns
-                rows += answer["rows"]
-        except ApiError as error:
-            from kctl.session import explain_failure
-
-            print(explain_failure(error), file=session.err)
-            failed += 1
-            continue
+        for answer in _answers(options, session, target, TABLE, failures):
+            table = answer if "columnDefinitions" in answer or "rows" in answer else _plain_table(answer)
+            columns = table.get("columnDefinitions") or columns
+            rows += table["rows"]
         if not rows:
             continue
         if shown and several:
             session.out.write("\n")
         if options.sort_by:
             rows = _sorted(rows, options.sort_by)
-        layout = _Layout(options, target, columns, output.wide, several)
+        layout = Layout(options, target, columns, output.wide, several)
         printer.print(layout.header, [layout.cells(row) for row in rows])
         shown += len(rows)
-    if not shown and not failed and not options.ignore_not_found:
-        namespace = _namespace(options, session, targets[0])
+    if not shown and not failures and not options.ignore_not_found:
+        namespace = namespace_of(options, session, targets[0])
         where = f" in {namespace} namespace" if namespace else ""
         print(f"No resources found{where}" + ("." if where else ""), file=session.err)
-    return 1 if failed else 0
+    return _report(session, failures)
 
 
-class _Layout:
+def _plain_table(answer: Obj) -> Obj:
+    """From a server that makes no tables: names and ages."""
+    from kctl.ages import age
+
+    columns = [{"name": "Name"}, {"name": "Age"}]
+    rows = [
+        {"cells": [o["metadata"]["name"], age(o["metadata"].get("creationTimestamp"))], "object": o}
+        for o in answer.get("items", [answer])
+    ]
+    return {"columnDefinitions": columns, "rows": rows}
+
+
+class Layout:
     """Which of the server's columns are shown, and what is added to them."""
 
     def __init__(
@@ -188,28 +226,28 @@ def _print_objects(
     options: Options, session: Session, targets: Sequence[Target], output: OutputFormat
 ) -> int:
     objects: list[Obj] = []
-    single = len(targets) == 1 and len(targets[0].names) == 1 and not (len(options.filename) > 1)
+    failures: list[ApiError] = []
+    single = len(targets) == 1 and len(targets[0].names) == 1
     for target in targets:
-        for answer in _answers(options, session, target, JSON):
+        for answer in _answers(options, session, target, JSON, failures):
             if "items" in answer and not target.names:
-                objects += [{**_type_of(answer), **item} for item in answer["items"]]
+                objects += [{**type_of_items(answer), **item} for item in answer["items"]]
             else:
                 objects.append(answer)
     if options.sort_by:
         objects = [row["object"] for row in _sorted([{"object": o} for o in objects], options.sort_by)]
-    if single and not objects:
-        return 0
-    output.print_all(
-        session.out,
-        objects,
-        as_list=not single,
-        keep_managed_fields=options.show_managed_fields,
-        headers=not options.no_headers,
-    )
-    return 0
+    if objects or not (single or failures):
+        output.print_all(
+            session.out,
+            objects,
+            as_list=not single,
+            keep_managed_fields=options.show_managed_fields,
+            headers=not options.no_headers,
+        )
+    return _report(session, failures)
 
 
-def _type_of(collection: Obj) -> Obj:
+def type_of_items(collection: Obj) -> Obj:
     """The apiVersion and kind of a list's items, which the server leaves out."""
     return {"apiVersion": collection["apiVersion"], "kind": collection["kind"].removesuffix("List")}
 
@@ -230,57 +268,3 @@ def _sorted(rows: list[Obj], path: str) -> list[Obj]:
         )
 
     return sorted(rows, key=key)
-
-
-def _watch(options: Options, session: Session, targets: Sequence[Target], output: OutputFormat) -> int:
-    if len(targets) != 1 or len(targets[0].names) > 1:
-        raise Failure("watch is only supported on individual resources and resource collections")
-    target = targets[0]
-    gvr, namespace = target.resource.gvr, _namespace(options, session, target)
-    accept = TABLE if output.is_table else JSON
-    query = _query(options)
-    if target.names:
-        query.append(("fieldSelector", f"metadata.name={target.names[0]}"))
-    printer = TablePrinter(session.out, headers=not options.no_headers)
-    first = session.rest.get(gvr.path(namespace), query, accept)
-    columns = first.get("columnDefinitions") or []
-    if target.names and not (first.get("rows") or first.get("items")) and not options.ignore_not_found:
-        session.rest.get(gvr.path(namespace, target.names[0]))  # raises the server's own NotFound
-
-    def show(event_type: str, body: Obj) -> None:
-        nonlocal columns
-        if not output.is_table:
-            shown = {"type": event_type, "object": body} if options.output_watch_events else body
-            output.print_all(
-                session.out,
-                [shown],
-                as_list=False,
-                keep_managed_fields=options.show_managed_fields,
-                headers=False,
-            )
-        else:
-            columns = body.get("columnDefinitions") or columns
-            layout = _Layout(options, target, columns, output.wide, several=False)
-            events = options.output_watch_events
-            header = (["EVENT"] if events else []) + layout.header
-            printer.print(
-                header, [([event_type] if events else []) + layout.cells(row) for row in body["rows"]]
-            )
-        session.out.flush()
-
-    if not options.watch_only:
-        items = [first] if output.is_table else [{**_type_of(first), **item} for item in first["items"]]
-        for item in items:
-            if not output.is_table or item["rows"]:
-                show("ADDED", item)
-    version = first["metadata"].get("resourceVersion", "")
-    watching = [*query, ("watch", "true"), ("resourceVersion", version)]
-    for line in session.rest.lines(gvr.path(namespace), watching, accept):
-        event = json.loads(line)
-        if event["type"] == "BOOKMARK":
-            continue
-        if event["type"] == "ERROR":
-            print(f"error: {event['object'].get('message', 'the watch ended')}", file=sys.stderr)
-            return 1
-        show(event["type"], event["object"])
-    return 0

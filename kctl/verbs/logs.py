@@ -11,6 +11,7 @@ from kctl.flags import Flag, Options
 from kctl.pods_of import choose_container, containers_of, pods_of
 from kctl.rest import Rest
 from kctl.session import Session, explain_failure
+from machinery.errors import NotFound
 
 Obj = dict[str, Any]
 USAGE = "logs (POD | TYPE/NAME | -l SELECTOR) [-c CONTAINER] [flags]"
@@ -78,7 +79,12 @@ def _sources(options: Options, session: Session) -> list[tuple[str, str]]:
         words, wanted = words[:1], words[1]
     if not words:
         raise Failure("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]': a pod must be named")
-    pods = pods_of(session, words)
+    try:
+        pods = pods_of(session, words)
+    except NotFound as error:
+        raise Failure(
+            f'error from server (NotFound): {error.message} in namespace "{session.namespace}"'
+        ) from error
     if len(pods) > 1 and not options.all_pods:
         names = [p["metadata"]["name"] for p in pods]
         print(f"Found {len(pods)} pods, using pod/{names[0]}", file=session.err)
