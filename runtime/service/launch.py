@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -20,21 +21,30 @@ _PACKAGE = os.path.dirname(os.path.abspath(runtime.spawner.__file__))
 
 async def launch_spawner(directory: str, options: Mapping[str, Any]) -> None:
     """Returns once it listens (at once where it did already). Raises RuntimeFailure with its own words."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-S",
-        _PACKAGE,
-        directory,
-        json.dumps(options),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, stderr = await process.communicate()
+    # Not asyncio's own: uvloop's leaves the pipe open in what the spawner leaves behind, and never ends.
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", _PACKAGE, directory, json.dumps(options)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        await _ended(process.pid)
+        stderr = process.stderr.read() if process.stderr else b""
     if process.returncode:
         text = stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeFailure(
             "RuntimeUnavailable",
             f"cannot start the container supervisor: {text[-1] if text else 'no reason'}",
         )
+
+
+async def _ended(pid: int) -> None:
+    loop = asyncio.get_running_loop()
+    handle = os.pidfd_open(pid)
+    ended = asyncio.Event()
+    loop.add_reader(handle, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
