@@ -22,7 +22,7 @@ _PACKAGE = os.path.dirname(os.path.abspath(runtime.spawner.__file__))
 async def launch_spawner(directory: str, options: Mapping[str, Any]) -> None:
     """Returns once it listens (at once where it did already). Raises RuntimeFailure with its own words."""
     # Not asyncio's own: uvloop's leaves the pipe open in what the spawner leaves behind, and never ends.
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: ASYNC220 - forks and execs, 1 ms
         [sys.executable, "-I", "-S", _PACKAGE, directory, json.dumps(options)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
