@@ -36,6 +36,7 @@ def builtin(
     from_storage: Callable[[Obj], Obj] | None = None,
     to_storage: Callable[[Obj], Obj] | None = None,
     ttl_s: int | None = None,
+    deprecation: str = "",
 ) -> Resource:
     """The Resource of a kind whose type is `cls`, or `module:Type` of one that is to be imported when first used.
 
@@ -60,6 +61,7 @@ def builtin(
         from_storage=from_storage,
         to_storage=to_storage,
         ttl_s=ttl_s,
+        deprecation=deprecation,
     )
 
 

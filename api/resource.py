@@ -154,6 +154,8 @@ class Resource:
     to_storage: Callable[[Obj], Obj] | None = None
     # Seconds after which a stored object is removed (Events); None keeps it.
     ttl_s: int | None = None
+    # A Warning header of every answer about a kind that is on its way out.
+    deprecation: str = ""
     custom: bool = False  # came from a CustomResourceDefinition
 
     @property

@@ -75,8 +75,14 @@ def _validate_amount(errors: Errors, name: str, amount: str, path: str, *, pod: 
         errors.invalid(at, amount, "must be an integer")
 
 
+def sign_of(amount: str) -> int:
+    """-1, 0 or 1."""
+    parsed, zero = quantity.parse(amount), quantity.parse("0")
+    return (parsed > zero) - (parsed < zero)
+
+
 def validate_amount(errors: Errors, amount: str, path: str) -> None:
-    if quantity.parse(amount) < quantity.parse("0"):
+    if sign_of(amount) < 0:
         errors.invalid(path, amount, "must be greater than or equal to 0")
 
 

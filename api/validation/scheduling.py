@@ -29,17 +29,21 @@ def validate_affinity(errors: Errors, affinity: Obj | None, path: str) -> None:
 def _validate_node_affinity(errors: Errors, affinity: Obj, path: str) -> None:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is not None:
-        at = f"{path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
-        terms = required.get("nodeSelectorTerms") or []
-        if not terms:
-            errors.required(at, "must have at least one node selector term")
-        for index, term in enumerate(terms):
-            _validate_node_term(errors, term, f"{at}[{index}]")
+        validate_node_terms(errors, required, f"{path}.requiredDuringSchedulingIgnoredDuringExecution")
     preferred = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
     for index, each in enumerate(preferred):
         at = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{index}]"
         _validate_weight(errors, each.get("weight", 0), f"{at}.weight")
         _validate_node_term(errors, each.get("preference") or {}, f"{at}.preference")
+
+
+def validate_node_terms(errors: Errors, selector: Obj, path: str) -> None:
+    """A NodeSelector: terms of which one must hold."""
+    at, terms = f"{path}.nodeSelectorTerms", selector.get("nodeSelectorTerms") or []
+    if not terms:
+        errors.required(at, "must have at least one node selector term")
+    for index, term in enumerate(terms):
+        _validate_node_term(errors, term, f"{at}[{index}]")
 
 
 def _validate_weight(errors: Errors, weight: int, path: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from typing import Any
 
 from api.resource import Obj
@@ -111,10 +112,11 @@ def kubernetes_endpoints(addresses: list[str], port: int) -> Obj:
 
 
 async def ensure_endpoints(engine: Engine, addresses: list[str], port: int) -> None:
-    for group, plural, wanted in (
-        ("discovery.k8s.io", "endpointslices", kubernetes_slice(addresses, port)),
-        ("", "endpoints", kubernetes_endpoints(addresses, port)),
-    ):
+    told = [("discovery.k8s.io", "endpointslices", kubernetes_slice(addresses, port))]
+    reachable = [address for address in addresses if not ip_address(address).is_loopback]
+    if reachable:  # Endpoints never hold loopback addresses
+        told.append(("", "endpoints", kubernetes_endpoints(reachable, port)))
+    for group, plural, wanted in told:
         served = engine.catalog.find(group, plural)
         if served is None:
             continue

@@ -67,7 +67,7 @@ class Catalog:
 
     def add(self, resource: Resource, store: Store, base: Resource | None = None) -> Served:
         """Serve `resource`, replacing what stood under its name."""
-        served = Served(resource, store, base or resource)
+        served = Served(resource, store, base or resource, deprecation=resource.deprecation)
         gvr = resource.gvr
         self._served[gvr.group, gvr.version, gvr.resource] = served
         self.generation += 1

@@ -126,7 +126,7 @@ def default_volume(volume: Obj) -> None:
             source["serviceAccountToken"].setdefault("expirationSeconds", 3600)
         if "podCertificate" in source:
             source["podCertificate"].setdefault("maxExpirationSeconds", 86400)
-    _default_network_volume(volume)
+    default_network_volume(volume)
 
 
 def _default_downward(source: Obj) -> None:
@@ -145,7 +145,8 @@ _NETWORK_VOLUMES: dict[str, dict[str, Any]] = {
 }
 
 
-def _default_network_volume(volume: Obj) -> None:
+def default_network_volume(volume: Obj) -> None:
+    """What storage of other people is reached by, in a pod and in a persistent volume."""
     for kind, defaults in _NETWORK_VOLUMES.items():
         if kind in volume:
             for field, value in defaults.items():

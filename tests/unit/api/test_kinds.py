@@ -242,7 +242,9 @@ def test_config_key_that_is_no_file_name_is_refused(key: str) -> None:
 
 
 def test_config_map_that_is_too_big_is_refused() -> None:
-    assert problems("ConfigMap", made("ConfigMap", data={"a": "x" * (1024 * 1024 + 1)})) == [("TooLong", "[]")]
+    assert problems("ConfigMap", made("ConfigMap", data={"a": "x" * (1024 * 1024 + 1)})) == [
+        ("TooLong", "[]")
+    ]
 
 
 @pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])

@@ -1,0 +1,98 @@
+"""PersistentVolumeClaim: a user's wish for storage."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.builtin import builtin, status_of
+from api.columns import AGE, NAME, field, text
+from api.core.v1.persistentvolume import CLASS_ANNOTATION
+from api.resource import Column
+from api.strategy import SpecStatusStrategy
+from api.validation.claim import validate_claim_spec, validate_claim_status, validate_claim_update
+from api.validation.errors import Errors
+from api.validation.parameters import short_modes
+from machinery.errors import Cause
+from machinery.gvk import GVR
+
+Obj = dict[str, Any]
+
+
+class PersistentVolumeClaimStrategy(SpecStatusStrategy):
+    has_generation = False
+
+    def default(self, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        spec.setdefault("volumeMode", "Filesystem")
+        obj.setdefault("status", {}).setdefault("phase", "Pending")
+
+    def prepare_create(self, obj: Obj) -> None:
+        obj["status"] = {"phase": "Pending"}
+        _match_sources(obj["spec"])
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        validate_claim_spec(errors, obj["spec"], "spec")
+        return errors.causes
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_claim_update(obj, old)
+
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_claim_status(obj)
+
+
+def _match_sources(spec: Obj) -> None:
+    """dataSource and dataSourceRef say the same, whichever was given; one in another namespace has no old form."""
+    source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is not None and ref is None:
+        spec["dataSourceRef"] = dict(source)
+    elif ref is not None and source is None and not ref.get("namespace"):
+        spec["dataSource"] = dict(ref)
+
+
+def _status(obj: Obj, now: float) -> str:
+    if obj["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    return field(obj, "status", "phase") or ""
+
+
+def _class(obj: Obj, now: float) -> str:
+    noted = (obj["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
+    return noted or field(obj, "spec", "storageClassName") or ""
+
+
+def _capacity(obj: Obj, now: float) -> str:
+    return (field(obj, "status", "capacity", "storage") or "") if field(obj, "spec", "volumeName") else ""
+
+
+def _modes(obj: Obj, now: float) -> str:
+    return short_modes(field(obj, "status", "accessModes")) if field(obj, "spec", "volumeName") else ""
+
+
+PERSISTENTVOLUMECLAIM = builtin(
+    GVR("", "v1", "persistentvolumeclaims", kind="PersistentVolumeClaim"),
+    "api.core.v1.persistentvolumeclaim_types:PersistentVolumeClaim",
+    strategy=PersistentVolumeClaimStrategy(),
+    columns=(
+        NAME,
+        Column("Status", _status, description="Its phase."),
+        Column("Volume", text("spec", "volumeName", absent=""), description="The volume it is bound to."),
+        Column("Capacity", _capacity, description="Its volume's size."),
+        Column("Access Modes", _modes, description="How its volume can be mounted."),
+        Column("StorageClass", _class, description="The class of its volume."),
+        Column(
+            "VolumeAttributesClass",
+            text("spec", "volumeAttributesClassName", absent="<unset>"),
+            description="The class of attributes that its volume gets.",
+        ),
+        AGE,
+        Column(
+            "VolumeMode",
+            text("spec", "volumeMode", absent="<unset>"),
+            priority=1,
+            description="Filesystem or Block.",
+        ),
+    ),
+    short_names=("pvc",),
+    subresources=(status_of("PersistentVolumeClaim"),),
+)

@@ -1,0 +1,85 @@
+"""CSINode: the CSI drivers of a node; its name is the node's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.builtin import builtin
+from api.columns import AGE, NAME
+from api.resource import Column, Strategy
+from api.validation.errors import Errors
+from api.validation.parameters import validate_driver_name
+from machinery import names
+from machinery.errors import Cause
+from machinery.gvk import GVR
+
+Obj = dict[str, Any]
+
+_MAX_NODE_ID = 256
+
+
+class CSINodeStrategy(Strategy):
+    has_generation = False
+    allow_unconditional_update = False
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        seen: set[str] = set()
+        for index, driver in enumerate(obj["spec"].get("drivers") or ()):
+            at, name = f"spec.drivers[{index}]", driver.get("name", "")
+            _validate_driver(errors, driver, at)
+            if name in seen:
+                errors.duplicate(f"{at}.name", name)
+            seen.add(name)
+        return errors.causes
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        errors.causes += self.validate(obj)
+        before = {each.get("name"): each for each in old["spec"].get("drivers") or ()}
+        for index, driver in enumerate(obj["spec"].get("drivers") or ()):
+            known = before.get(driver.get("name"))
+            if known is not None and _fixed(driver) != _fixed(known):
+                errors.invalid(f"spec.drivers[{index}]", driver, "field is immutable")
+        return errors.causes
+
+
+def _fixed(driver: Obj) -> Obj:
+    """How many volumes a node can take may change; the rest of a driver may not."""
+    return {key: value for key, value in driver.items() if key != "allocatable"}
+
+
+def _validate_driver(errors: Errors, driver: Obj, path: str) -> None:
+    validate_driver_name(errors, driver.get("name", ""), f"{path}.name")
+    node = driver.get("nodeID", "")
+    if not node:
+        errors.required(f"{path}.nodeID")
+    elif len(node) > _MAX_NODE_ID:
+        errors.invalid(f"{path}.nodeID", node, f"must be {_MAX_NODE_ID} characters or less")
+    count = (driver.get("allocatable") or {}).get("count")
+    errors.non_negative(f"{path}.allocatable.count", count)
+    keys = driver.get("topologyKeys") or []
+    for index, key in enumerate(keys):
+        at = f"{path}.topologyKeys[{index}]"
+        if not key:
+            errors.required(at)
+        elif key in keys[:index]:
+            errors.duplicate(at, key)
+        else:
+            errors.invalid_each(at, key, names.qualified_name(key))
+
+
+CSINODE = builtin(
+    GVR("storage.k8s.io", "v1", "csinodes", namespaced=False, kind="CSINode"),
+    "api.storage.v1.csinode_types:CSINode",
+    strategy=CSINodeStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Drivers",
+            lambda obj, now: len(obj["spec"].get("drivers") or ()),
+            type="integer",
+            description="How many drivers there are.",
+        ),
+        AGE,
+    ),
+)

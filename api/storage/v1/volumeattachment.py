@@ -1,0 +1,91 @@
+"""VolumeAttachment: says that a volume should be attached to a node."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.builtin import builtin, status_of
+from api.columns import AGE, NAME, field
+from api.resource import Column
+from api.strategy import SpecStatusStrategy
+from api.validation.errors import Errors
+from api.validation.parameters import validate_driver_name
+from machinery import names
+from machinery.errors import Cause
+from machinery.gvk import GVR
+
+Obj = dict[str, Any]
+
+_EITHER = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+_MAX_METADATA, _MAX_MESSAGE_BYTES = 256 * 1024, 1024
+
+
+class VolumeAttachmentStrategy(SpecStatusStrategy):
+    allow_unconditional_update = False
+
+    def prepare_create(self, obj: Obj) -> None:
+        obj["status"] = {"attached": False}
+
+    def validate(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        spec = obj["spec"]
+        validate_driver_name(errors, spec.get("attacher", ""), "spec.attacher")
+        source = spec.get("source") or {}
+        named, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
+        if named is None and inline is None:
+            errors.required("spec.source", _EITHER)
+        elif named is not None and inline is not None:
+            errors.forbidden("spec.source", _EITHER)
+        elif named is not None:
+            path = "spec.source.persistentVolumeName"
+            if not named:
+                errors.required(path, "must specify non empty persistentVolumeName")
+            else:
+                errors.invalid_each(path, named, names.dns1123_subdomain(named))
+        node = spec.get("nodeName", "")
+        errors.invalid_each("spec.nodeName", node, names.dns1123_subdomain(node))
+        return errors.causes
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        errors.causes += self.validate(obj)
+        errors.immutable("spec", obj["spec"], old["spec"])
+        return errors.causes
+
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        status = obj.get("status") or {}
+        told = status.get("attachmentMetadata") or {}
+        for key in told:
+            if not key:
+                errors.invalid("status.attachmentMetadata", key, "field can not be empty.")
+        if sum(len(key) + len(value) for key, value in told.items()) > _MAX_METADATA:
+            errors.too_long("status.attachmentMetadata", _MAX_METADATA)
+        for each in ("attachError", "detachError"):
+            if len((status.get(each) or {}).get("message", "")) > _MAX_MESSAGE_BYTES:
+                errors.too_long(f"status.{each}.message", _MAX_MESSAGE_BYTES)
+        return errors.causes
+
+
+VOLUMEATTACHMENT = builtin(
+    GVR("storage.k8s.io", "v1", "volumeattachments", namespaced=False, kind="VolumeAttachment"),
+    "api.storage.v1.volumeattachment_types:VolumeAttachment",
+    strategy=VolumeAttachmentStrategy(),
+    columns=(
+        NAME,
+        Column("Attacher", ".spec.attacher", description="Who attaches it."),
+        Column(
+            "PV",
+            lambda obj, now: field(obj, "spec", "source", "persistentVolumeName") or "",
+            description="The volume.",
+        ),
+        Column("Node", ".spec.nodeName", description="The node."),
+        Column(
+            "Attached",
+            lambda obj, now: bool(field(obj, "status", "attached")),
+            type="boolean",
+            description="Whether it is attached.",
+        ),
+        AGE,
+    ),
+    subresources=(status_of("VolumeAttachment"),),
+)
