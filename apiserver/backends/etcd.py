@@ -123,8 +123,8 @@ class EtcdBackend:
 
     async def oldest_revision(self) -> int:
         """etcd tells only whether a revision is compacted: looked for by halves, unless what we know still holds."""
-        low, high = self._feed.oldest, self._feed.hub.newest
-        if low >= high or not await self._is_compacted(max(low, self._first)):
+        low, high = self._feed.oldest, await self.revision()
+        if low >= high or not await self._is_compacted(low):
             return self._feed.oldest
         while low + 1 < high:  # low is compacted, high is not
             middle = (low + high) // 2
@@ -219,12 +219,15 @@ class EtcdBackend:
         while True:
             await self._clock.sleep(HOUSEKEEPING_S * (0.5 + self._rng.random()))
             with contextlib.suppress(StoreUnavailable, FutureRevision):
-                used = status_answer(await self._client.call(STATUS, b"")).used_bytes
-                now, newest = self._clock.now(), self._feed.hub.newest
-                self._age.mark(now, newest)
-                target = self._age.plan_compaction(now, newest, await self.oldest_revision(), used)
-                if target:
-                    await self.compact(target)
+                await self._forget(self._clock.now())
+
+    async def _forget(self, now: float) -> None:
+        used = status_answer(await self._client.call(STATUS, b"")).used_bytes
+        newest = self._feed.hub.newest
+        self._age.mark(now, newest)
+        target = self._age.plan_compaction(now, newest, await self.oldest_revision(), used)
+        if target:
+            await self.compact(target)
 
     def _on_ended(self, task: asyncio.Task[None]) -> None:
         """One of the tasks failed, which is a mistake of ours: nobody may wait for what it would have done."""
@@ -237,11 +240,6 @@ class EtcdBackend:
             )
 
     # Revisions
-
-    @property
-    def _first(self) -> int:
-        """Ours for etcd's first revision."""
-        return self._origin.shift + 1
 
     def _asked(self, revision: int) -> int:
         """A revision to read at, in etcd's numbers; 0 stays the newest."""
@@ -259,7 +257,8 @@ class EtcdBackend:
             raise Compacted(await self.oldest_revision()) from None
 
     async def _is_compacted(self, revision: int) -> bool:
-        request = range_request(marker_key(self._prefix), revision=self._asked(revision), count_only=True)
+        there = max(1, revision - self._origin.shift)
+        request = range_request(marker_key(self._prefix), revision=there, count_only=True)
         try:
             await self._client.call(RANGE, request)
         except CompactedAway:

@@ -1,6 +1,6 @@
 """Where a cluster's keys lie in an etcd, and how etcd's revisions become the cluster's.
 
-A store in etcd is everything under one prefix, and one key beside it, `PREFIX#store`, which says what the store is:
+A store in etcd is everything under PREFIX/registry/, and one key beside it, `PREFIX#store`, which says what the store is:
 
     {"format": 1, "shift": S, "oldest": O, "state": "ready"}
 
@@ -29,6 +29,7 @@ from apiserver.backends.etcd_messages import (
 )
 
 FORMAT = 1
+ROOT = "/registry/"  # what an API server keeps lies below it
 State = Literal["ready", "filling"]
 _NEVER = 1 << 62  # a revision that no key ever has
 
@@ -113,7 +114,7 @@ async def begin_filling(client: EtcdClient, prefix: str, floor: int) -> Origin:
     if found is not None:
         floor = max(floor, now + found[0].shift)
     origin = Origin(prefix.encode(), floor - now, floor)
-    keys = origin.prefix + b"/"
+    keys = origin.key(ROOT)
     await client.call(
         TXN, replace_txn(keys, prefix_end(keys), marker_key(prefix), _marker(origin, "filling"))
     )
@@ -141,7 +142,7 @@ def marker_key(prefix: str) -> bytes:
 
 
 async def _refuse_strangers(client: EtcdClient, prefix: str) -> None:
-    keys = prefix.encode() + b"/"
+    keys = (prefix + ROOT).encode()
     request = range_request(keys, prefix_end(keys), count_only=True)
     if count := range_answer(await client.call(RANGE, request)).count:
         raise NotOurStore(

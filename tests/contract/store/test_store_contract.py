@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,19 @@ from apiserver.storage.extract import extractor
 from apiserver.storage.store import Entry, StaleRevision, Store, StoreEvent
 from machinery.clock import SystemClock
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
+
+from etcd_server import fresh_prefix, shared_etcd
+
+
+def etcd(path: Path) -> Backend:
+    from apiserver.backends.etcd import EtcdBackend
+
+    return EtcdBackend([shared_etcd().url], SystemClock(), random.Random(1), prefix=fresh_prefix())
+
+
 BACKENDS: dict[str, Callable[[Path], Backend]] = {
+    "etcd": etcd,
     "memory": lambda path: MemoryBackend(SystemClock()),
     "sqlite": lambda path: SqliteBackend(path / "store.db", SystemClock()),
 }

@@ -1,0 +1,324 @@
+"""The etcd backend when etcd dies, comes back, compacts, lies elsewhere, or is written to by others."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("grpc")
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from etcd_server import EtcdServer, fresh_prefix, shared_etcd
+
+from apiserver.backends.backend import Compacted, StoreUnavailable
+from apiserver.backends.etcd import EtcdBackend
+from apiserver.backends.etcd_client import EtcdAddressError, EtcdClient, parse_server
+from apiserver.backends.etcd_origin import NotOurStore, begin_filling, end_filling
+from apiserver.backends.retention import Retention
+from machinery.clock import SystemClock
+
+
+@pytest.fixture
+def own() -> Iterator[EtcdServer]:
+    server = EtcdServer().start()
+    yield server
+    server.remove()
+
+
+@asynccontextmanager
+async def opened(
+    server: EtcdServer, prefix: str, *, patience_s: float = 5.0, **more: object
+) -> AsyncIterator[EtcdBackend]:
+    backend = EtcdBackend(
+        [server.url],
+        SystemClock(),
+        random.Random(1),
+        prefix=prefix,
+        patience_s=patience_s,
+        **more,  # type: ignore[arg-type]
+    )
+    await backend.start()
+    try:
+        yield backend
+    finally:
+        await backend.close()
+
+
+def test_etcd_killed_under_load_loses_nothing_acknowledged_and_watches_go_on(own: EtcdServer) -> None:
+    async def main() -> None:
+        async with opened(own, "", patience_s=3.0) as backend, backend.watch("/", 0) as stream:
+            seen: list[tuple[int, str, bytes]] = []
+            acknowledged: dict[str, bytes] = {}
+            doubtful: set[str] = set()
+            stopping = False
+
+            async def follow() -> None:
+                async for batch in stream:
+                    seen.extend((c.kv.mod_revision, c.kv.key, c.kv.value) for c in batch)
+
+            async def write(worker: int) -> None:
+                n = 0
+                while not stopping:
+                    n += 1
+                    key, value = f"/{worker}/{n}", b"%d" % n
+                    try:
+                        assert (await backend.put(key, value, expect=0)).ok
+                        acknowledged[key] = value
+                    except StoreUnavailable:
+                        doubtful.add(key)
+
+            async with asyncio.TaskGroup() as group:
+                follower = group.create_task(follow())
+                for worker in range(8):
+                    group.create_task(write(worker))
+                for _ in range(3):
+                    await asyncio.sleep(0.2)
+                    own.stop(signal.SIGKILL)
+                    await asyncio.to_thread(own.start)
+                await asyncio.sleep(0.3)
+                stopping = True
+                await asyncio.sleep(0.3)
+                newest = await backend.revision()
+                await asyncio.sleep(0.01)
+                follower.cancel()
+            revisions = [revision for revision, _, _ in seen]
+            assert revisions == sorted(set(revisions))
+            stored = {kv.key: kv.value for kv in (await backend.range("/")).kvs}
+            assert len(acknowledged) > 100
+            assert acknowledged.items() <= stored.items()
+            assert stored.keys() - acknowledged.keys() <= doubtful
+            assert {key: value for _, key, value in seen} == stored
+            assert revisions == list(range(1, newest + 1))
+
+    asyncio.run(main())
+
+
+def test_while_etcd_is_gone_callers_are_told_soon_and_then_at_once(own: EtcdServer) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with opened(own, "", patience_s=0.4) as backend:
+            await backend.put("/a", b"1")
+            own.stop()
+            for at_most_s in (1.5, 0.3, 0.3):
+                began = loop.time()
+                with pytest.raises(StoreUnavailable, match="does not answer"):
+                    await backend.get("/a")
+                with pytest.raises(StoreUnavailable):
+                    await backend.put("/a", b"2")
+                with pytest.raises(StoreUnavailable):
+                    await backend.revision()
+                assert loop.time() - began < 3 * at_most_s
+            await asyncio.to_thread(own.start)
+            while True:
+                try:
+                    assert (await backend.put("/a", b"3", expect=1)).ok
+                    break
+                except StoreUnavailable:
+                    await asyncio.sleep(0.02)
+            kv = await backend.get("/a")
+            assert kv is not None and kv.value == b"3"
+
+    asyncio.run(main())
+
+
+def test_changes_compacted_while_disconnected_cut_the_watch_instead_of_leaving_a_hole(
+    own: EtcdServer,
+) -> None:
+    async def main() -> None:
+        async with opened(own, "", patience_s=2.0) as backend, opened(own, "") as other:
+            await backend.put("/a", b"1")
+            async with backend.watch("/", 0) as stream:
+                assert [c.kv.value for c in await anext(stream)] == [b"1"]
+                feed = backend._tasks[0]
+                feed.cancel()
+                await asyncio.gather(feed, return_exceptions=True)
+                for n in range(5):
+                    await other.put("/a", b"%d" % n)
+                await other.compact(5)
+                again = asyncio.create_task(backend._feed.run())
+                with pytest.raises(Compacted):
+                    async with asyncio.timeout(5):
+                        await anext(stream)
+                again_newest = await backend.revision()
+                assert again_newest == 6
+                async with backend.watch("/", 5) as fresh:
+                    assert [c.kv.mod_revision for c in await anext(fresh)] == [6]
+                again.cancel()
+                await asyncio.gather(again, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_etcd_replaced_by_an_empty_one_cuts_every_watch(own: EtcdServer) -> None:
+    import shutil
+
+    async def main() -> None:
+        async with opened(own, "", patience_s=2.0) as backend:
+            for n in range(5):
+                await backend.put("/a", b"%d" % n)
+            async with backend.watch("/", 5) as stream:
+                own.stop()
+                shutil.rmtree(own.root / "data")
+                await asyncio.to_thread(own.start)
+                with pytest.raises(Compacted):
+                    async with asyncio.timeout(5):
+                        await anext(stream)
+
+    asyncio.run(main())
+
+
+def test_two_backends_on_one_prefix_agree_on_revisions_from_the_first_moment() -> None:
+    async def main() -> None:
+        prefix, server = fresh_prefix(), shared_etcd()
+        async with opened(server, prefix) as one, opened(server, prefix) as two:
+            assert await one.revision() == await two.revision() == 0
+            first = await one.put("/a", b"1")
+            assert (await two.get("/a")) == first.current
+            assert await two.revision() == 1
+            results = await asyncio.gather(*(b.put("/a", b"2", expect=1) for b in (one, two) * 5))
+            assert sum(result.ok for result in results) == 1
+            async with two.watch("/", 0) as stream:
+                assert [c.kv.mod_revision for c in await anext(stream)] == [1, 2]
+
+    asyncio.run(main())
+
+
+def test_other_prefixes_are_neither_seen_nor_touched() -> None:
+    async def main() -> None:
+        server = shared_etcd()
+        prefix = fresh_prefix()
+        async with opened(server, prefix) as mine, opened(server, prefix + "x") as theirs:
+            await theirs.put("/a", b"theirs")
+            async with mine.watch("/", 0) as stream:
+                await mine.put("/a", b"mine")
+                assert [c.kv.value for c in await anext(stream)] == [b"mine"]
+            assert [kv.value for kv in (await mine.range("/")).kvs] == [b"mine"]
+            assert [kv.value for kv in (await theirs.range("/")).kvs] == [b"theirs"]
+
+    asyncio.run(main())
+
+
+def test_keys_of_another_program_are_refused_by_name(own: EtcdServer) -> None:
+    async def main() -> None:
+        async with opened(own, "/a") as backend:
+            await backend.put("/b/registry/pods/x", b"")
+        async with opened(own, ""):
+            pass
+        with pytest.raises(NotOurStore, match=r"1 keys of another program under '/a/b/registry/'"):
+            async with opened(own, "/a/b"):
+                pass
+
+    asyncio.run(main())
+
+
+def test_filled_store_goes_on_behind_its_floor_and_hides_what_was_before() -> None:
+    async def main() -> None:
+        server, prefix = shared_etcd(), fresh_prefix()
+        async with opened(server, prefix) as backend:
+            await backend.put("/registry/old", b"")
+        client = EtcdClient([server.url], SystemClock())
+        await client.start()
+        origin = await begin_filling(client, prefix, 1_000_000)
+        with pytest.raises(NotOurStore, match="not filled to its end"):
+            async with opened(server, prefix):
+                pass
+        await end_filling(client, prefix, origin)
+        await client.close()
+        async with opened(server, prefix) as backend:
+            assert await backend.get("/registry/old") is None
+            oldest = await backend.oldest_revision()
+            assert 1_000_000 < oldest <= await backend.revision()
+            with pytest.raises(Compacted):
+                await backend.range("/", revision=oldest - 1)
+            with pytest.raises(Compacted):
+                async with backend.watch("/", 5):
+                    pass
+            assert (await backend.put("/new", b"")).revision > oldest
+
+    asyncio.run(main())
+
+
+def test_oldest_revision_is_found_when_somebody_else_compacted() -> None:
+    async def main() -> None:
+        server, prefix = shared_etcd(), fresh_prefix()
+        async with opened(server, prefix) as one, opened(server, prefix) as two:
+            for n in range(40):
+                await one.put("/a", b"%d" % n)
+            await one.compact(23)
+            assert await two.oldest_revision() == 23
+            with pytest.raises(Compacted) as caught:
+                await two.get("/a", revision=22)
+            assert caught.value.oldest == 23
+            await two.compact(20)
+            await two.compact(30)
+            await one.compact(29)
+            assert await one.oldest_revision() == await two.oldest_revision() == 30
+
+    asyncio.run(main())
+
+
+def test_history_bounds_itself() -> None:
+    async def main() -> None:
+        clock = SystemClock()
+        keep = Retention(max_revisions=50, min_revisions=10)
+        async with opened(shared_etcd(), fresh_prefix(), retention=keep) as backend:
+            for n in range(100):
+                await backend.put("/a", b"%d" % n)
+            await backend._forget(clock.now())
+            assert await backend.oldest_revision() == 50
+
+    asyncio.run(main())
+
+
+def test_watch_from_far_back_reads_etcds_history_by_itself() -> None:
+    async def main() -> None:
+        server, prefix = shared_etcd(), fresh_prefix()
+        async with opened(server, prefix) as one:
+            await asyncio.gather(*(one.put(f"/a/{n % 7}", b"%d" % n) for n in range(1500)))
+            await one.put("/b", b"")
+        async with opened(server, prefix) as two, two.watch("/a/", 0) as stream:
+            seen: list[int] = []
+            while len(seen) < 1500:
+                seen += [change.kv.mod_revision for change in await anext(stream)]
+            assert seen == list(range(1, 1501))
+
+    asyncio.run(main())
+
+
+def test_many_who_ask_for_the_revision_share_few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with opened(shared_etcd(), fresh_prefix()) as backend:
+            calls = 0
+            call = backend._client.call
+
+            async def counted(*args: object, **more: object) -> bytes:
+                nonlocal calls
+                calls += 1
+                return await call(*args, **more)  # type: ignore[arg-type]
+
+            monkeypatch.setattr(backend._client, "call", counted)
+            await asyncio.gather(*(backend.revision() for _ in range(500)))
+            assert calls <= 3
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "server", ["", "localhost:2379", "http://localhost", "ftp://h:1", "unix:", "https://:1"]
+)
+def test_address_that_is_none_is_refused(server: str) -> None:
+    with pytest.raises(EtcdAddressError):
+        parse_server(server)
+
+
+def test_addresses_are_read() -> None:
+    assert parse_server("http://127.0.0.1:2379/") == ("127.0.0.1:2379", False)
+    assert parse_server("https://[::1]:2379") == ("[::1]:2379", True)
+    assert parse_server("unix:///run/e") == parse_server("unix:/run/e") == ("unix:/run/e", False)
