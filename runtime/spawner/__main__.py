@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     os.close(ready)
     _detach(directory)
     try:
-        server_loop = _serve(directory, options)
+        host = _serve(directory, options)
     except Exception as failed:
         os.write(told, f"spawner: {failed}\n".encode())
         os._exit(1)
@@ -63,11 +63,12 @@ def main(argv: list[str]) -> int:
     os.close(told)
     gc.collect()
     gc.freeze()
-    server_loop.run()
+    host.launcher.ahead.fill()
+    host.loop.run()
     os._exit(0)
 
 
-def _serve(directory: str, options: Options) -> Loop:
+def _serve(directory: str, options: Options) -> Host:
     os.umask(0o022)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -87,7 +88,7 @@ def _serve(directory: str, options: Options) -> Loop:
     os.chmod(f"{directory}/{SOCKET}", 0o600)
     listener.listen(16)
     Server(host, listener)
-    return loop
+    return host
 
 
 def _detach(directory: str) -> None:

@@ -2,7 +2,8 @@
 
 The child tells its parent over a SEQPACKET socket: `{"tty": true}` with the terminal's master beside it,
 `{"warnings": [...]}`, `{"error": ...}`. The socket closes by itself when the program is executed, which
-is how the parent learns that it runs. Never returns.
+is how the parent learns that it runs. Never returns. A child cloned ahead gets its container over the same
+socket: one message, `Launch.pack`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from runtime.linux.constants import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWUTS,
+    MS_BIND,
     TIOCGPTN,
     TIOCSCTTY,
     TIOCSPTLCK,
@@ -30,58 +32,126 @@ from runtime.linux.constants import (
 from runtime.linux.syscalls import Syscalls
 from runtime.spawner import rootfs
 from runtime.spawner.identity import become
+from runtime.spawner.rootfs import Handle, Stage
+
+MAX_PACKED = 160_000  # of one message on the status socket
+
+
+class Places:
+    """Directories of the node that every child uses, each in its own mount namespace."""
+
+    __slots__ = ("own_caps", "root", "stage")
+
+    def __init__(self, root: str, stage: str, own_caps: int) -> None:
+        self.root = root
+        self.stage = stage
+        self.own_caps = own_caps
 
 
 class Launch:
-    """Everything a child needs, gathered by the parent before the clone."""
+    """Everything about one container that a child needs. Descriptors are the child's own numbers."""
 
-    __slots__ = ("cgroup_fds", "mount_point", "namespaces", "own_caps", "size", "spec", "status", "stdio")
+    __slots__ = ("cgroup_fds", "handles", "namespaces", "spec", "stdio")
 
     def __init__(
         self,
         spec: dict[str, Any],
         stdio: tuple[int, int, int],
-        status: socket.socket,
         namespaces: dict[int, int],
         cgroup_fds: list[int],
-        mount_point: str,
-        own_caps: int,
+        handles: list[Handle],
     ) -> None:
         self.spec = spec
         self.stdio = stdio  # -1 each with a terminal
-        self.status = status
         self.namespaces = namespaces  # kind → handle
         self.cgroup_fds = cgroup_fds
-        self.mount_point = mount_point
-        self.own_caps = own_caps
+        self.handles = handles
+
+    def pack(self) -> tuple[bytes, list[int]]:
+        """For a child that was cloned ahead: a message and the descriptors that go with it."""
+        stdio = [] if self.stdio[0] < 0 else list(self.stdio)
+        fds = [*stdio, *self.namespaces.values(), *self.cgroup_fds, *(h.fd for h in self.handles)]
+        counts = [len(stdio), list(self.namespaces), len(self.cgroup_fds)]
+        places = [[handle.target, handle.is_directory] for handle in self.handles]
+        body = {"spec": self.spec, "counts": counts, "places": places}
+        return json.dumps(body, separators=(",", ":")).encode(), fds
+
+    @classmethod
+    def unpack(cls, data: bytes, fds: list[int]) -> Launch:
+        body = json.loads(data)
+        stdio_count, kinds, cgroup_count = body["counts"]
+        left = iter(fds)
+        stdio = tuple(next(left) for _ in range(stdio_count)) or (-1, -1, -1)
+        namespaces = {kind: next(left) for kind in kinds}
+        cgroup_fds = [next(left) for _ in range(cgroup_count)]
+        handles = [Handle(next(left), target, is_dir) for target, is_dir in body["places"]]
+        return cls(body["spec"], (stdio[0], stdio[1], stdio[2]), namespaces, cgroup_fds, handles)
 
 
-def run_container(syscalls: Syscalls, launch: Launch) -> NoReturn:
+def run_container(syscalls: Syscalls, places: Places, status: socket.socket, launch: Launch) -> NoReturn:
     """In a new mount namespace (and pid namespace): builds the container around itself."""
     try:
-        spec = launch.spec
-        process = spec["process"]
-        warnings: list[str] = []
-        _join_cgroups(launch.cgroup_fds)
-        syscalls.unshare(CLONE_NEWCGROUP)
-        for kind, handle in launch.namespaces.items():
-            syscalls.setns(handle, kind)
-        os.setsid()
-        _reset_signals()
-        _adjust_oom_score(process.get("oom_score_adj") or 0, warnings)
-        rootfs.enter(syscalls, spec, launch.mount_point)
-        if process.get("tty"):
-            _open_terminal(launch.status, process, console=True, syscalls=syscalls)
-        else:
-            _use_stdio(launch.stdio)
-        rootfs.finish(syscalls, spec)
-        _run(syscalls, launch, process, warnings)
+        _become_leader(syscalls)
+        staged = rootfs.stage(syscalls, places.stage, shares=rootfs.shares_mounts(launch.spec))
+        _build(syscalls, places, status, launch, staged)
     except BaseException as failed:
-        _tell(launch.status, {"error": _cause(failed)})
+        _tell(status, {"error": _cause(failed)})
     os._exit(128)
 
 
-def run_exec(syscalls: Syscalls, launch: Launch, container_pidfd: int) -> NoReturn:
+def run_ahead(syscalls: Syscalls, places: Places, status: socket.socket) -> NoReturn:
+    """As run_container, but cloned before anyone knows what for: the container comes over the socket."""
+    try:
+        keep_only(status.fileno())
+        _become_leader(syscalls)
+        staged = rootfs.stage(syscalls, places.stage)
+        status.setblocking(True)
+        data, ancillary, _, _ = status.recvmsg(
+            MAX_PACKED, socket.CMSG_SPACE(4 * 250), socket.MSG_CMSG_CLOEXEC
+        )
+        if not data:
+            os._exit(0)
+        fds = array.array("i", b"".join(raw for _, _, raw in ancillary))
+        _build(syscalls, places, status, Launch.unpack(data, list(fds)), staged)
+    except BaseException as failed:
+        _tell(status, {"error": _cause(failed)})
+    os._exit(128)
+
+
+def keep_only(fd: int) -> None:
+    """Nothing else of the spawner's stays open in a child that stays: whoever waits for the end of a pipe or
+    a connection would wait for this process too."""
+    os.closerange(3, fd)
+    os.closerange(fd + 1, 1 << 20)
+
+
+def _become_leader(syscalls: Syscalls) -> None:
+    syscalls.set_parent_death_signal(signal.SIGKILL)
+    os.setsid()
+    _reset_signals()
+
+
+def _build(syscalls: Syscalls, places: Places, status: socket.socket, launch: Launch, staged: Stage) -> None:
+    spec = launch.spec
+    process = spec["process"]
+    warnings: list[str] = []
+    _join_cgroups(launch.cgroup_fds)
+    syscalls.unshare(CLONE_NEWCGROUP)
+    for kind, handle in launch.namespaces.items():
+        syscalls.setns(handle, kind)
+    _adjust_oom_score(process.get("oom_score_adj") or 0, warnings)
+    rootfs.enter(syscalls, spec, places.root, staged, launch.handles)
+    if process.get("tty"):
+        _open_terminal(status, process, console=True, syscalls=syscalls)
+    else:
+        _use_stdio(launch.stdio)
+    rootfs.finish(syscalls, spec)
+    _run(syscalls, places, status, process, warnings)
+
+
+def run_exec(
+    syscalls: Syscalls, places: Places, status: socket.socket, launch: Launch, container_pidfd: int
+) -> NoReturn:
     """In the container's pid namespace already; joins the others."""
     try:
         process = launch.spec["process"]
@@ -94,25 +164,26 @@ def run_exec(syscalls: Syscalls, launch: Launch, container_pidfd: int) -> NoRetu
         _reset_signals()
         _adjust_oom_score(process.get("oom_score_adj") or 0, warnings)
         if process.get("tty"):
-            _open_terminal(launch.status, process, console=False, syscalls=syscalls)
+            _open_terminal(status, process, console=False, syscalls=syscalls)
         else:
             _use_stdio(launch.stdio)
-        _run(syscalls, launch, process, warnings)
+        _run(syscalls, places, status, process, warnings)
     except BaseException as failed:
-        _tell(launch.status, {"error": _cause(failed)})
+        _tell(status, {"error": _cause(failed)})
     os._exit(128)
 
 
-def _run(syscalls: Syscalls, launch: Launch, process: dict[str, Any], warnings: list[str]) -> None:
-    status = launch.status
-    if status.fileno() < 3:
-        status = socket.socket(fileno=fcntl.fcntl(status.fileno(), fcntl.F_DUPFD_CLOEXEC, 3))
+def _run(
+    syscalls: Syscalls,
+    places: Places,
+    status: socket.socket,
+    process: dict[str, Any],
+    warnings: list[str],
+) -> None:
     syscalls.cloexec_from(3)
     if warnings:
         _tell(status, {"warnings": warnings})
-        warnings = []
-    noted: list[str] = _Notes(status)
-    become(syscalls, process, launch.own_caps, noted)
+    become(syscalls, process, places.own_caps, _Notes(status))
 
 
 class _Notes(list[str]):
@@ -169,8 +240,6 @@ def _open_terminal(
     fcntl.ioctl(slave, TIOCSCTTY, 0)
     _use_stdio((slave, slave, slave))
     if console:
-        from runtime.linux.constants import MS_BIND
-
         os.close(os.open("/dev/console", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         syscalls.mount(path, "/dev/console", "", MS_BIND)
     status.sendmsg([b'{"tty":true}'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])

@@ -25,6 +25,7 @@ from runtime.spawner.loop import Loop
 from runtime.spawner.netpool import NetworkPool, PodNetwork
 from runtime.spawner.output import LogFile, Output
 from runtime.spawner.records import Records, boot_id
+from runtime.spawner.rootfs import MountError
 from runtime.spawner.sandbox import Sandbox
 
 Message = dict[str, Any]
@@ -45,6 +46,7 @@ class Options:
     def __init__(self, given: Message) -> None:
         self.pool_size = int(given.get("pool_size", 8))
         self.mtu = int(given.get("mtu", 0))
+        self.ahead = int(given.get("ahead", 2))
         self.log_max_bytes = int(given.get("log_max_bytes", 10 << 20))
         self.log_max_files = int(given.get("log_max_files", 5))
 
@@ -60,7 +62,7 @@ class Host:
         self.options = options
         self.own = OwnNamespaces(syscalls)
         self.records = Records(directory)
-        self.launcher = Launcher(syscalls, self.own, tree, directory)
+        self.launcher = Launcher(loop, syscalls, self.own, tree, directory, options.ahead)
         self.pool = NetworkPool(loop, syscalls, options.pool_size, options.mtu)
         self.gateway = ""
         self.sandboxes: dict[str, Sandbox] = {}
@@ -203,8 +205,8 @@ class Host:
         container.output = output
         try:
             pipes = self.launcher.start(container, sandbox)
-        except OSError as refused:
-            self._fail_start(container, _words(refused))
+        except (OSError, MountError) as refused:
+            self._fail_start(container, _words(refused) if isinstance(refused, OSError) else str(refused))
             reply({"error": container.error, "container": container.public(), "reason": "Failed"})
             return
         with contextlib.suppress(OSError):  # while the child builds its world
@@ -391,6 +393,7 @@ class Host:
         if sandbox.link and sandbox.state == "READY":
             self.pool.drop(sandbox.link)
         sandboxes.remove_files(sandbox.directory, self.syscalls)
+        self.launcher.ahead.replace()
         self._remove_group(sandbox.group)
 
     # -- small ones ------------------------------------------------------------------------------------

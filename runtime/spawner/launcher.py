@@ -10,8 +10,11 @@ from runtime.cgroups.tree import CgroupTree
 from runtime.linux.constants import CLONE_NEWNS, CLONE_NEWPID
 from runtime.linux.namespaces import OwnNamespaces
 from runtime.linux.syscalls import Syscalls
-from runtime.spawner.child import Launch, run_container, run_exec
+from runtime.spawner import rootfs
+from runtime.spawner.ahead import AheadPool, status_pair
+from runtime.spawner.child import MAX_PACKED, Launch, Places, run_container, run_exec
 from runtime.spawner.container import Container
+from runtime.spawner.loop import Loop
 from runtime.spawner.sandbox import Sandbox
 
 
@@ -42,61 +45,88 @@ class Pipes:
 
 
 class Launcher:
-    def __init__(self, syscalls: Syscalls, own: OwnNamespaces, tree: CgroupTree, directory: str) -> None:
+    """`ahead` are children cloned before they are needed; used where a container has its own pid namespace
+    and joins its cgroups itself (v1). On v2 a clone straight into the cgroup is better."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        syscalls: Syscalls,
+        own: OwnNamespaces,
+        tree: CgroupTree,
+        directory: str,
+        ahead: int,
+    ) -> None:
         self._syscalls = syscalls
         self._own = own
         self._tree = tree
-        self._mount_point = f"{directory}/rootfs"
-        self._own_caps = _permitted_capabilities()
-        os.makedirs(self._mount_point, 0o700, exist_ok=True)
+        self._places = Places(f"{directory}/rootfs", f"{directory}/stage", _permitted_capabilities())
+        os.makedirs(self._places.root, 0o700, exist_ok=True)
+        os.makedirs(self._places.stage, 0o700, exist_ok=True)
+        self.ahead = AheadPool(loop, syscalls, self._places, 0 if tree.layout.v2 else ahead)
 
     def start(self, container: Container, sandbox: Sandbox) -> Pipes | None:
-        """Sets pid, pidfd and status socket of the container. Raises OSError."""
+        """Sets pid, pidfd and status socket of the container. Raises OSError, MountError."""
         spec = container.spec
-        tty = bool(spec["process"].get("tty"))
-        pipes = None if tty else Pipes(bool(spec.get("stdin")))
+        handles = rootfs.open_sources(self._syscalls, spec)
+        pipes = None if spec["process"].get("tty") else Pipes(bool(spec.get("stdin")))
+        procs: list[int] = []
+        cgroup_fd = -1
         try:
-            ours, theirs = _status_pair()
-            spec_pid = spec.get("pid", "CONTAINER")
-            flags = CLONE_NEWNS | (CLONE_NEWPID if spec_pid == "CONTAINER" else 0)
             procs, cgroup_fd = self._cgroup_handles(container)
-            launch = Launch(
-                spec,
-                pipes.theirs if pipes else (-1, -1, -1),
-                theirs,
-                sandbox.handles,
-                procs,
-                self._mount_point,
-                self._own_caps,
-            )
-            pid_namespace = sandbox.init_pidfd if spec_pid == "POD" else -1
-            pid, pidfd = self._clone(flags, cgroup_fd, pid_namespace)
-            if pid == 0:
-                run_container(self._syscalls, launch)
-            _close(theirs, procs, cgroup_fd)
+            stdio = pipes.theirs if pipes else (-1, -1, -1)
+            launch = Launch(spec, stdio, sandbox.handles, procs, handles)
+            pid, pidfd, status = self._hand_over(launch) or self._clone_new(launch, sandbox, cgroup_fd)
         except OSError:
             if pipes is not None:
-                pipes.close_theirs()
                 pipes.close_ours()
             raise
-        if pipes is not None:
-            pipes.close_theirs()
-        container.pidfd, container.status = pidfd, ours
+        finally:
+            rootfs.close(handles)
+            _close(procs, cgroup_fd)
+            if pipes is not None:
+                pipes.close_theirs()
+        container.pidfd, container.status = pidfd, status
         container.state["pid"] = pid
         return pipes
+
+    def _hand_over(self, launch: Launch) -> tuple[int, int, socket.socket] | None:
+        """To a child that is there already; None where none is or it cannot be used."""
+        spec = launch.spec
+        if spec.get("pid", "CONTAINER") != "CONTAINER" or rootfs.shares_mounts(spec):
+            return None
+        packed, fds = launch.pack()
+        if len(packed) > MAX_PACKED or len(fds) > 250:
+            return None
+        while (child := self.ahead.take()) is not None:
+            if child.give(packed, fds):
+                return child.pid, child.pidfd, child.status
+            child.end()
+        return None
+
+    def _clone_new(self, launch: Launch, sandbox: Sandbox, cgroup_fd: int) -> tuple[int, int, socket.socket]:
+        kind = launch.spec.get("pid", "CONTAINER")
+        flags = CLONE_NEWNS | (CLONE_NEWPID if kind == "CONTAINER" else 0)
+        ours, theirs = status_pair()
+        pid, pidfd = self._clone(flags, cgroup_fd, sandbox.init_pidfd if kind == "POD" else -1)
+        if pid == 0:
+            run_container(self._syscalls, self._places, theirs, launch)
+        theirs.close()
+        return pid, pidfd, ours
 
     def exec(
         self, container: Container, process: dict[str, Any], stdio: tuple[int, int, int]
     ) -> tuple[int, int, socket.socket]:
         """(pid, pidfd, status socket) of a process inside a running container. Raises OSError."""
-        ours, theirs = _status_pair()
+        ours, theirs = status_pair()
         procs, cgroup_fd = self._cgroup_handles(container)
-        launch = Launch({"process": process}, stdio, theirs, {}, procs, self._mount_point, self._own_caps)
+        launch = Launch({"process": process}, stdio, {}, procs, [])
         shares_ours = container.spec.get("pid") == "NODE"
         pid, pidfd = self._clone(0, cgroup_fd, -1 if shares_ours else container.pidfd)
         if pid == 0:
-            run_exec(self._syscalls, launch, container.pidfd)
-        _close(theirs, procs, cgroup_fd)
+            run_exec(self._syscalls, self._places, theirs, launch, container.pidfd)
+        theirs.close()
+        _close(procs, cgroup_fd)
         return pid, pidfd, ours
 
     def _clone(self, flags: int, cgroup_fd: int, pid_namespace: int) -> tuple[int, int]:
@@ -116,14 +146,7 @@ class Launcher:
         )
 
 
-def _status_pair() -> tuple[socket.socket, socket.socket]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    return ours, theirs
-
-
-def _close(status: socket.socket, fds: list[int], cgroup_fd: int) -> None:
-    status.close()
+def _close(fds: list[int], cgroup_fd: int) -> None:
     for fd in fds:
         os.close(fd)
     if cgroup_fd >= 0:

@@ -35,6 +35,7 @@ from runtime.linux.netlink import (
     set_up,
 )
 from runtime.linux.syscalls import Syscalls
+from runtime.spawner.child import keep_only
 
 BRIDGE = "cni0"
 
@@ -139,19 +140,13 @@ def start(syscalls: Syscalls, mtu: int) -> tuple[int, socket.socket]:
     pid = os.fork()
     if pid == 0:
         try:
-            _keep_only(theirs.fileno())
+            keep_only(theirs.fileno())
             syscalls.set_parent_death_signal(signal.SIGKILL)
             Netmaker(syscalls, theirs, mtu).run()
         finally:
             _leave()
     theirs.close()
     return pid, ours
-
-
-def _keep_only(fd: int) -> None:
-    """Nothing of the spawner's stays open here: an agent must see its connection end, a container its pipe."""
-    os.closerange(3, fd)
-    os.closerange(fd + 1, 1 << 20)
 
 
 def _leave() -> NoReturn:

@@ -1,11 +1,12 @@
 """The container's view of files, built in the child's own mount namespace. Steps in order:
 
- 1. handles of everything that comes from the host (bind sources, devices), while the host is in sight
- 2. overlay on the common mount point, pivot_root into it, the host detached
- 3. /proc, /dev with its devices, /sys, cgroups
- 4. the pod's volumes, moved from their handles: targets are resolved inside the new root, so a link in
-    an image cannot lead a mount out of it
- 5. masked and read-only paths, the root read-only
+ 1. `open_sources`, by whoever sees the host as it is now: handles of volumes and asked-for devices
+ 2. `stage`, which needs to know nothing of the container and may be done ahead: the inherited mounts made
+    private, /dev with its devices and /proc put together on a staging file system
+ 3. `enter`: overlay on the common mount point, pivot_root into it, /dev and /proc moved there, the host
+    detached; /sys, cgroups; the volumes moved from their handles. Targets are resolved inside the new
+    root, so a link in an image cannot lead a mount out of it
+ 4. `finish`: masked and read-only paths, the root read-only
 
 Every file system but the host's devices is nodev: a container may have CAP_MKNOD, but what it makes opens
 no device. That holds without a devices cgroup on every kind of host.
@@ -13,7 +14,6 @@ no device. That holds without a devices cgroup on every kind of host.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from typing import Any
@@ -43,12 +43,12 @@ from runtime.linux.syscalls import Syscalls
 
 DEFAULT_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = (
-    ("/proc/self/fd", "/dev/fd"),
-    ("/proc/self/fd/0", "/dev/stdin"),
-    ("/proc/self/fd/1", "/dev/stdout"),
-    ("/proc/self/fd/2", "/dev/stderr"),
-    ("pts/ptmx", "/dev/ptmx"),
-    ("/proc/kcore", "/dev/core"),
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+    ("/proc/kcore", "core"),
 )
 _SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
@@ -68,23 +68,77 @@ class Handle:
         self.is_directory = is_directory
 
 
-def enter(syscalls: Syscalls, spec: dict[str, Any], mount_point: str) -> None:
-    """From the host's view to the container's."""
-    shares = any(m.get("propagation", "PRIVATE") != "PRIVATE" for m in spec["mounts"])
+def open_sources(syscalls: Syscalls, spec: dict[str, Any]) -> list[Handle]:
+    """Volumes and devices from the host. Raises MountError; what was opened is closed then."""
+    handles: list[Handle] = []
+    try:
+        handles.extend(_device(syscalls, d["host"], d["path"]) for d in spec.get("devices", ()))
+        handles.extend(_volume(syscalls, m, bool(spec.get("privileged"))) for m in spec["mounts"])
+    except BaseException:
+        close(handles)
+        raise
+    return handles
+
+
+def shares_mounts(spec: dict[str, Any]) -> bool:
+    """A volume wants the host's later mounts."""
+    return any(m.get("propagation", "PRIVATE") != "PRIVATE" for m in spec["mounts"])
+
+
+def close(handles: list[Handle]) -> None:
+    for handle in handles:
+        os.close(handle.fd)
+
+
+class Stage:
+    """Handles of the /proc and /dev put together ahead."""
+
+    __slots__ = ("dev", "proc")
+
+    def __init__(self, proc: int, dev: int) -> None:
+        self.proc = proc
+        self.dev = dev
+
+
+def stage(syscalls: Syscalls, directory: str, *, shares: bool = False) -> Stage:
+    """`directory` is an empty one of the node's; what is mounted on it is seen by this process only.
+    `shares`: a volume wants the host's later mounts, so the inherited ones stay slaves of theirs."""
     syscalls.mount("", "/", "", MS_REC | (MS_SLAVE if shares else MS_PRIVATE))
-    privileged = bool(spec.get("privileged"))
-    devices = [_device(syscalls, f"/dev/{name}", f"/dev/{name}") for name in DEFAULT_DEVICES]
-    devices += [_device(syscalls, d["host"], d["path"]) for d in spec.get("devices", ())]
-    volumes = [_volume(syscalls, mount, privileged) for mount in spec["mounts"]]
+    syscalls.mount("stage", directory, "tmpfs", _SAFE, "mode=700,size=64k")
+    proc, dev = f"{directory}/proc", f"{directory}/dev"
+    os.mkdir(proc)
+    syscalls.mount("proc", proc, "proc", _SAFE)
+    os.mkdir(dev)
+    syscalls.mount("tmpfs", dev, "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755,size=65536k")
+    for target, name in _LINKS:
+        os.symlink(target, f"{dev}/{name}")
+    for name in ("pts", "mqueue", "shm"):
+        os.mkdir(f"{dev}/{name}")
+    options = "newinstance,ptmxmode=0666,mode=0620,gid=5"
+    syscalls.mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, options)
+    for name in DEFAULT_DEVICES:
+        path = f"{dev}/{name}"
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        syscalls.mount(f"/dev/{name}", path, "", MS_BIND)
+    return Stage(syscalls.open_tree(proc, OPEN_TREE_CLOEXEC), syscalls.open_tree(dev, OPEN_TREE_CLOEXEC))
+
+
+def enter(
+    syscalls: Syscalls, spec: dict[str, Any], mount_point: str, staged: Stage, handles: list[Handle]
+) -> None:
+    """From the host's view to the container's."""
     _mount_root(syscalls, spec["rootfs"], mount_point)
+    host = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     os.chdir(mount_point)
-    syscalls.pivot_root(".", ".")
+    syscalls.pivot_root(".", ".")  # the old root now lies over the new one's "/", out of lookups' way
+    for path, fd in (("/proc", staged.proc), ("/dev", staged.dev)):
+        _place(syscalls, Handle(fd, path, True))
+    os.chdir(host)
     syscalls.umount2(".", MNT_DETACH)
+    os.close(host)
     os.chdir("/")
     _mount_kernel(syscalls, spec)
-    for handle in devices:
-        _place(syscalls, handle)
-    for handle in volumes:
+    for handle in handles:
         _place(syscalls, handle)
 
 
@@ -118,20 +172,10 @@ def _escaped(path: str) -> str:
 
 
 def _mount_kernel(syscalls: Syscalls, spec: dict[str, Any]) -> None:
-    for path in ("/proc", "/dev", "/sys"):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o755)
-    syscalls.mount("proc", "/proc", "proc", _SAFE)
-    syscalls.mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755,size=65536k")
-    for target, link in _LINKS:
-        os.symlink(target, link)
-    os.mkdir("/dev/pts")
-    syscalls.mount(
-        "devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"
-    )
-    os.mkdir("/dev/mqueue")
+    """What belongs to the pod's namespaces: message queues, /sys, cgroups."""
     syscalls.mount("mqueue", "/dev/mqueue", "mqueue", _SAFE)
-    os.mkdir("/dev/shm", 0o1777)
+    if not os.path.isdir("/sys"):
+        os.mkdir("/sys", 0o755)
     writable = 0 if spec.get("privileged") else MS_RDONLY
     syscalls.mount("sysfs", "/sys", "sysfs", _SAFE | writable)
     _mount_cgroups(syscalls, spec, _SAFE | writable)
@@ -169,14 +213,15 @@ def _volume(syscalls: Syscalls, mount: dict[str, Any], privileged: bool) -> Hand
         cause = os.strerror(refused.errno or 0).lower()
         raise MountError(f'error mounting "{source}" to rootfs at "{target}": {cause}') from refused
     attributes = 0 if privileged else MOUNT_ATTR_NODEV
-    if attributes:
-        syscalls.mount_setattr(fd, "", attributes, recursive=True)
     if mount.get("readonly"):
-        syscalls.mount_setattr(fd, "", MOUNT_ATTR_RDONLY, recursive=bool(mount.get("recursive")))
+        if mount.get("recursive") or not is_directory:  # a file has nothing mounted below it
+            attributes |= MOUNT_ATTR_RDONLY
+        else:
+            syscalls.mount_setattr(fd, "", MOUNT_ATTR_RDONLY, recursive=False)
     kind = {"HOST_TO_CONTAINER": MS_SLAVE, "BIDIRECTIONAL": MS_SHARED}.get(
         mount.get("propagation", ""), MS_PRIVATE
     )
-    syscalls.mount_setattr(fd, "", 0, recursive=True, propagation=kind)
+    syscalls.mount_setattr(fd, "", attributes, recursive=True, propagation=kind)
     return Handle(fd, target, is_directory)
 
 

@@ -25,6 +25,7 @@ def shut_down(host: Host, reply: Reply) -> None:
         if left and attempt < 20:
             host.loop.call_later(0.01 * (attempt + 1), lambda: finish(attempt + 1))
             return
+        host.launcher.ahead.close()
         _remove_links(host)
         with contextlib.suppress(OSError):
             os.rmdir(f"{host.directory}/pods")

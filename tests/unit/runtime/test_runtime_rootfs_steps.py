@@ -43,25 +43,40 @@ def calls(monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]) -> RecordingSys
         monkeypatch.setattr(os, name, lambda *args, **kwargs: None)
     monkeypatch.setattr(os.path, "isdir", lambda path: True)
     monkeypatch.setattr(os.path, "exists", lambda path: True)
+    monkeypatch.setattr(os, "open", lambda *args, **kwargs: 99)
     return RecordingSyscalls()
+
+
+def inherited(calls: RecordingSyscalls) -> int:
+    """How the mounts of the host are taken over."""
+    return next(int(call[4]) for call in calls.calls if call[:3] == ("mount", "", "/"))
+
+
+def build(calls: RecordingSyscalls, spec: dict[str, Any]) -> None:
+    """All steps in the order of a child that was not cloned ahead."""
+    handles = rootfs.open_sources(calls, spec)
+    staged = rootfs.stage(calls, "/stage", shares=rootfs.shares_mounts(spec))
+    rootfs.enter(calls, spec, "/mnt", staged, handles)
+    rootfs.finish(calls, spec)
 
 
 def test_host_is_opened_before_it_is_left_and_volumes_are_placed_after(
     calls: RecordingSyscalls, spec: dict[str, Any]
 ) -> None:
-    rootfs.enter(calls, spec, "/mnt")
+    build(calls, spec)
     names = calls.names()
-    assert names[0] == "mount" and calls.calls[0][4] == MS_REC | MS_PRIVATE
+    assert inherited(calls) == MS_REC | MS_PRIVATE
     assert max(i for i, n in enumerate(names) if n == "open_tree") < names.index("pivot_root")
-    assert min(i for i, n in enumerate(names) if n == "move_mount") > names.index("umount2")
+    assert min(i for i, n in enumerate(names) if n == "move_mount") > names.index("pivot_root")
     placed = [call[1] for call in calls.calls if call[0] == "move_mount"]
-    assert placed[-2:] == ["/dev/fuse", "/data"]
+    assert placed == ["/proc", "/dev", "/dev/fuse", "/data"]
+    assert names.index("umount2") < [i for i, n in enumerate(names) if n == "move_mount"][2]
 
 
 def test_overlay_takes_every_layer_with_separators_escaped(
     calls: RecordingSyscalls, spec: dict[str, Any]
 ) -> None:
-    rootfs.enter(calls, spec, "/mnt")
+    build(calls, spec)
     (overlay,) = [call for call in calls.calls if call[:4:3] == ("mount", "overlay")]
     assert overlay[5] == "lowerdir=/a:/b\\:c,upperdir=/u,workdir=/w"
 
@@ -70,7 +85,7 @@ def test_many_layers_are_named_relative_to_their_directory(
     calls: RecordingSyscalls, spec: dict[str, Any]
 ) -> None:
     spec["rootfs"]["lower"] = [f"/store/layers/{'x' * 64}{i}" for i in range(60)]
-    rootfs.enter(calls, spec, "/mnt")
+    build(calls, spec)
     (overlay,) = [call for call in calls.calls if call[:4:3] == ("mount", "overlay")]
     assert len(overlay[5]) < 4096 + 200 and overlay[5].startswith(f"lowerdir={'x' * 64}0:")
 
@@ -78,10 +93,9 @@ def test_many_layers_are_named_relative_to_their_directory(
 def test_volumes_carry_no_devices_and_may_be_read_only(
     calls: RecordingSyscalls, spec: dict[str, Any]
 ) -> None:
-    rootfs.enter(calls, spec, "/mnt")
+    build(calls, spec)
     attributes = [call[2] for call in calls.calls if call[0] == "mount_setattr"]
     assert MOUNT_ATTR_NODEV in attributes and MOUNT_ATTR_RDONLY in attributes
-    rootfs.finish(calls, spec)
     assert calls.calls[-1] == ("mount_setattr", "/", MOUNT_ATTR_RDONLY, False, 0)
 
 
@@ -89,11 +103,11 @@ def test_propagation_to_the_container_makes_the_root_a_slave(
     calls: RecordingSyscalls, spec: dict[str, Any]
 ) -> None:
     spec["mounts"][0]["propagation"] = "HOST_TO_CONTAINER"
-    rootfs.enter(calls, spec, "/mnt")
-    assert calls.calls[0][4] == MS_REC | MS_SLAVE
+    build(calls, spec)
+    assert inherited(calls) == MS_REC | MS_SLAVE
 
 
 def test_missing_source_is_told_with_both_paths(calls: RecordingSyscalls, spec: dict[str, Any]) -> None:
     spec["mounts"][0]["source"] = "/no/such"
     with pytest.raises(rootfs.MountError, match='"/no/such" to rootfs at "/data": no such file'):
-        rootfs.enter(calls, spec, "/mnt")
+        rootfs.open_sources(calls, spec)

@@ -1,0 +1,113 @@
+"""Children cloned before anyone needs them: the dearest part of a start is done when the start is asked for.
+
+Each stands in its own mount and pid namespace, has /dev and /proc put together, and waits on its socket for
+its container. A stock of them is refilled shortly after one was taken, off the path. They hold a copy of
+the host's mounts, so they are replaced when a pod has gone: nothing of it shall live on in them.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import signal
+import socket
+from collections import deque
+
+from runtime.linux.constants import CLONE_NEWNS, CLONE_NEWPID
+from runtime.linux.syscalls import Syscalls
+from runtime.spawner.child import MAX_PACKED, Places, run_ahead
+from runtime.spawner.loop import Loop
+
+REFILL_S = 0.002
+REPLACE_S = 0.2
+
+
+class Child:
+    """One that waits."""
+
+    __slots__ = ("pid", "pidfd", "status")
+
+    def __init__(self, pid: int, pidfd: int, status: socket.socket) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.status = status
+
+    def give(self, packed: bytes, fds: list[int]) -> bool:
+        """Its container; False where it is not there any more."""
+        extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+        try:
+            return self.status.sendmsg([packed], extra) == len(packed)
+        except OSError:
+            return False
+
+    def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        os.close(self.pidfd)
+        self.status.close()
+
+
+class AheadPool:
+    def __init__(self, loop: Loop, syscalls: Syscalls, places: Places, size: int) -> None:
+        self._loop = loop
+        self._syscalls = syscalls
+        self._places = places
+        self._size = size
+        self._stock: deque[Child] = deque()
+        self._is_refilling = False
+        self._is_replacing = False
+
+    def fill(self) -> None:
+        """Up to the size, a little later; many wishes at once are one."""
+        if not self._is_refilling and self._size:
+            self._is_refilling = True
+            self._loop.call_later(REFILL_S, self._refill)
+
+    def take(self) -> Child | None:
+        if not self._size:
+            return None
+        self.fill()
+        return self._stock.popleft() if self._stock else None
+
+    def replace(self) -> None:
+        """What stands ready has seen mounts that are gone."""
+        if not self._is_replacing and self._size:
+            self._is_replacing = True
+            self._loop.call_later(REPLACE_S, self._replace)
+
+    def close(self) -> None:
+        self._size = 0
+        while self._stock:
+            self._stock.popleft().end()
+
+    def _refill(self) -> None:
+        """One at a time: starts that wait come in between."""
+        self._is_refilling = False
+        if len(self._stock) < self._size:
+            self._stock.append(self._make())
+            self.fill()
+
+    def _replace(self) -> None:
+        self._is_replacing = False
+        while self._stock:
+            self._stock.popleft().end()
+        self.fill()
+
+    def _make(self) -> Child:
+        ours, theirs = status_pair()
+        pid, pidfd = self._syscalls.clone3(CLONE_NEWNS | CLONE_NEWPID)
+        if pid == 0:
+            run_ahead(self._syscalls, self._places, theirs)
+        theirs.close()
+        return Child(pid, pidfd, ours)
+
+
+def status_pair() -> tuple[socket.socket, socket.socket]:
+    """(parent's end, which does not block; child's end)."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    with contextlib.suppress(OSError):
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_PACKED)
+    return ours, theirs
