@@ -6,6 +6,8 @@ Exit code 0 when every subject ran, also when a target is missed: figures are fo
 from __future__ import annotations
 
 import argparse
+import compileall
+import os
 import shutil
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from benchmarks import machine, report
 from benchmarks.bench import Bench
+from benchmarks.clusters import ROOT
 from benchmarks.rows import Skipped, skipped_row
 from benchmarks.subjects import SUBJECTS
 
@@ -27,6 +30,7 @@ def main() -> int:
     unknown = [name for name in options.subjects if name not in SUBJECTS]
     if unknown:
         parser.error(f"no subject {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")
+    compile_packages()
     broken = []
     for name in options.subjects or SUBJECTS:
         print(f"\n{name}", flush=True)
@@ -51,6 +55,13 @@ def main() -> int:
     if broken:
         print(f"broken: {', '.join(broken)}", file=sys.stderr)
     return 1 if broken else 0
+
+
+def compile_packages() -> None:
+    """Byte code for our own packages, as `pip install` leaves it: some environments forbid Python to write it."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    for package in sorted(ROOT.glob("*/__init__.py")):
+        compileall.compile_dir(package.parent, quiet=2)
 
 
 if __name__ == "__main__":

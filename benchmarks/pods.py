@@ -59,6 +59,10 @@ class Watch:
         async with self._client.watch(PODS, NAMESPACE, resource_version=resource_version) as events:
             async for event in events:
                 now = time.perf_counter()
+                if event.type == "ERROR":
+                    raise RuntimeError(f"the watch was cut: {event.object}")
+                if event.type == "BOOKMARK":
+                    continue
                 name = event.object["metadata"]["name"]
                 self._seen.setdefault(name, []).append((now, event.type, event.object))
                 async with self._changed:

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ def measure(bench: Bench) -> list[Row]:
     peers = [name for name in ("crun", "runc") if shutil.which(name)]
     samples: dict[str, list[float]] = {}
     try:
+        joins = cgroup_joins_ms(bench.rounds(20))
         with (
             _driver(bench, "benchmarks.runtime_ours") as ours,
             _driver(bench, "benchmarks.runtime_peers") as theirs,
@@ -62,7 +64,42 @@ def measure(bench: Bench) -> list[Row]:
             bound="the kernel's cgroup join after a pause",
         )
     )
+    if joins:
+        rows.append(
+            Row(
+                "a process joins a v1 cgroup, one every 0.1 s: the kernel alone",
+                median(joins),
+                "ms",
+                samples=joins,
+                bound="an RCU grace period; 0.1 ms where a hierarchy is mounted with favordynmods",
+            )
+        )
     return rows
+
+
+def cgroup_joins_ms(rounds: int) -> list[float]:
+    """What joining a v1 cgroup costs a new process when nobody has joined one lately; [] without v1."""
+    base = Path("/sys/fs/cgroup/pids")
+    if not (base / "cgroup.procs").exists():
+        return []
+    group = base / CGROUP.strip("/") / "join"
+    group.mkdir(parents=True, exist_ok=True)
+    samples = []
+    for _ in range(rounds):
+        time.sleep(0.1)
+        read_end, write_end = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            started = time.perf_counter()
+            descriptor = os.open(group / "cgroup.procs", os.O_WRONLY)
+            os.write(descriptor, b"0")
+            os.write(write_end, str((time.perf_counter() - started) * 1e3).encode())
+            os._exit(0)
+        os.close(write_end)
+        with os.fdopen(read_end) as answer:
+            samples.append(float(answer.read()))
+        os.waitpid(pid, 0)
+    return samples
 
 
 def _rows(samples: dict[str, list[float]], lane: str, kind: str, words: str, bench: Bench) -> list[Row]:
