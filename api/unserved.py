@@ -13,11 +13,9 @@ from typing import Any
 UNSERVED: frozenset[str] = frozenset(
     {
         "Endpoints",
-        "LimitRange",
         "PersistentVolume",
         "PersistentVolumeClaim",
         "ReplicationController",
-        "ResourceQuota",
         "admissionregistration.k8s.io/MutatingAdmissionPolicy",
         "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding",
         "admissionregistration.k8s.io/MutatingWebhookConfiguration",
@@ -38,8 +36,6 @@ UNSERVED: frozenset[str] = frozenset(
         "networking.k8s.io/IngressClass",
         "networking.k8s.io/NetworkPolicy",
         "networking.k8s.io/ServiceCIDR",
-        "node.k8s.io/RuntimeClass",
-        "policy/PodDisruptionBudget",
         "resource.k8s.io/DeviceClass",
         "resource.k8s.io/ResourceClaim",
         "resource.k8s.io/ResourceClaimTemplate",

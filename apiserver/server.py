@@ -23,12 +23,13 @@ from dataclasses import dataclass, field
 from api import registry
 from api.resource import Obj, Resource
 from apiserver.backends.backend import Backend
-from apiserver.engine.actions import bind, evict
+from apiserver.engine.actions import bind
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
 from apiserver.engine.bootstrap import ensure_basics, keep_basics
 from apiserver.engine.catalog import Catalog
 from apiserver.engine.crds import CustomResources, ResourcesOf
 from apiserver.engine.engine import Engine
+from apiserver.engine.eviction import evict
 from apiserver.engine.reviews import Reviews
 from apiserver.engine.services import ServiceNumbers
 from apiserver.engine.stores import MakeStore, Stores

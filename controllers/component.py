@@ -14,6 +14,7 @@ from client.client import Client
 from client.informer import InformerFactory
 from controllers import (
     deployment,
+    disruption,
     endpointslice,
     namespace,
     nodelifecycle,
@@ -21,10 +22,12 @@ from controllers import (
     replicaset,
     serviceaccount,
     tainteviction,
+    volumeprotection,
 )
 from controllers.framework import Reconciler, Runner
 from controllers.framework.metrics import ReconcilerMetrics
 from controllers.garbagecollector import GarbageCollector
+from controllers.resourcequota import ResourceQuotas
 from controllers.rootca import root_ca_publisher
 from machinery.clock import Clock
 from machinery.workqueue import WorkQueue
@@ -38,12 +41,16 @@ RECONCILERS: Sequence[Reconciler] = (
     nodelifecycle.reconcile,
     tainteviction.reconcile,
     podgc.reconcile,
+    disruption.reconcile,
+    volumeprotection.protect_claims,
+    volumeprotection.protect_volumes,
 )
 GARBAGE_COLLECTOR = GarbageCollector.name
+RESOURCE_QUOTAS = ResourceQuotas.name
 
 
 def controller_names() -> list[str]:
-    return [*(each.name for each in RECONCILERS), "rootca", GARBAGE_COLLECTOR]
+    return [*(each.name for each in RECONCILERS), "rootca", RESOURCE_QUOTAS, GARBAGE_COLLECTOR]
 
 
 class ControllerManager:
@@ -71,6 +78,7 @@ class ControllerManager:
         chosen = [each for each in reconcilers if each.name in names]
         self.runner = Runner(client, clock, rng, chosen, informers=self._informers)
         self.garbage_collector = GarbageCollector(client, clock, rng) if GARBAGE_COLLECTOR in names else None
+        self.resource_quotas = ResourceQuotas(client, clock, rng) if RESOURCE_QUOTAS in names else None
 
     @property
     def metrics(self) -> Mapping[str, ReconcilerMetrics]:
@@ -78,16 +86,19 @@ class ControllerManager:
 
     @property
     def queues(self) -> Mapping[str, WorkQueue[Any]]:
+        own = {each.name: each.queue for each in (self.resource_quotas,) if each is not None}
         collector = self.garbage_collector
-        return {**self.runner.queues, **({collector.name: collector.queue} if collector else {})}
+        return {**self.runner.queues, **own, **({collector.name: collector.queue} if collector else {})}
 
     def has_synced(self) -> bool:
-        collector = self.garbage_collector
-        return self.runner.has_synced() and (collector is None or collector.has_synced())
+        apart = (self.garbage_collector, self.resource_quotas)
+        return self.runner.has_synced() and all(each is None or each.has_synced() for each in apart)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._informers.run(), name="informers")
             group.create_task(self.runner.run(), name="reconcilers")
+            if self.resource_quotas is not None:
+                group.create_task(self.resource_quotas.run(), name="resource quotas")
             if self.garbage_collector is not None:
                 group.create_task(self.garbage_collector.run(), name="garbage collector")

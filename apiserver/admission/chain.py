@@ -106,7 +106,7 @@ TABLE: Sequence[Part] = (
     ),
     Part(lambda s, o: DefaultTolerationSeconds()),
     Part(lambda s, o: DefaultStorageClass(s.all(*_STORAGE_CLASSES)), [_CLAIMS, _STORAGE_CLASSES]),
-    Part(lambda s, o: StorageObjectInUseProtection(), [_CLAIMS], on=False),
+    Part(lambda s, o: StorageObjectInUseProtection(), [_CLAIMS]),
     Part(lambda s, o: PersistentVolumeClaimResize(s.all(*_STORAGE_CLASSES)), [_CLAIMS, _STORAGE_CLASSES]),
     Part(
         lambda s, o: RuntimeClass(s.all("node.k8s.io", "runtimeclasses")),

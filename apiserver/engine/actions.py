@@ -1,6 +1,5 @@
-"""POST to a pod's subresources: binding and eviction.
-
-Each is an ordinary write of the pod under a narrow rule, so admission, conflicts and watches see nothing special.
+"""POST to a pod's binding: an ordinary write of the pod under a narrow rule, so admission, conflicts and watches see
+nothing special.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from typing import Any
 import orjson
 
 from api.resource import Obj
-from apiserver.engine.delete import DeleteOptions, delete, parse_delete
 from apiserver.engine.engine import Call, Engine, Written
-from apiserver.engine.query import parse_query
 from apiserver.engine.write import Change, Scope, guaranteed_update
 from apiserver.storage.store import Entry
 from machinery.clock import rfc3339
@@ -105,22 +102,6 @@ def _set_scheduled(pod: Obj, now: str) -> None:
             condition.pop("message", None)
             return
     conditions.append({"type": "PodScheduled", "status": "True", "lastTransitionTime": now})
-
-
-async def evict(engine: Engine, call: Call, eviction: Obj) -> Written:
-    """Delete a pod as its disruption budgets allow; there are no budgets here, so always. Raises NotFound."""
-    if eviction["metadata"].get("name", call.name) != call.name:
-        raise BadRequest(
-            f"name in URL does not match name in Eviction object: {eviction['metadata']['name']}"
-        )
-    said = eviction.get("deleteOptions")
-    options = parse_delete({**said, "kind": "DeleteOptions"} if said else None, parse_query(b""))
-    if call.options.dry_run:
-        options = replace(options, dry_run=True)
-    if options.dry_run:
-        call = replace(call, options=replace(call.options, dry_run=True))
-    await delete(engine, call, options if options else DeleteOptions())
-    return success()
 
 
 def _unchanged(obj: Obj, old: Obj) -> None:

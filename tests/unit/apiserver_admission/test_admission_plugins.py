@@ -461,6 +461,7 @@ ORDER = [
     "Priority",
     "DefaultTolerationSeconds",
     "DefaultStorageClass",
+    "StorageObjectInUseProtection",
     "PersistentVolumeClaimResize",
     "RuntimeClass",
     "CertificateSubjectRestriction",
