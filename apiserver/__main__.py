@@ -97,17 +97,33 @@ def _cipher(options: argparse.Namespace) -> Cipher | None:
 
     path = Path(options.encryption_key_file or options.data_dir / "encryption.key")
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(new_key()) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write_key(path, base64.b64encode(new_key()) + b"\n")
     try:
         keys = [base64.b64decode(line, validate=True) for line in path.read_bytes().split()]
     except ValueError as error:
         raise StartError(f"{path} does not hold base64 keys: {error}") from error
-    return AesGcmCipher(keys)
+    try:
+        return AesGcmCipher(keys)
+    except CipherError as error:
+        raise StartError(
+            f"{path}: {error}. Restore it; where no Secret was ever stored, remove it to have a new one made"
+        ) from error
+
+
+def _write_key(path: Path, content: bytes) -> None:
+    """Whole or not at all: Secrets that were encrypted with a lost key are lost too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _node_context(options: argparse.Namespace) -> ssl.SSLContext | None:

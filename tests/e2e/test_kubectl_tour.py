@@ -27,7 +27,9 @@ def tour(cluster, chapter: Path) -> None:
         steps = parse(chapter.read_text())
         wrong = [found for step in steps if (found := run(step, directory, environment))]
         report = "\n\n".join(map(str, wrong))
-        assert not wrong, f"{len(wrong)} of {len(steps)} commands went otherwise in {chapter.name}\n\n{report}"
+        assert not wrong, (
+            f"{len(wrong)} of {len(steps)} commands went otherwise in {chapter.name}\n\n{report}"
+        )
     finally:
         shutil.rmtree(directory)
         cluster.kubectl("delete", "namespace", namespace, "--timeout=20s").checked()

@@ -119,7 +119,9 @@ def matches(expected: Sequence[str], output: Sequence[str]) -> bool:
     return bool(output) and expected[0] == output[0] and matches(expected[1:], output[1:])
 
 
-def run(step: Step, directory: Path, environment: Mapping[str, str], timeout_s: float = 30) -> Mismatch | None:
+def run(
+    step: Step, directory: Path, environment: Mapping[str, str], timeout_s: float = 30
+) -> Mismatch | None:
     """None where it went as written. Never raises for what the command does."""
     script = f"set -o pipefail\n{step.command}\n"
     try:
