@@ -73,8 +73,10 @@ def create_planned(options: Options, session: Session, obj: Obj) -> int:
 def place_planned(options: Options, session: Session, obj: Obj) -> Found:
     """As kubectl, a namespace is written into the object only where one was asked for."""
     info = _info_of(options, session, obj)
-    namespace = session.namespace if info.gvr.namespaced else ""
-    if info.gvr.namespaced and (session.options.namespace or options.dry_run != "client"):
+    offline = options.dry_run == "client"
+    asked = session.options.namespace if offline else session.namespace
+    namespace = asked or "" if info.gvr.namespaced else ""
+    if namespace:
         obj["metadata"]["namespace"] = namespace
     return Found(info, namespace, obj["metadata"]["name"], obj)
 
@@ -115,8 +117,10 @@ def with_hash(obj: Obj, fields: tuple[str, ...]) -> Obj:
     import hashlib
 
     content: Obj = {"kind": obj["kind"], "name": obj["metadata"]["name"]}
-    content.update({field: obj.get(field) for field in fields if field in ("data", "type") or obj.get(field)})
-    content = {k: ("" if v is None and k != "data" else v) for k, v in content.items()}
+    always: Obj = {"data": {}, "type": ""}
+    for field in fields:
+        if field in always or obj.get(field):
+            content[field] = obj.get(field, always.get(field))
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for character, escape in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
         text = text.replace(character, escape)

@@ -1,0 +1,79 @@
+"""The three-way plan of a client-side apply."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kctl.mapper import KNOWN, ResourceInfo
+from kctl.selection import Found
+from kctl.verbs.apply import LAST_APPLIED, plan_patch, with_annotation
+from machinery.gvk import GVR
+
+Obj = dict[str, Any]
+DEPLOYMENTS = next(info for info in KNOWN if info.gvr.kind == "Deployment")
+WIDGETS = ResourceInfo(GVR("example.com", "v1", "widgets", True, "Widget"), "widget")
+
+
+def _found(info: ResourceInfo, obj: Obj) -> Found:
+    return Found(info, "default", obj["metadata"]["name"], obj)
+
+
+def _deployment(replicas: int | None, *containers: Obj) -> Obj:
+    spec: Obj = {"template": {"spec": {"containers": list(containers)}}}
+    if replicas is not None:
+        spec["replicas"] = replicas
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+def test_annotation_remembers_the_text_without_itself() -> None:
+    obj = {"kind": "X", "metadata": {"name": "a", "annotations": {LAST_APPLIED: "old", "b": "c"}}}
+    text = with_annotation(obj)["metadata"]["annotations"][LAST_APPLIED]
+    assert text.endswith("\n")
+    assert json.loads(text) == {"kind": "X", "metadata": {"name": "a", "annotations": {"b": "c"}}}
+    assert obj["metadata"]["annotations"][LAST_APPLIED] == "old"  # type: ignore[index]
+
+
+def test_same_text_again_needs_no_patch() -> None:
+    modified = with_annotation(_deployment(2, {"name": "web", "image": "web:1"}))
+    current = json.loads(json.dumps(modified))
+    current["spec"]["strategy"] = {"type": "RollingUpdate"}  # what the server added stays
+    assert plan_patch(_found(DEPLOYMENTS, modified), modified, current)[0] == {}
+
+
+def test_field_gone_from_the_file_is_removed_and_others_fields_stay() -> None:
+    current = with_annotation(_deployment(2, {"name": "web", "image": "web:1"}))
+    current["spec"]["paused"] = True  # set by somebody else
+    modified = with_annotation(_deployment(None, {"name": "web", "image": "web:1"}))
+    patch, content_type = plan_patch(_found(DEPLOYMENTS, modified), modified, current)
+    assert content_type == "application/strategic-merge-patch+json"
+    assert patch["spec"] == {"replicas": None}
+
+
+def test_containers_are_merged_by_name() -> None:
+    web, side = {"name": "web", "image": "web:1"}, {"name": "side", "image": "side:1"}
+    current = with_annotation(_deployment(1, web))
+    current["spec"]["template"]["spec"]["containers"].append(side)  # injected
+    modified = with_annotation(_deployment(1, {**web, "image": "web:2"}))
+    patch, _ = plan_patch(_found(DEPLOYMENTS, modified), modified, current)
+    assert patch["spec"]["template"]["spec"]["containers"] == [{"name": "web", "image": "web:2"}]
+
+
+def test_custom_kind_is_merged_as_plain_json() -> None:
+    old: Obj = {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "w"},
+        "spec": {"a": 1, "b": [1]},
+    }
+    modified = with_annotation({**old, "spec": {"b": [2]}})
+    patch, content_type = plan_patch(_found(WIDGETS, modified), modified, with_annotation(old))
+    assert content_type == "application/merge-patch+json"
+    assert patch["spec"] == {"a": None, "b": [2]}
+
+
+def test_unreadable_memory_is_as_none() -> None:
+    modified = with_annotation(_deployment(2, {"name": "web", "image": "web:1"}))
+    current = _deployment(1, {"name": "web", "image": "web:1"})
+    current["metadata"]["annotations"] = {LAST_APPLIED: "{broken"}
+    assert plan_patch(_found(DEPLOYMENTS, modified), modified, current)[0]["spec"] == {"replicas": 2}
