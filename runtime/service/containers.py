@@ -127,8 +127,12 @@ async def stop(runtime: NativeRuntime, container_id: str, timeout_s: float) -> N
 async def remove(runtime: NativeRuntime, container_id: str) -> None:
     if container_id not in runtime.mirror.containers:
         return
-    await runtime.connection.ask("remove_container", {"id": container_id})
-    await runtime.rootfs.remove(container_id)
+    if runtime.mirror.containers[container_id].state is ContainerState.EXITED:  # nothing uses its files
+        asking = runtime.connection.ask("remove_container", {"id": container_id})
+        await asyncio.gather(asking, runtime.rootfs.remove(container_id))
+    else:
+        await runtime.connection.ask("remove_container", {"id": container_id})
+        await runtime.rootfs.remove(container_id)
     runtime.mirror.forget_container(container_id)
 
 
