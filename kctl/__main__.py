@@ -74,7 +74,7 @@ def _run(name: str, module: ModuleType, argv: list[str]) -> int:
         return _fail(f"{error}\nSee 'kctl {name} --help' for usage.")
     if options.help:
         return _help(name.split())
-    if options.rest and " -- " not in module.USAGE:  # no command follows: `--` only ended the flags
+    if not getattr(module, "COMMAND_AFTER_DASHES", False):  # no command follows: `--` only ended the flags
         options.args += options.rest
         options.rest = []
     return _call(module, options)

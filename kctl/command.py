@@ -1,7 +1,9 @@
 """What a verb is, and the explicit table of all of them.
 
 A verb's module is imported only when the verb is used: `kctl get pods` must not pay for `kctl apply`.
-It defines `FLAGS`, optionally `USAGE`, `EXAMPLES`, `STOP_AT_FIRST_ARG`, and `run(options, session) -> int`.
+It defines `USAGE`, `EXAMPLES`, `FLAGS` and `run(options, session) -> int`; optionally `LOCAL = True` (it talks to
+no cluster: `run(options)`), `COMMAND_AFTER_DASHES = True` (what follows `--` is a container's command, in
+`options.rest`) and `STOP_AT_FIRST_ARG = True`.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def complete(before: list[str], current: str) -> Answer:
         if line.words and not line.words[0].startswith("-"):
             return Answer([])
         return _matching([(c.name, c.summary) for c in COMMANDS], current)
-    if "--" in line.words:
+    if "--" in line.words and getattr(line.module, "COMMAND_AFTER_DASHES", False):
         return Answer([], FILES)
     if line.module is None:
         return _matching([(word, text) for word, _, text in line.command.subcommands], current)

@@ -9,6 +9,7 @@ from kctl.failure import Failure
 from kctl.flags import Flag, Options
 from kctl.session import Session
 
+COMMAND_AFTER_DASHES = True
 USAGE = "create cronjob NAME --image=IMAGE --schedule='*/5 * * * *' [flags] [-- COMMAND [ARG...]]"
 EXAMPLES = (("Every hour", "kctl create cronjob hello --image=busybox --schedule='0 * * * *' -- date"),)
 FLAGS = (

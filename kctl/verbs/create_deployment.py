@@ -10,6 +10,7 @@ from kctl.failure import Failure
 from kctl.flags import Flag, Options
 from kctl.session import Session
 
+COMMAND_AFTER_DASHES = True
 USAGE = "create deployment NAME --image=IMAGE... [flags] [-- COMMAND [ARG...]]"
 EXAMPLES = (
     ("Three replicas with a port", "kctl create deployment web --image=web:1 --replicas=3 --port=80"),

@@ -9,6 +9,7 @@ from kctl.failure import Failure
 from kctl.flags import Flag, Options
 from kctl.session import Session
 
+COMMAND_AFTER_DASHES = True
 USAGE = "create job NAME (--image=IMAGE | --from=cronjob/NAME) [flags] [-- COMMAND [ARG...]]"
 EXAMPLES = (
     ("A job", "kctl create job hello --image=busybox -- echo hello"),

@@ -9,6 +9,7 @@ from kctl.flags import Flag, Options
 from kctl.pods_of import choose_container, one_pod
 from kctl.session import Session
 
+COMMAND_AFTER_DASHES = True
 USAGE = "exec (POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [ARG...]"
 EXAMPLES = (
     ("A command", "kctl exec web-0 -- date"),

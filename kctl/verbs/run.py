@@ -14,6 +14,7 @@ from kctl.session import Session
 from kctl.verbs.expose import pairs
 
 Obj = dict[str, Any]
+COMMAND_AFTER_DASHES = True
 USAGE = "run NAME --image=IMAGE [flags] [-- ARG... | --command -- COMMAND ARG...]"
 EXAMPLES = (
     ("A pod", "kctl run web --image=web:1 --port=80"),

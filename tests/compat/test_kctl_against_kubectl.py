@@ -20,6 +20,9 @@ from typing import NamedTuple
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+from clusters import running
+
 KUBECTL = shutil.which("kubectl")
 pytestmark = [
     pytest.mark.kubectl,
@@ -209,20 +212,10 @@ class Result(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def kubeconfig() -> Iterator[Path]:
     """A cluster of processes with a fake runtime, gone afterwards."""
-    home = tmp_path_factory.mktemp("kctl-home")
-    env = {**os.environ, "KCTL_HOME": str(home)}
-    up = subprocess.run(
-        [*KCTL, "up", "compat", "--fake-runtime"], env=env, capture_output=True, text=True, timeout=60
-    )
-    try:
-        assert up.returncode == 0, up.stdout + up.stderr
-        yield home / "compat" / "kubeconfig"
-    finally:
-        subprocess.run(
-            [*KCTL, "down", "compat", "--delete"], env=env, capture_output=True, timeout=60, check=False
-        )
+    with running("compat", "--fake-runtime") as cluster:
+        yield cluster.kubeconfig
 
 
 @pytest.fixture(scope="module")

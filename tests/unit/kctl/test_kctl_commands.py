@@ -113,3 +113,22 @@ def test_get_loads_nothing_slow() -> None:
     code = f"import kctl.__main__, kctl.verbs.get, sys; print([m for m in {slow!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("argv", "args", "rest"),
+    [
+        (["exec", "web", "--", "ls", "-l"], ["web"], ["ls", "-l"]),
+        (["create", "job", "j", "--image=i", "--", "date"], ["j"], ["date"]),
+        (["create", "deployment", "d", "--", "date"], ["d"], ["date"]),
+        (["run", "a", "--image=i", "--", "-x"], ["a"], ["-x"]),
+        (["get", "pods", "--", "-odd"], ["pods", "-odd"], []),
+    ],
+)
+def test_dashes_end_the_flags_and_begin_a_command_where_one_is_meant(
+    argv: list[str], args: list[str], rest: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr("kctl.__main__._call", lambda module, options: seen.append(options) or 0)
+    assert main(argv) == 0
+    assert (seen[0].args, seen[0].rest) == (args, rest)
