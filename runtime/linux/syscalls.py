@@ -19,6 +19,7 @@ from runtime.linux.constants import (
     AT_EMPTY_PATH,
     AT_RECURSIVE,
     CLONE_INTO_CGROUP,
+    CLONE_PARENT,
     CLONE_PIDFD,
     CLOSE_RANGE_CLOEXEC,
     MOVE_MOUNT_F_EMPTY_PATH,
@@ -180,7 +181,7 @@ class LinuxSyscalls:
             args.flags |= CLONE_INTO_CGROUP
             args.cgroup = cgroup_fd
         args.pidfd = ctypes.addressof(self._pidfd)
-        args.exit_signal = 17  # SIGCHLD
+        args.exit_signal = 0 if flags & CLONE_PARENT else 17  # SIGCHLD; a sibling inherits the caller's
         pid = int(self._syscall(c_long(self._nr_clone3), ctypes.byref(args), c_ulong(ctypes.sizeof(args))))
         if pid < 0:
             raise _refused("clone3")

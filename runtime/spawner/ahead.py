@@ -1,7 +1,7 @@
 """Children cloned before anyone needs them: the dearest part of a start is done when the start is asked for.
 
 Each stands in its own mount and pid namespace, has /dev and /proc put together, and waits on its socket for
-its container. A stock of them is refilled shortly after one was taken, off the path. They hold a copy of
+its container. nursery.py makes them. A stock of them is refilled shortly after one was taken, off the path. They hold a copy of
 the host's mounts, so they are replaced when a pod has gone: nothing of it shall live on in them.
 """
 
@@ -14,9 +14,9 @@ import signal
 import socket
 from collections import deque
 
-from runtime.linux.constants import CLONE_NEWNS, CLONE_NEWPID
 from runtime.linux.syscalls import Syscalls
-from runtime.spawner.child import MAX_PACKED, Places, run_ahead
+from runtime.spawner import nursery
+from runtime.spawner.child import MAX_PACKED, Places
 from runtime.spawner.loop import Loop
 
 REFILL_S = 0.002
@@ -56,8 +56,13 @@ class AheadPool:
         self._places = places
         self._size = size
         self._stock: deque[Child] = deque()
+        self._asked: deque[socket.socket] = deque()  # our ends of those that are being made
         self._is_refilling = False
         self._is_replacing = False
+        self._pid = 0
+        self._link: socket.socket | None = None
+        if size:
+            self._start()
 
     def fill(self) -> None:
         """Up to the size, a little later; many wishes at once are one."""
@@ -79,15 +84,35 @@ class AheadPool:
 
     def close(self) -> None:
         self._size = 0
+        while self._asked and self._link is not None:
+            self._on_made(0)
+        if self._link is not None:
+            self._stop()
         while self._stock:
             self._stock.popleft().end()
 
     def _refill(self) -> None:
-        """One at a time: starts that wait come in between."""
         self._is_refilling = False
-        if len(self._stock) < self._size:
-            self._stock.append(self._make())
-            self.fill()
+        while self._link is not None and len(self._stock) + len(self._asked) < self._size:
+            ours, theirs = status_pair()
+            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))]
+            self._link.sendmsg([b"m"], extra)
+            theirs.close()
+            self._asked.append(ours)
+
+    def _on_made(self, _: int) -> None:
+        link = self._link
+        if link is None:
+            return
+        data, ancillary, _flags, _address = link.recvmsg(4096, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            self._lost()
+            return
+        status = self._asked.popleft()
+        if not ancillary:  # refused; a start clones for itself
+            status.close()
+            return
+        self._stock.append(Child(int(data), array.array("i", ancillary[0][2])[0], status))
 
     def _replace(self) -> None:
         self._is_replacing = False
@@ -95,13 +120,23 @@ class AheadPool:
             self._stock.popleft().end()
         self.fill()
 
-    def _make(self) -> Child:
-        ours, theirs = status_pair()
-        pid, pidfd = self._syscalls.clone3(CLONE_NEWNS | CLONE_NEWPID)
-        if pid == 0:
-            run_ahead(self._syscalls, self._places, theirs)
-        theirs.close()
-        return Child(pid, pidfd, ours)
+    def _start(self) -> None:
+        self._pid, self._link = nursery.start(self._syscalls, self._places)
+        self._loop.add(self._link.fileno(), self._on_made)
+
+    def _stop(self) -> None:
+        assert self._link is not None
+        self._loop.remove(self._link.fileno())
+        self._link.close()
+        self._link = None
+        os.waitpid(self._pid, 0)
+        while self._asked:
+            self._asked.popleft().close()
+
+    def _lost(self) -> None:
+        self._stop()
+        self._start()
+        self.fill()
 
 
 def status_pair() -> tuple[socket.socket, socket.socket]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from runtime.cri import Auth, FilesystemUsage, Image, ImageConfig, Rootfs
 
 BUSYBOX = "/bin/busybox"
-APPLETS = (
+_APPLETS = (
     "sh cat echo sleep true false ls id env hostname ps kill test mkdir touch rm mount umount grep head "
     "dd wc cut tr stat nc wget ip mknod chroot dmesg stty tty yes seq date printf head tail nproc unshare "
     "ping adduser chmod chown vi sed awk find readlink pwd df free httpd ulimit uname awk tee sync"
-).split()
+)
+APPLETS = tuple(dict.fromkeys(_APPLETS.split()))
 
 
 class BusyboxImages:
