@@ -50,6 +50,7 @@ from apiserver.http.resources import Action, ActionSpec, Resources
 from apiserver.http.watch_stream import Streams
 from apiserver.http.watching import Watching
 from apiserver.nodeconnector import NodeConnector
+from apiserver.peers import SharedServiceNumbers, follow_peers
 from machinery.clock import Clock
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
@@ -79,7 +80,8 @@ class ApiServer:
         self.stores = Stores(parts.make_store)
         self.streams = Streams()
         self.metrics = Metrics()
-        self._numbers = ServiceNumbers(self._network, parts.rng)
+        numbers = SharedServiceNumbers if parts.backend.shared else ServiceNumbers
+        self._numbers = numbers(self._network, parts.rng)
         self.engine = Engine(self.catalog, parts.clock, parts.rng)
         self._customs = CustomResources(self.engine, self.stores, parts.resources_of)
         self.engine.hooks = {("", "services"): self._numbers, CRDS: self._customs}
@@ -131,6 +133,11 @@ class ApiServer:
         group.create_task(self._customs.run(), name="custom resources")
         self._numbers.load(await self._stored("", "services"))
         await self._customs.load(await self._stored(*CRDS))
+        if isinstance(self._numbers, SharedServiceNumbers):
+            services, definitions = self.catalog.find("", "services"), self.catalog.find(*CRDS)
+            if services is not None and definitions is not None:
+                following = follow_peers(services.store, self._numbers, definitions.store, self._customs)
+                group.create_task(following, name="peers")
         await guard.prepare()
         basics = functools.partial(
             ensure_basics,

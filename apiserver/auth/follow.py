@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import orjson
 
-from apiserver.backends.backend import Compacted
+from apiserver.backends.backend import Compacted, StoreUnavailable
 from apiserver.storage.store import Obj, Store
 
 # (namespace, name, the object or None where it is gone)
 OnChange = Callable[[str, str, Obj | None], None]
+_RETRY_S = 0.2
 
 
 class Follower:
@@ -35,6 +36,8 @@ class Follower:
                 return
             except Compacted:
                 continue
+            except StoreUnavailable:
+                await asyncio.sleep(_RETRY_S)
 
     async def _follow(self) -> None:
         listed: dict[tuple[str, str], None] | None = {}

@@ -15,6 +15,7 @@ from typing import Any
 from api.resource import Obj
 from apiserver.admission.priority import builtin_classes
 from apiserver.auth.user import User
+from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.create import create
 from apiserver.engine.engine import Call, Engine, WriteOptions
 from apiserver.engine.update import update
@@ -43,7 +44,7 @@ async def keep_basics(clock: Clock, ensure: Callable[[], Awaitable[None]]) -> No
     """Until cancelled. A refusal (a store that cannot be written, a namespace on its way out) is tried again."""
     while True:
         await clock.sleep(_PERIOD_S)
-        with contextlib.suppress(ApiError):
+        with contextlib.suppress(ApiError, StoreUnavailable):
             await ensure()
 
 

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from api.resource import Obj, Resource
+from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.bootstrap import SELF
 from apiserver.engine.catalog import Served
 from apiserver.engine.crd_status import CLEANUP, is_established, plan_status, set_condition
@@ -40,6 +41,7 @@ class CustomResources(WriteHook):
         self._stored: dict[str, Served] = {}  # the storage version, served or not
         self._cleaning: dict[str, asyncio.Task[None]] = {}
         self._to_clean: asyncio.Queue[str] = asyncio.Queue()
+        self._one_at_a_time = asyncio.Lock()
 
     async def load(self, definitions: Sequence[Obj]) -> None:
         """Serve what is stored, at start."""
@@ -85,7 +87,20 @@ class CustomResources(WriteHook):
     async def after_delete(self, call: Call, obj: Obj) -> None:
         await self._drop(obj["metadata"]["name"])
 
+    async def follow(self, name: str, crd: Obj | None) -> None:
+        """What the store's watch tells, where other servers write to it too. Our own writes change nothing here."""
+        standing = self._definitions.get(name)
+        if crd is None:
+            if standing is not None:
+                await self._drop(name)
+        elif standing is None or _revision(standing) < _revision(crd):
+            await self._take(crd)
+
     async def _take(self, crd: Obj) -> None:
+        async with self._one_at_a_time:
+            await self._take_one(crd)
+
+    async def _take_one(self, crd: Obj) -> None:
         name = crd["metadata"]["name"]
         standing = self._definitions.get(name)
         self._definitions[name] = crd
@@ -129,17 +144,18 @@ class CustomResources(WriteHook):
         self._stored[name] = Served(base, store, base)
 
     async def _drop(self, name: str) -> None:
-        self._definitions.pop(name, None)
-        self._stored.pop(name, None)
-        for resource in self._serving.pop(name, ()):
-            gvr = resource.gvr
-            self._engine.catalog.remove(gvr.group, gvr.version, gvr.resource)
-            await self._stores.close(resource.storage_prefix)
+        async with self._one_at_a_time:
+            self._definitions.pop(name, None)
+            self._stored.pop(name, None)
+            for resource in self._serving.pop(name, ()):
+                gvr = resource.gvr
+                self._engine.catalog.remove(gvr.group, gvr.version, gvr.resource)
+                await self._stores.close(resource.storage_prefix)
 
     async def _clean(self, name: str) -> None:
         """Delete every instance, wait until their finalizers are through, then let the definition go."""
         delay_s = _LOOK_AGAIN_S
-        while name in self._definitions and not await self._delete_instances(name):
+        while name in self._definitions and not await self._has_no_instances(name):
             await self._engine.clock.sleep(delay_s)
             delay_s = min(delay_s * 2, _LOOK_AGAIN_AT_MOST_S)
         definitions = self._engine.catalog.find("apiextensions.k8s.io", "customresourcedefinitions")
@@ -159,10 +175,21 @@ class CustomResources(WriteHook):
             return Change(old, manager_op="")
 
         call = Call(definitions, SELF, "", name)
+        while True:
+            try:
+                await guaranteed_update(self._engine, call, change, Scope(_keep, _no_causes, False))
+                return
+            except NotFound:
+                await self._drop(name)
+                return
+            except StoreUnavailable:
+                await self._engine.clock.sleep(_LOOK_AGAIN_AT_MOST_S)
+
+    async def _has_no_instances(self, name: str) -> bool:
         try:
-            await guaranteed_update(self._engine, call, change, Scope(_keep, _no_causes, False))
-        except NotFound:
-            await self._drop(name)
+            return await self._delete_instances(name)
+        except StoreUnavailable:
+            return False
 
     async def _delete_instances(self, name: str) -> bool:
         """One round; True when nothing is left."""
@@ -177,6 +204,10 @@ class CustomResources(WriteHook):
             except ApiError:
                 continue
         return not (await served.store.list(limit=1)).entries
+
+
+def _revision(crd: Obj) -> int:
+    return int(crd["metadata"].get("resourceVersion") or 0)
 
 
 def _keep(obj: Obj, old: Obj) -> None:

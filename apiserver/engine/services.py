@@ -123,9 +123,9 @@ class ServiceNumbers(WriteHook):
     def load(self, services: Iterable[Obj]) -> None:
         """Take what stored Services hold."""
         for service in services:
-            for address in _addresses(service):
+            for address in addresses_of(service):
                 self.addresses.take(address)
-            for port, protocol in _ports(service):
+            for port, protocol in ports_of(service):
                 self.ports.take(port, protocol)
 
     def before_create(self, call: Call, obj: Obj) -> Undo | None:
@@ -137,12 +137,14 @@ class ServiceNumbers(WriteHook):
     async def after_write(self, call: Call, obj: Obj, old: Obj | None) -> None:
         """What the old version held and the new one does not is free again."""
         if old is not None:
-            self._release(set(_addresses(old)) - set(_addresses(obj)), set(_ports(old)) - set(_ports(obj)))
+            self.release(
+                set(addresses_of(old)) - set(addresses_of(obj)), set(ports_of(old)) - set(ports_of(obj))
+            )
 
     async def after_delete(self, call: Call, obj: Obj) -> None:
-        self._release(set(_addresses(obj)), set(_ports(obj)))
+        self.release(set(addresses_of(obj)), set(ports_of(obj)))
 
-    def _release(self, addresses: set[str], ports: set[tuple[int, str]]) -> None:
+    def release(self, addresses: set[str], ports: set[tuple[int, str]]) -> None:
         for address in sorted(addresses):
             self.addresses.give_back(address)
         for port, protocol in sorted(ports):
@@ -151,14 +153,14 @@ class ServiceNumbers(WriteHook):
     def _reserve(self, call: Call, obj: Obj, old: Obj | None) -> Undo | None:
         """Raises Invalid where an asked number cannot be had."""
         spec = obj.setdefault("spec", {})
-        held_addresses = set(_addresses(old)) if old is not None else set()
-        held_ports = set(_ports(old)) if old is not None else set()
+        held_addresses = set(addresses_of(old)) if old is not None else set()
+        held_ports = set(ports_of(old)) if old is not None else set()
         taken_addresses: set[str] = set()
         taken_ports: set[tuple[int, str]] = set()
         causes: list[Cause] = []
 
         def undo() -> None:
-            self._release(taken_addresses, taken_ports)
+            self.release(taken_addresses, taken_ports)
 
         try:
             self._address(spec, old, held_addresses, taken_addresses, causes)
@@ -268,7 +270,7 @@ def _identity(port: dict[str, Any]) -> tuple[Any, ...]:
     return port.get("protocol", "TCP"), port.get("port"), port.get("name", "")
 
 
-def _addresses(service: Obj) -> list[str]:
+def addresses_of(service: Obj) -> list[str]:
     spec = service.get("spec") or {}
     if spec.get("type") == "ExternalName":
         return []
@@ -276,7 +278,7 @@ def _addresses(service: Obj) -> list[str]:
     return [address for address in found if address and address != "None"]
 
 
-def _ports(service: Obj) -> list[tuple[int, str]]:
+def ports_of(service: Obj) -> list[tuple[int, str]]:
     spec = service.get("spec") or {}
     found = [
         (port["nodePort"], port.get("protocol", "TCP"))
