@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
 from kctl.patching import MERGE, send_patch
-from kctl.selection import DRY_RUN, OUTPUT, report, select
+from kctl.selection import DRY_RUN, OUTPUT, Found, report, select
 from kctl.session import Session
+from machinery.errors import Conflict
 
 USAGE = "taint (NODE... | -l SELECTOR | --all) KEY[=VALUE]:EFFECT... KEY[:EFFECT]-... [flags]"
 EXAMPLES = (
@@ -40,14 +41,26 @@ def run(options: Options, session: Session) -> int:
     if not names or session.mapper.find(names[0].partition("/")[0]).gvr.resource != "nodes":
         raise Failure("taint works on nodes: kctl taint nodes NAME KEY=VALUE:EFFECT")
     for found in select(options, session, read=True, args=names):
+        word, answer = _change(options, session, found, changes)
+        report(options, session, found, word, answer)
+    return 0
+
+
+def _change(options: Options, session: Session, found: Found, changes: Changes) -> tuple[str, dict[str, Any]]:
+    """(what was done, the node afterwards); again from the start where the node has changed meanwhile."""
+    for last in (False, False, False, False, True):
         assert found.obj is not None
         present = found.obj["spec"].get("taints") or []
         word, taints = plan(found.name, present, changes, overwrite=options.overwrite)
         # The whole list is put in the place of the old one: entries of one key may differ in effect only.
         patch = {"spec": {"taints": taints or None}, "metadata": {"resourceVersion": _version(found.obj)}}
-        answer = send_patch(options, session, found, patch, MERGE, manager=options.field_manager)
-        report(options, session, found, word, answer)
-    return 0
+        try:
+            return word, send_patch(options, session, found, patch, MERGE, manager=options.field_manager)
+        except Conflict:
+            if last:
+                raise
+            found = found._replace(obj=session.rest.get(found.path))
+    raise AssertionError("unreachable")
 
 
 def _version(node: dict[str, Any]) -> str:
