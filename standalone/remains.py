@@ -128,9 +128,16 @@ def _cgroup_directories(root: str) -> list[Path]:
 
 
 def _remove_cgroups(root: str) -> None:
-    for path in _cgroup_directories(root):
-        with contextlib.suppress(OSError):
-            path.rmdir()
+    """A killed process leaves its cgroup only some moments after it has ceased to be seen."""
+    deadline = time.monotonic() + 5
+    while left := _cgroup_directories(root):
+        for path in left:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        if time.monotonic() > deadline:
+            return  # find_remains names them
+        if _cgroup_directories(root):
+            time.sleep(0.005)
     for path in _cgroup_directories(root.rpartition("/")[0]):
         with contextlib.suppress(OSError):
             path.rmdir()
