@@ -36,6 +36,7 @@ class Program:
     netns: str = ""
     wait_for: tuple[str, int] | None = None
     env: tuple[tuple[str, str], ...] = ()
+    health_port: int = 0  # on loopback, where the program has one
 
 
 def spawn(program: Program) -> int:

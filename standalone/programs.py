@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from standalone.config import API_SERVICE_IP, CLUSTER_DNS, SERVICE_CIDR, ClusterConfig, NodeConfig
 from standalone.layout import Layout
 from standalone.process import Program
 from standalone.remains import node_cgroup_root
 
+# Where each answers /healthz, /readyz, /livez and /metrics on loopback: Kubernetes' own ports, where they are free.
+_HEALTH_PORTS = {"controllers": 10257, "scheduler": 10259, "network": 10256}
 
-def plan_programs(layout: Layout, config: ClusterConfig) -> list[Program]:
+
+def plan_programs(
+    layout: Layout, config: ClusterConfig, choose_port: Callable[[int], int] = lambda preferred: preferred
+) -> list[Program]:
     """In the order of their start. All but the API server load while it does, and begin when it listens."""
     api = (config.gateway, config.api_port)
+    ports = {name: choose_port(port) for name, port in _HEALTH_PORTS.items()}
     return [
         Program("apiserver", "apiserver.__main__", _apiserver(layout, config), layout.log("apiserver")),
         Program(
             "controllers",
             "controllers.__main__",
-            (f"--kubeconfig={layout.component_kubeconfig('controllers')}", "--port=0"),
+            (f"--kubeconfig={layout.component_kubeconfig('controllers')}", f"--port={ports['controllers']}"),
             layout.log("controllers"),
             wait_for=api,
+            health_port=ports["controllers"],
         ),
         Program(
             "scheduler",
             "scheduler.__main__",
-            (f"--kubeconfig={layout.component_kubeconfig('scheduler')}", "--port=0"),
+            (f"--kubeconfig={layout.component_kubeconfig('scheduler')}", f"--port={ports['scheduler']}"),
             layout.log("scheduler"),
             wait_for=api,
+            health_port=ports["scheduler"],
         ),
-        *_network(layout, config, api),
+        *_network(layout, config, api, ports["network"]),
         *(
             Program(
                 f"nodeagent-{node.name}",
@@ -42,13 +52,14 @@ def plan_programs(layout: Layout, config: ClusterConfig) -> list[Program]:
     ]
 
 
-def _network(layout: Layout, config: ClusterConfig, api: tuple[str, int]) -> list[Program]:
+def _network(layout: Layout, config: ClusterConfig, api: tuple[str, int], port: int) -> list[Program]:
     """One service proxy for all nodes of this host: it enters their namespaces only to hand over rules."""
     if config.runtime != "native":
         return []
     nodes = [f"--node={node.name}=/run/netns/{config.netns(node)}" for node in config.nodes]
-    argv = (f"--kubeconfig={layout.component_kubeconfig('network')}", "--port=0", *nodes)
-    return [Program("network", "network.__main__", argv, layout.log("network"), wait_for=api)]
+    argv = (f"--kubeconfig={layout.component_kubeconfig('network')}", f"--port={port}", *nodes)
+    log = layout.log("network")
+    return [Program("network", "network.__main__", argv, log, wait_for=api, health_port=port)]
 
 
 def _apiserver(layout: Layout, config: ClusterConfig) -> tuple[str, ...]:

@@ -169,7 +169,13 @@ class Supervisor:
         state = {
             "supervisor": os.getpid(),
             "components": [
-                {"name": c.program.name, "pid": c.pid, "restarts": c.restarts} for c in self._children
+                {
+                    "name": c.program.name,
+                    "pid": c.pid,
+                    "restarts": c.restarts,
+                    "health": f"127.0.0.1:{c.program.health_port}" if c.program.health_port else "",
+                }
+                for c in self._children
             ],
         }
         write_atomic(self._layout.state, json.dumps(state).encode())

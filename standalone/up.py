@@ -132,7 +132,7 @@ def _make_credentials(layout: Layout, config: ClusterConfig) -> None:
 
 def _fork_supervisor(layout: Layout, config: ClusterConfig, lock: Lock, *, detach: bool) -> int:
     """Forks it; detached, it is a daemon in a session of its own. Returns its pid."""
-    programs = plan_programs(layout, config)
+    programs = plan_programs(layout, config, cluster_config.free_port)
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid:

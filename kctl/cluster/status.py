@@ -40,10 +40,16 @@ def run(options: Options) -> int:
     ready = prober.is_api_ready()
     print(f"cluster {name!r} runs: {config.server_url}, supervisor pid {pid}, data in {layout.root}")
     rows = [
-        (part["name"], "running" if part["pid"] else "restarting", part["pid"] or "", part["restarts"])
+        (
+            part["name"],
+            "running" if part["pid"] else "restarting",
+            part["pid"] or "",
+            part["restarts"],
+            part["health"],
+        )
         for part in read_state(layout).get("components", ())  # type: ignore[attr-defined]
     ]
-    TablePrinter(sys.stdout).print(("COMPONENT", "STATUS", "PID", "RESTARTS"), rows)
+    TablePrinter(sys.stdout).print(("COMPONENT", "STATUS", "PID", "RESTARTS", "HEALTH AND METRICS"), rows)
     nodes = prober.nodes() or []
     print()
     health = {node.name: node for node in nodes}
