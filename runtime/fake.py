@@ -40,7 +40,7 @@ from runtime.cri import (
 )
 from runtime.events import EventBus, EventFeed
 from runtime.fake_images import FakeImages
-from runtime.fake_programs import Program, program_of
+from runtime.fake_programs import Program, program_of, signal_number
 from runtime.fake_streams import FakeConnection, FakeStream
 from runtime.log_format import log_line
 from runtime.network.ipam import AddressesExhausted, AddressPool
@@ -48,7 +48,6 @@ from runtime.network.ipam import AddressesExhausted, AddressPool
 __all__ = ["Delays", "FakeImages", "FakeRuntime", "Program"]
 
 SIGKILL = int(signals.SIGKILL)
-SIGTERM = int(signals.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,13 +496,3 @@ class FakeRuntime:
 
     def _now_ns(self) -> int:
         return int(self._clock.now() * 1e9)
-
-
-def signal_number(name: str) -> int:
-    """`SIGTERM`, `TERM` or `15`; "" and what is unknown are SIGTERM."""
-    if name.isdigit():
-        return int(name)
-    try:
-        return int(signals.Signals["SIG" + name.upper().removeprefix("SIG")])
-    except KeyError:
-        return SIGTERM

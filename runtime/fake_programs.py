@@ -11,6 +11,7 @@ Pure; no clock, no I/O.
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -126,3 +127,13 @@ def _sequence(text: str) -> Program:
         else:
             run_next = True
     return result
+
+
+def signal_number(name: str) -> int:
+    """`SIGTERM`, `TERM` or `15`; "" and what is unknown are SIGTERM."""
+    if name.isdigit():
+        return int(name)
+    try:
+        return int(signal.Signals["SIG" + name.upper().removeprefix("SIG")])
+    except KeyError:
+        return int(signal.SIGTERM)
