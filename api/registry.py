@@ -58,6 +58,7 @@ BUILTIN: tuple[str, ...] = (
     "api.rbac.v1.role:CLUSTERROLE",
     "api.rbac.v1.rolebinding:ROLEBINDING",
     "api.rbac.v1.rolebinding:CLUSTERROLEBINDING",
+    "api.certificates.v1.certificatesigningrequest:CERTIFICATESIGNINGREQUEST",
     "api.storage.v1.storageclass:STORAGECLASS",
     "api.storage.v1.csidriver:CSIDRIVER",
     "api.storage.v1.csinode:CSINODE",
@@ -69,6 +70,19 @@ BUILTIN: tuple[str, ...] = (
     "api.discovery.v1.endpointslice:ENDPOINTSLICE",
     "api.scheduling.v1.priorityclass:PRIORITYCLASS",
     "api.apiextensions.v1.customresourcedefinition:CUSTOMRESOURCEDEFINITION",
+    "api.apiregistration.v1.apiservice:APISERVICE",
+    "api.admissionregistration.v1.webhookconfiguration:MUTATINGWEBHOOKCONFIGURATION",
+    "api.admissionregistration.v1.webhookconfiguration:VALIDATINGWEBHOOKCONFIGURATION",
+    "api.admissionregistration.v1.admissionpolicy:VALIDATINGADMISSIONPOLICY",
+    "api.admissionregistration.v1.policybinding:VALIDATINGADMISSIONPOLICYBINDING",
+    "api.admissionregistration.v1.admissionpolicy:MUTATINGADMISSIONPOLICY",
+    "api.admissionregistration.v1.policybinding:MUTATINGADMISSIONPOLICYBINDING",
+    "api.flowcontrol.v1.flowschema:FLOWSCHEMA",
+    "api.flowcontrol.v1.prioritylevelconfiguration:PRIORITYLEVELCONFIGURATION",
+    "api.dra.v1.deviceclass:DEVICECLASS",
+    "api.dra.v1.resourceclaim:RESOURCECLAIM",
+    "api.dra.v1.resourceclaim:RESOURCECLAIMTEMPLATE",
+    "api.dra.v1.resourceslice:RESOURCESLICE",
 )
 
 # Kinds that are sent to a subresource or with a verb, and never stored.

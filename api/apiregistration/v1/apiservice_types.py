@@ -2,7 +2,7 @@
 
 from typing import Annotated, Required, TypedDict
 
-from api.annotations import ATOMIC, Bytes, Int32, ListMap, Patch, Proto, Time
+from api.annotations import Bytes, Int32, ListMap, Patch, Proto, Time
 from api.meta.v1 import ObjectMeta
 
 
@@ -23,7 +23,7 @@ class APIServiceSpec(TypedDict, total=False):
     group: Annotated[str, Proto(2), "The group."]
     version: Annotated[str, Proto(3), "The version."]
     insecureSkipTLSVerify: Annotated[bool, Proto(4), "Whether to take any certificate of it."]
-    caBundle: Annotated[Bytes, Proto(5), ATOMIC, "Authorities in PEM that its certificate is checked by."]
+    caBundle: Annotated[Bytes, Proto(5), "Authorities in PEM that its certificate is checked by."]
     groupPriorityMinimum: Required[
         Annotated[Int32, Proto(7), "How far to the front the group goes; higher is further."]
     ]

@@ -1,0 +1,299 @@
+"""Flow schemas and priority levels: which requests go first, and how many at the same time.
+
+Source: Kubernetes "API Priority and Fairness".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from api.validation.errors import Errors
+from machinery import names
+from machinery.errors import Cause
+
+Obj = dict[str, Any]
+
+_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch")
+_MAX_PRECEDENCE, _MAX_QUEUES, _HASH_BITS = 10_000, 10_000_000, 60
+_MEMBER = "each member of this list must be '*' or a DNS-1123 label; "
+_SUBJECTS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"}
+_EVERYTHING = {
+    "resourceRules": [
+        {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
+    ],
+    "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+}
+# What these two say is fixed: the server could not do without them.
+_MANDATORY_SCHEMAS: dict[str, Obj] = {
+    "exempt": {
+        "priorityLevelConfiguration": {"name": "exempt"},
+        "matchingPrecedence": 1,
+        "rules": [{"subjects": [{"kind": "Group", "group": {"name": "system:masters"}}], **_EVERYTHING}],
+    },
+    "catch-all": {
+        "priorityLevelConfiguration": {"name": "catch-all"},
+        "matchingPrecedence": 10_000,
+        "distinguisherMethod": {"type": "ByUser"},
+        "rules": [
+            {
+                "subjects": [
+                    {"kind": "Group", "group": {"name": "system:unauthenticated"}},
+                    {"kind": "Group", "group": {"name": "system:authenticated"}},
+                ],
+                **_EVERYTHING,
+            }
+        ],
+    },
+}
+_CATCH_ALL_LEVEL: Obj = {
+    "type": "Limited",
+    "limited": {
+        "nominalConcurrencyShares": 5,
+        "lendablePercent": 0,
+        "limitResponse": {"type": "Reject"},
+    },
+}
+
+
+def validate_flow_schema(schema: Obj) -> Sequence[Cause]:
+    errors = Errors()
+    name, spec = schema["metadata"].get("name", ""), schema.get("spec") or {}
+    path = "spec.matchingPrecedence"
+    precedence = spec.get("matchingPrecedence", 0)
+    if precedence <= 0:
+        errors.invalid(path, precedence, "must be a positive value")
+    if precedence > _MAX_PRECEDENCE:
+        errors.invalid(path, precedence, f"must not be greater than {_MAX_PRECEDENCE}")
+    if precedence == 1 and name != "exempt":
+        errors.invalid(path, precedence, "only the schema named 'exempt' may have matchingPrecedence 1")
+    method = spec.get("distinguisherMethod")
+    if method is not None and method.get("type") not in ("ByNamespace", "ByUser"):
+        errors.not_supported("spec.distinguisherMethod.type", method, ("ByNamespace", "ByUser"))
+    level = (spec.get("priorityLevelConfiguration") or {}).get("name", "")
+    at = "spec.priorityLevelConfiguration.name"
+    if not level:
+        errors.required(at, "must reference a priority level")
+    else:
+        errors.invalid_each(at, level, names.dns1123_subdomain(level))
+    for index, rule in enumerate(spec.get("rules") or ()):
+        _validate_rule(errors, rule, f"spec.rules[{index}]")
+    if name in _MANDATORY_SCHEMAS and spec != _MANDATORY_SCHEMAS[name]:
+        errors.invalid("spec", spec, f"spec of '{name}' must equal the fixed value")
+    return errors.causes
+
+
+def _validate_rule(errors: Errors, rule: Obj, path: str) -> None:
+    subjects = rule.get("subjects") or []
+    if not subjects:
+        errors.required(f"{path}.subjects", "subjects must contain at least one value")
+    for index, subject in enumerate(subjects):
+        _validate_subject(errors, subject, f"{path}.subjects[{index}]")
+    resources, others = rule.get("resourceRules") or [], rule.get("nonResourceRules") or []
+    if not resources and not others:
+        message = "at least one of resourceRules and nonResourceRules has to be non-empty"
+        errors.required(path, message)
+    for index, each in enumerate(resources):
+        _validate_resource_rule(errors, each, f"{path}.resourceRules[{index}]")
+    for index, each in enumerate(others):
+        at = f"{path}.nonResourceRules[{index}]"
+        _validate_verbs(errors, each, at)
+        _validate_urls(errors, each.get("nonResourceURLs") or [], f"{at}.nonResourceURLs")
+
+
+def _validate_subject(errors: Errors, subject: Obj, path: str) -> None:
+    kind = subject.get("kind", "")
+    if kind not in _SUBJECTS:
+        errors.not_supported(f"{path}.kind", kind, _SUBJECTS)
+        return
+    for each, field in _SUBJECTS.items():
+        if each != kind and subject.get(field) is not None:
+            errors.forbidden(f"{path}.{field}", f"{field} is forbidden when subject kind is not '{each}'")
+    field = _SUBJECTS[kind]
+    who = subject.get(field)
+    if who is None:
+        errors.required(f"{path}.{field}", f"{field} is required when subject kind is '{kind}'")
+        return
+    name = who.get("name", "")
+    if not name:
+        errors.required(f"{path}.{field}.name")
+    if kind != "ServiceAccount":
+        return
+    if name and name != "*":
+        errors.invalid_each(f"{path}.{field}.name", name, names.dns1123_subdomain(name))
+    space = who.get("namespace", "")
+    if not space:
+        errors.required(f"{path}.{field}.namespace", "must specify namespace for service account")
+    else:
+        errors.invalid_each(f"{path}.{field}.namespace", space, names.dns1123_label(space))
+
+
+def _validate_verbs(errors: Errors, rule: Obj, path: str) -> None:
+    verbs = rule.get("verbs") or []
+    if not verbs:
+        errors.required(f"{path}.verbs", "verbs must contain at least one value")
+    elif "*" in verbs:
+        _alone(errors, f"{path}.verbs", verbs, "verbs")
+    elif not set(verbs) <= set(_VERBS):
+        errors.not_supported(f"{path}.verbs", verbs, _VERBS)
+
+
+def _alone(errors: Errors, path: str, values: list[str], words: str) -> None:
+    if "*" in values and len(values) > 1:
+        errors.invalid(path, values, f"if '*' is present, must not specify other {words}")
+
+
+def _validate_resource_rule(errors: Errors, rule: Obj, path: str) -> None:
+    _validate_verbs(errors, rule, path)
+    for field, one, many in (
+        ("apiGroups", "api group", "api groups"),
+        ("resources", "resource", "resources"),
+    ):
+        values = rule.get(field) or []
+        if not values:
+            errors.required(f"{path}.{field}", f"resource rules must supply at least one {one}")
+        _alone(errors, f"{path}.{field}", values, many)
+    spaces = rule.get("namespaces") or []
+    if not spaces and not rule.get("clusterScope"):
+        message = "resource rules that are not cluster scoped must supply at least one namespace"
+        errors.required(f"{path}.namespaces", message)
+    elif "*" in spaces:
+        _alone(errors, f"{path}.namespaces", spaces, "namespaces")
+    else:
+        for index, space in enumerate(spaces):
+            for message in names.dns1123_label(space):
+                errors.invalid(f"{path}.namespaces[{index}]", space, _MEMBER + message)
+
+
+def _validate_urls(errors: Errors, urls: list[str], path: str) -> None:
+    if not urls:
+        errors.required(path, "nonResourceURLs must contain at least one value")
+    elif "*" in urls:
+        _alone(errors, path, urls, "non-resource URLs")
+    else:
+        for index, url in enumerate(urls):
+            wrong = _url_error(url)
+            if wrong:
+                errors.invalid(f"{path}[{index}]", url, wrong)
+
+
+def _url_error(url: str) -> str:
+    if not url:
+        return "must not be empty"
+    if url == "/":
+        return ""
+    if not url.startswith("/"):
+        return "must start with slash"
+    if " " in url:
+        return "must not contain white-space"
+    if "//" in url:
+        return "must not contain double slash"
+    if url.count("*") > 1 or ("*" in url and not url.endswith("/*")):
+        return "wildcard can only do suffix matching"
+    return ""
+
+
+def validate_conditions(obj: Obj) -> Sequence[Cause]:
+    errors = Errors()
+    seen: set[str] = set()
+    for index, each in enumerate((obj.get("status") or {}).get("conditions") or ()):
+        at, kind = f"status.conditions[{index}].type", each.get("type", "")
+        if kind in seen:
+            errors.duplicate(at, kind)
+        if not kind:
+            errors.required(at, "must not be empty")
+        seen.add(kind)
+    return errors.causes
+
+
+# --- priority levels ----------------------------------------------------------------------------------------
+
+
+def default_priority_level(spec: Obj) -> None:
+    if spec.get("type") == "Exempt":
+        exempt = spec.setdefault("exempt", {})
+        exempt.setdefault("nominalConcurrencyShares", 0)
+        exempt.setdefault("lendablePercent", 0)
+    limited = spec.get("limited")
+    if limited is None:
+        return
+    limited.setdefault("nominalConcurrencyShares", 30)
+    limited.setdefault("lendablePercent", 0)
+    queuing = (limited.get("limitResponse") or {}).get("queuing")
+    if queuing is not None:
+        for field, value in (("queues", 64), ("handSize", 8), ("queueLengthLimit", 50)):
+            if not queuing.get(field):
+                queuing[field] = value
+
+
+def validate_priority_level(level: Obj) -> Sequence[Cause]:
+    errors = Errors()
+    name, spec = level["metadata"].get("name", ""), level.get("spec") or {}
+    kind, limited, exempt = spec.get("type", ""), spec.get("limited"), spec.get("exempt")
+    if (name == "exempt") != (kind == "Exempt"):
+        errors.invalid("spec.type", kind, "type must be 'Exempt' if and only if name is 'exempt'")
+    if kind == "Exempt":
+        if limited is not None:
+            errors.forbidden("spec.limited", "must be nil if the type is not Limited")
+        if exempt is None:
+            errors.required("spec.exempt", "must not be empty when type is Exempt")
+        else:
+            _validate_shares(errors, exempt, "spec.exempt")
+    elif kind == "Limited":
+        if exempt is not None:
+            errors.forbidden("spec.exempt", "must be nil if the type is Limited")
+        if limited is None:
+            errors.required("spec.limited", "must not be empty when type is Limited")
+        else:
+            _validate_limited(errors, limited, "spec.limited")
+    else:
+        errors.not_supported("spec.type", kind, ("Exempt", "Limited"))
+    if name == "catch-all" and spec != _CATCH_ALL_LEVEL:
+        errors.invalid("spec", spec, "spec of 'catch-all' must equal the fixed value")
+    return errors.causes
+
+
+def _validate_shares(errors: Errors, part: Obj, path: str) -> None:
+    shares, lent = part.get("nominalConcurrencyShares", 0), part.get("lendablePercent", 0)
+    if shares < 0:
+        errors.invalid(f"{path}.nominalConcurrencyShares", shares, "must be a non-negative integer")
+    if not 0 <= lent <= 100:
+        errors.invalid(f"{path}.lendablePercent", lent, "must be between 0 and 100, inclusive")
+
+
+def _validate_limited(errors: Errors, limited: Obj, path: str) -> None:
+    _validate_shares(errors, limited, path)
+    borrowed = limited.get("borrowingLimitPercent")
+    if borrowed is not None and borrowed < 0:
+        message = "if specified, must be a non-negative integer"
+        errors.invalid(f"{path}.borrowingLimitPercent", borrowed, message)
+    response = limited.get("limitResponse") or {}
+    kind, queuing, at = response.get("type", ""), response.get("queuing"), f"{path}.limitResponse"
+    if kind == "Reject":
+        if queuing is not None:
+            errors.forbidden(f"{at}.queuing", "must be nil if limited.limitResponse.type is not Limited")
+    elif kind != "Queue":
+        errors.not_supported(f"{at}.type", kind, ("Queue", "Reject"))
+    elif queuing is None:
+        errors.required(f"{at}.queuing", "must not be empty if limited.limitResponse.type is Limited")
+    else:
+        _validate_queuing(errors, queuing, f"{at}.queuing")
+
+
+def _validate_queuing(errors: Errors, queuing: Obj, path: str) -> None:
+    queues, hand = queuing.get("queues", 0), queuing.get("handSize", 0)
+    length = queuing.get("queueLengthLimit", 0)
+    if length <= 0:
+        errors.invalid(f"{path}.queueLengthLimit", length, "must be positive")
+    if queues <= 0:
+        errors.invalid(f"{path}.queues", queues, "must be positive")
+    elif queues > _MAX_QUEUES:
+        errors.invalid(f"{path}.queues", queues, f"must not be greater than {_MAX_QUEUES}")
+    if hand <= 0:
+        errors.invalid(f"{path}.handSize", hand, "must be positive")
+    elif hand > queues:
+        errors.invalid(f"{path}.handSize", hand, f"should not be greater than queues ({queues})")
+    elif math.ceil(math.log2(queues) * hand) > _HASH_BITS:
+        message = f"required entropy bits of deckSize {queues} and handSize {hand} should not be greater than {_HASH_BITS}"
+        errors.invalid(f"{path}.handSize", hand, message)
