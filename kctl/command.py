@@ -59,6 +59,17 @@ COMMANDS: tuple[Command, ...] = (
             ),
         ),
     ),
+    Command(
+        "store",
+        "kctl.cluster.store",
+        CLUSTER,
+        "Where a cluster keeps its objects",
+        (
+            ("migrate", "kctl.cluster.store_migrate", "Move a stopped cluster's objects to another store"),
+            ("snapshot", "kctl.cluster.store_snapshot", "Write all objects to a file"),
+            ("restore", "kctl.cluster.store_restore", "Put a stopped cluster back to a snapshot"),
+        ),
+    ),
     Command("get", "kctl.verbs.get", BASIC, "Show objects"),
     Command("describe", "kctl.verbs.describe", BASIC, "Show an object with all that belongs to it"),
     Command(

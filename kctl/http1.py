@@ -43,7 +43,7 @@ class Answer:
         if length and not length.isdigit():
             raise ProtocolError(f"a content-length of {length!r}")
         self._left = int(length) if length and not self._chunked and not bodyless else 0
-        self._done = bodyless or not (self._chunked or self._left or self._until_close)
+        self.done = bodyless or not (self._chunked or self._left or self._until_close)
         self._chunk_open = False
         if self.header("connection").lower() == "close" or self._until_close:
             connection.reusable = False
@@ -53,19 +53,19 @@ class Answer:
 
     def read1(self, limit: int = 65536) -> bytes:
         """What is there, at least one byte; empty at the end."""
-        if self._chunked and not self._done and not self._left:
+        if self._chunked and not self.done and not self._left:
             self._next_chunk()
-        if self._done:
+        if self.done:
             return b""
         data = self._file.read1(limit if self._until_close else min(limit, self._left))
         if not data:
             if not self._until_close:
                 self._connection.close()
                 raise ProtocolError("the answer ended too early")
-            self._done = True
+            self.done = True
         elif not self._until_close:
             self._left -= len(data)
-            self._done = not self._left and not self._chunked
+            self.done = not self._left and not self._chunked
         return data
 
     def read(self) -> bytes:
@@ -98,13 +98,13 @@ class Answer:
         if not self._left:
             while self._connection.read_line():
                 pass
-            self._done = True
+            self.done = True
 
     def __enter__(self) -> Answer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._done or not self._connection.reusable:
+        if not self.done or not self._connection.reusable:
             self._connection.close()
 
 
@@ -133,6 +133,12 @@ class Connection:
                 raise
         self.file = self._socket.makefile("rb")
         self.reusable = True
+        self._answer_open: Answer | None = None
+
+    @property
+    def free(self) -> bool:
+        """Can it take a request now? Not while an answer is still being read."""
+        return self.reusable and (self._answer_open is None or self._answer_open.done)
 
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
@@ -169,7 +175,9 @@ class Connection:
         if version == b"HTTP/1.0":
             self.reusable = False
         status = int(code)
-        return Answer(self, status, headers, bodyless=status in (204, 304) or method == "HEAD")
+        bodyless = status in (204, 304) or method == "HEAD"
+        self._answer_open = Answer(self, status, headers, bodyless=bodyless)
+        return self._answer_open
 
     def _read_headers(self) -> list[tuple[str, str]]:
         headers: list[tuple[str, str]] = []

@@ -50,13 +50,15 @@ def containers_of(pod: Obj, *, init: bool = True) -> list[str]:
     return [container["name"] for field in fields for container in spec.get(field) or ()]
 
 
-def choose_container(session: Session, pod: Obj, wanted: str, *, quiet: bool = False) -> str:
+def choose_container(
+    session: Session, pod: Obj, wanted: str, *, quiet: bool = False, refusal: str = "not found in"
+) -> str:
     """The named one; else the annotated default; else the first, saying so where there is a choice."""
     if wanted:
         if wanted not in containers_of(pod):
             name = pod["metadata"]["name"]
             known = ", ".join(containers_of(pod))
-            raise Failure(f"container {wanted} not found in pod {name}; it has {known}")
+            raise Failure(f"container {wanted} {refusal} pod {name}; it has {known}")
         return wanted
     names = containers_of(pod, init=False)
     default: str = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER, "")

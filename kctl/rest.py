@@ -102,7 +102,8 @@ class Rest:
         if data is not None:
             headers["Content-Type"] = content_type
         for retry in (True, False):
-            kept = self._connection is not None and self._connection.reusable
+            # One whose answer is still being read (a watch) stays its reader's, who closes it.
+            kept = self._connection is not None and self._connection.free
             try:
                 if self._connection is None or not kept:
                     self._connection = self._connect()

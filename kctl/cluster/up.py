@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from kctl.cluster.store import ETCD_FLAGS, etcd_files
 from kctl.flags import Flag, Options, UsageError
 
 LOCAL = True
@@ -15,6 +16,7 @@ USAGE = "up [NAME] [flags]"
 EXAMPLES = (
     ("A cluster of one node", "kctl up"),
     ("Another one, of three nodes", "kctl up lab --nodes 3"),
+    ("One that keeps its objects in etcd", "kctl up lab --store etcd"),
     ("Without root, with simulated containers", "kctl up --fake-runtime"),
 )
 FLAGS = (
@@ -26,8 +28,11 @@ FLAGS = (
     Flag("foreground", type="bool", default=False, help="stay until interrupted, then stop the cluster"),
     Flag("fake-runtime", type="bool", default=False, help="simulate containers: any machine, no root"),
     Flag(
-        "store", choices=("", "sqlite", "memory"), default="", help="where objects are kept (default: sqlite)"
+        "store",
+        default="",
+        help="where objects are kept: sqlite (default), memory, etcd (one of the cluster's own), or the address of one",
     ),
+    *ETCD_FLAGS,
 )
 
 
@@ -51,6 +56,7 @@ def run(options: Options) -> int:
         foreground=options.foreground,
         fake_runtime=options.fake_runtime,
         store=options.store,
+        etcd_tls=etcd_files(options),
     )
     started = time.monotonic()
     try:

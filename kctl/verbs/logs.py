@@ -38,6 +38,8 @@ FLAGS = (
     Flag("pod-running-timeout", default="", help="accepted for kubectl's sake", hidden=True),
 )
 
+_REFUSAL = "is not valid for"
+
 
 def run(options: Options, session: Session) -> int:
     if options.since and options.since_time:
@@ -90,14 +92,14 @@ def _sources(options: Options, session: Session) -> list[tuple[str, str]]:
         print(f"Found {len(pods)} pods, using pod/{names[0]}", file=session.err)
         pods = pods[:1]
     if wanted and not options.container:
-        return [(pods[0]["metadata"]["name"], choose_container(session, pods[0], wanted))]
+        return [(pods[0]["metadata"]["name"], choose_container(session, pods[0], wanted, refusal=_REFUSAL))]
     return [(p["metadata"]["name"], c) for p in pods for c in _containers(options, session, p)]
 
 
 def _containers(options: Options, session: Session, pod: Obj) -> list[str]:
     if options.all_containers:
         return containers_of(pod)
-    return [choose_container(session, pod, options.container)]
+    return [choose_container(session, pod, options.container, refusal=_REFUSAL)]
 
 
 def _query(options: Options, container: str) -> list[tuple[str, str]]:

@@ -9,9 +9,11 @@ from typing import Any
 from kctl.creating import CREATE_FLAGS, place_planned, post, with_saved_config
 from kctl.failure import Failure
 from kctl.flags import Flag, Options
+from kctl.rest import Unreachable
 from kctl.selection import Found, report
 from kctl.session import Session
 from kctl.verbs.expose import pairs
+from machinery.errors import ApiError
 
 Obj = dict[str, Any]
 COMMAND_AFTER_DASHES = True
@@ -183,12 +185,21 @@ def _join(options: Options, session: Session, found: Found) -> int:
     if not options.quiet:
         print("If you don't see a command prompt, try pressing enter.", file=session.err)
     tty = options.tty and sys.stdin.isatty()
-    stream(session, found.name, "attach", found.name, [], stdin=options.stdin, tty=tty)
+    try:
+        stream(session, found.name, "attach", found.name, [], stdin=options.stdin, tty=tty)
+    except (ApiError, Unreachable) as error:  # it has ended before we came
+        print(
+            f"warning: couldn't attach to pod/{found.name}, falling back to streaming logs: {error}",
+            file=session.err,
+        )
+        _print_logs(session, found)
     if options.restart != "Never":
         return 0
     for pod in states(session, found, deadline_after(10.0)):
         code = None if pod is None else _exit_code(pod, found.name)
         if pod is None or code is not None:
+            if code and not options.quiet:
+                print(f"pod {found.namespace}/{found.name} terminated (Error)", file=session.err)
             return code or 0
     return 0
 
@@ -204,6 +215,6 @@ def _exit_code(pod: Obj, container: str) -> int | None:
 
 def _print_logs(session: Session, found: Found) -> None:
     session.out.flush()
-    for chunk in session.rest.chunks(f"{found.path}/log", [("container", found.name)]):
+    for chunk in session.rest.chunks(f"{found.path}/log", [("container", found.name), ("follow", "true")]):
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()

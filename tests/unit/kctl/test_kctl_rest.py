@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 
@@ -67,3 +68,32 @@ def test_failure_is_explained_in_kubectls_words(error: Exception, text: str) -> 
 
 def test_defect_of_ours_is_not_explained_away() -> None:
     assert explain_failure(KeyError("x")) is None
+
+
+def test_request_beside_an_open_stream_takes_a_connection_of_its_own() -> None:
+    """A watch is being read while other things are asked."""
+    watch = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n"
+    answers = [watch, b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"a": "b"}']
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        rest = Rest(ClientConfig(f"http://127.0.0.1:{port}"), timeout_s=5)
+        kept: list[socket.socket] = []
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = listener.accept()
+                connection.recv(65536)
+                connection.sendall(answer)
+                kept.append(connection)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        lines = rest.lines("/watch")
+        assert next(lines) == b"one\n"
+        assert rest.get("/version") == {"a": "b"}
+        kept[0].sendall(b"4\r\ntwo\n\r\n0\r\n\r\n")
+        assert list(lines) == [b"two\n"]
+        rest.close()
+        server.join(5)
+        for connection in kept:
+            connection.close()
