@@ -48,7 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--data-dir", type=Path, default=Path("."), help="where the store lies")
-    add("--store", choices=("sqlite", "memory"), default="sqlite", help="what keeps the state")
+    add("--store", choices=("sqlite", "memory", "etcd"), default="sqlite", help="what keeps the state")
+    add(
+        "--etcd-servers",
+        default="http://127.0.0.1:2379",
+        help="with --store etcd, where it is: http://HOST:PORT, https://HOST:PORT or unix:PATH, separated by commas",
+    )
+    add("--etcd-prefix", default="", help="put before every key there; several clusters can share one etcd so")
+    add("--etcd-cafile", type=Path, help="CA of etcd's certificate")
+    add("--etcd-certfile", type=Path, help="certificate shown to etcd")
+    add("--etcd-keyfile", type=Path, help="its key")
     add("--bind-address", action="append", default=[], help="address to listen on (repeatable; 127.0.0.1)")
     add("--port", type=int, default=6443, help="port to listen on; 0 chooses one")
     add("--advertise-address", default="", help="where the cluster's pods and nodes reach this server")
@@ -77,11 +86,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _backend(options: argparse.Namespace, clock: SystemClock) -> Backend:
+def _backend(options: argparse.Namespace, clock: SystemClock, rng: random.Random) -> Backend:
     if options.store == "memory":
         from apiserver.backends.memory import MemoryBackend
 
         return MemoryBackend(clock)
+    if options.store == "etcd":
+        from apiserver.backends.etcd import EtcdBackend
+        from apiserver.backends.etcd_client import EtcdTls
+
+        tls = EtcdTls(options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
+        return EtcdBackend(options.etcd_servers.split(","), clock, rng, prefix=options.etcd_prefix, tls=tls)
     from apiserver.backends.sqlite import SqliteBackend
 
     return SqliteBackend(options.data_dir / "store.db", clock)
@@ -160,7 +175,7 @@ def _tls(options: argparse.Namespace, addresses: Sequence[str]) -> ssl.SSLContex
 async def run(options: argparse.Namespace) -> None:
     """Builds everything and serves until SIGTERM or SIGINT. Raises StartError, StoreUnavailable, OSError."""
     clock, rng = SystemClock(), random.Random()
-    backend = _backend(options, clock)
+    backend = _backend(options, clock, rng)
     addresses = options.bind_address or ["127.0.0.1"]
     signer = _signer(options)
     cipher = _cipher(options)

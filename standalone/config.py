@@ -43,10 +43,11 @@ class NodeConfig:
 class ClusterConfig:
     name: str
     runtime: str  # native | fake
-    store: str  # sqlite | memory
+    store: str  # sqlite | memory | etcd (one of its own) | the address of an etcd (store_etcd.py)
     api_port: int
     network_index: int  # picks the cluster's networks; unique among the clusters of a host
     nodes: tuple[NodeConfig, ...] = field(default=())
+    etcd_tls: tuple[str, str, str] = ("", "", "")  # files for an https etcd: CA, certificate, key
 
     @property
     def short_id(self) -> str:
@@ -107,7 +108,8 @@ def load(layout: Layout) -> ClusterConfig | None:
     try:
         raw = json.loads(layout.config.read_bytes())
         nodes = tuple(NodeConfig(**node) for node in raw.pop("nodes"))
-        return ClusterConfig(**raw, nodes=nodes)
+        ca, cert, key = raw.pop("etcd_tls", ("", "", ""))
+        return ClusterConfig(**raw, nodes=nodes, etcd_tls=(ca, cert, key))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:

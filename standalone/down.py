@@ -20,6 +20,7 @@ from standalone import topology
 from standalone.config import ClusterConfig, ConfigError
 from standalone.layout import Layout
 from standalone.remains import Remains, find_remains, purge_node
+from standalone.store_etcd import is_address
 from standalone.supervisor import running_pid
 
 _STOP_TIMEOUT_S = 60.0
@@ -61,6 +62,9 @@ def down(layout: Layout, *, delete: bool, on_stage: Callable[[str, float], None]
         _take_down_nodes(layout, config)
         done("containers and network removed")
         remains = find_remains(layout, config)
+    if delete and config is not None and is_address(config.store):
+        _forget_store(layout, config)
+        done("objects removed from etcd")
     if delete and layout.root.exists():
         shutil.rmtree(layout.root)
         done("data deleted")
@@ -75,6 +79,19 @@ def _stop_supervisor(layout: Layout, pid: int) -> None:
         if time.monotonic() > deadline:
             raise DownFailed(f"the supervisor (pid {pid}) does not end; see {layout.log('supervisor')}")
         time.sleep(0.01)
+
+
+def _forget_store(layout: Layout, config: ClusterConfig) -> None:
+    from apiserver.backends.backend import StoreUnavailable
+    from standalone.store_move import forget
+
+    try:
+        forget(layout, config)
+    except StoreUnavailable as error:
+        raise DownFailed(
+            f"the cluster's objects cannot be removed from etcd ({error}). Repeat this when it is back, or remove "
+            f"{layout.root} yourself and leave them there"
+        ) from error
 
 
 def _take_down_nodes(layout: Layout, config: ClusterConfig) -> None:

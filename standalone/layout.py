@@ -6,6 +6,7 @@ DATA_DIR/
 ├── pki/                keys and certificates (pki.py)
 ├── kubeconfigs/        one for each component
 ├── store/              the API server's database
+├── etcd/               the cluster's own etcd, where it has one (store_etcd.py)
 ├── logs/               one file for each component; pods/ below it
 ├── images/             content and layers, shared by the nodes
 ├── nodes/NODE/         an agent's state, its spawner's, its pods' volumes

@@ -8,6 +8,7 @@ from standalone.config import API_SERVICE_IP, CLUSTER_DNS, SERVICE_CIDR, Cluster
 from standalone.layout import Layout
 from standalone.process import Program
 from standalone.remains import node_cgroup_root
+from standalone.store_etcd import etcd_address, etcd_programs, is_etcd
 
 # Where each answers /healthz, /readyz, /livez and /metrics on loopback: Kubernetes' own ports, where they are free.
 _HEALTH_PORTS = {"controllers": 10257, "scheduler": 10259, "network": 10256}
@@ -20,6 +21,7 @@ def plan_programs(
     api = (config.gateway, config.api_port)
     ports = {name: choose_port(port) for name, port in _HEALTH_PORTS.items()}
     return [
+        *etcd_programs(layout, config),
         Program("apiserver", "apiserver.__main__", _apiserver(layout, config), layout.log("apiserver")),
         Program(
             "controllers",
@@ -67,7 +69,7 @@ def _apiserver(layout: Layout, config: ClusterConfig) -> tuple[str, ...]:
     addresses = ["127.0.0.1"] + ([config.gateway] if config.runtime == "native" else [])
     return (
         f"--data-dir={layout.store}",
-        f"--store={config.store}",
+        *_store(layout, config),
         *(f"--bind-address={address}" for address in addresses),
         f"--port={config.api_port}",
         f"--advertise-address={config.gateway}",
@@ -82,6 +84,12 @@ def _apiserver(layout: Layout, config: ClusterConfig) -> tuple[str, ...]:
         f"--kubelet-certificate-authority={pki / 'ca.crt'}",
         f"--audit-log-path={layout.logs / 'audit.log'}",
     )
+
+
+def _store(layout: Layout, config: ClusterConfig) -> tuple[str, ...]:
+    if is_etcd(config.store):
+        return ("--store=etcd", *etcd_address(layout, config).flags())
+    return (f"--store={config.store}",)
 
 
 def _nodeagent(layout: Layout, config: ClusterConfig, node: NodeConfig) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from standalone.layout import Layout, kctl_home, layout_of
 from standalone.pki import component_leaves, ensure_pki, server_leaves, utc_now
 from standalone.probe import Prober, wait_until
 from standalone.programs import api_server_names, plan_programs
+from standalone.store_etcd import check_store
 from standalone.supervisor import AlreadyRunning, Lock, Supervisor, read_state
 
 READY_TIMEOUT_S = 60.0
@@ -42,6 +43,7 @@ class UpRequest:
     foreground: bool = False
     fake_runtime: bool = False
     store: str = ""  # "": as before, sqlite for a new cluster
+    etcd_tls: tuple[str, str, str] = ("", "", "")  # files for an https etcd: CA, certificate, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,13 @@ def _check_privileges(request: UpRequest) -> None:
 def _describe(request: UpRequest, layout: Layout) -> ClusterConfig:
     """The remembered cluster, changed as asked; or a new one."""
     config = cluster_config.load(layout)
+    check_store(request.store or (config.store if config else "sqlite"))
     runtime = "fake" if request.fake_runtime else "native"
     if config is None:
         routes = topology.host_routes() if runtime == "native" else ()
         index = cluster_config.free_network_index(kctl_home(), routes)
-        config = ClusterConfig(request.name, runtime, request.store or "sqlite", 0, index)
+        store = request.store or "sqlite"
+        config = ClusterConfig(request.name, runtime, store, 0, index, etcd_tls=request.etcd_tls)
         config = cluster_config.with_nodes(config, request.nodes or 1)
     elif config.runtime != runtime:
         raise ConfigError(
@@ -109,7 +113,12 @@ def _describe(request: UpRequest, layout: Layout) -> ClusterConfig:
     elif request.nodes is not None and request.nodes != len(config.nodes):
         config = cluster_config.with_nodes(config, request.nodes)
     if request.store and request.store != config.store:
-        raise ConfigError(f"cluster {config.name!r} keeps its objects in {config.store}, not {request.store}")
+        raise ConfigError(
+            f"cluster {config.name!r} keeps its objects in {config.store}, not {request.store}: "
+            f"`kctl store migrate {config.name} --to {request.store}` moves them"
+        )
+    if any(request.etcd_tls):
+        config = replace(config, etcd_tls=request.etcd_tls)
     return replace(config, api_port=_choose_port(request, config))
 
 

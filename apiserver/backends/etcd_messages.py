@@ -9,7 +9,7 @@ Requests are functions that return bytes; answers are decoded from bytes into fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -127,6 +127,11 @@ def replace_txn(start: bytes, end: bytes, key: bytes, value: bytes) -> bytes:
     """Deletes [start, end) and puts `key`, which must lie outside of it, in one revision."""
     delete = _bytes(2, _message(3, delete_request(start, end, prev=False)))
     return delete + _bytes(2, _message(2, put_request(key, value)))
+
+
+def delete_all_txn(ranges: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Deletes every [start, end) in one revision; they must not overlap."""
+    return b"".join(_bytes(2, _message(3, delete_request(start, end, prev=False))) for start, end in ranges)
 
 
 def compaction_request(revision: int) -> bytes:

@@ -20,6 +20,7 @@ from apiserver.backends.backend import KV, StoreUnavailable
 from apiserver.backends.etcd_client import RANGE, TXN, EtcdClient
 from apiserver.backends.etcd_messages import (
     RawKV,
+    delete_all_txn,
     prefix_end,
     put_txn,
     range_answer,
@@ -126,6 +127,13 @@ async def end_filling(client: EtcdClient, prefix: str, origin: Origin) -> Origin
     done = replace(origin, oldest=await _now(client) + origin.shift)
     await client.call(TXN, put_txn(marker_key(prefix), _marker(done, "ready"), None))
     return done
+
+
+async def remove_origin(client: EtcdClient, prefix: str) -> None:
+    """Leaves nothing of the store, and says nothing where there is none. Only while no API server uses it."""
+    if await read_origin(client, prefix) is not None:
+        marker, keys = marker_key(prefix), (prefix + ROOT).encode()
+        await client.call(TXN, delete_all_txn(((marker, marker + b"\0"), (keys, prefix_end(keys)))))
 
 
 async def _now(client: EtcdClient) -> int:
