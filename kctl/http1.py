@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 _MAX_LINE_BYTES = 65536
 _MAX_HEADERS = 200
@@ -35,7 +35,7 @@ class Answer:
     ):
         self.status = status
         self.headers = headers
-        self._connection = connection
+        self.connection = connection
         self._file = connection.file
         self._chunked = self.header("transfer-encoding").lower() == "chunked"
         length = self.header("content-length")
@@ -60,7 +60,7 @@ class Answer:
         data = self._file.read1(limit if self._until_close else min(limit, self._left))
         if not data:
             if not self._until_close:
-                self._connection.close()
+                self.connection.close()
                 raise ProtocolError("the answer ended too early")
             self.done = True
         elif not self._until_close:
@@ -88,15 +88,15 @@ class Answer:
 
     def _next_chunk(self) -> None:
         if self._chunk_open:
-            self._connection.read_line()
-        size = self._connection.read_line().partition(b";")[0].strip()
+            self.connection.read_line()
+        size = self.connection.read_line().partition(b";")[0].strip()
         try:
             self._left = int(size, 16)
         except ValueError:
             raise ProtocolError(f"a chunk of size {size[:20]!r}") from None
         self._chunk_open = True
         if not self._left:
-            while self._connection.read_line():
+            while self.connection.read_line():
                 pass
             self.done = True
 
@@ -104,8 +104,8 @@ class Answer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self.done or not self._connection.reusable:
-            self._connection.close()
+        if not self.done or not self.connection.reusable:
+            self.connection.close()
 
 
 class Connection:
@@ -141,10 +141,10 @@ class Connection:
         return self.reusable and (self._answer_open is None or self._answer_open.done)
 
     def request(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
+        self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes | None = None
     ) -> Answer:
         lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host_header}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"{name}: {value}" for name, value in headers]
         if body is not None or method in ("POST", "PUT", "PATCH"):
             lines.append(f"Content-Length: {len(body or b'')}")
         head = "\r\n".join(lines)

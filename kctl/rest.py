@@ -7,7 +7,7 @@ leave as `machinery.errors.ApiError`, and a server that does not answer as `Unre
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -71,23 +71,25 @@ class Rest:
         accept: str = "*/*",
     ) -> bytes:
         """The answer's bytes, whatever they are."""
-        with self._exchange(method, path, query, data, content_type, accept) as answer, self._reading():
+        with self._exchange(method, path, query, data, content_type, accept) as answer, self._reading(answer):
             return self._checked(answer).read()
 
     def lines(self, path: str, query: Query = (), accept: str = JSON) -> Iterator[bytes]:
         """A streamed answer, line by line, as it comes: watches."""
-        with self._exchange("GET", path, query, None, JSON, accept) as answer, self._reading():
+        with self._exchange("GET", path, query, None, JSON, accept) as answer, self._reading(answer):
             yield from self._checked(answer)
 
     def chunks(self, path: str, query: Query = ()) -> Iterator[bytes]:
         """A streamed answer in the pieces in which it comes: logs."""
-        with self._exchange("GET", path, query, None, JSON, "*/*") as answer, self._reading():
+        with self._exchange("GET", path, query, None, JSON, "*/*") as answer, self._reading(answer):
             yield from self._checked(answer).chunks()
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self, answer: Answer) -> Iterator[None]:
         try:
             yield
+            if answer.connection is not self._connection:  # another one took its place meanwhile
+                answer.connection.close()
         except BrokenPipeError:
             raise  # our own output's
         except OSError as error:
@@ -98,9 +100,9 @@ class Rest:
         self, method: str, path: str, query: Query, data: bytes | None, content_type: str, accept: str
     ) -> Answer:
         target = self._address.base + path + (f"?{encode_query(query)}" if query else "")
-        headers = {**self._headers, "Accept": accept}
+        headers = [*self._headers, ("Accept", accept)]
         if data is not None:
-            headers["Content-Type"] = content_type
+            headers.append(("Content-Type", content_type))
         for retry in (True, False):
             # One whose answer is still being read (a watch) stays its reader's, who closes it.
             kept = self._connection is not None and self._connection.free
@@ -187,16 +189,14 @@ def _quote(text: str) -> str:
     )
 
 
-def identity_headers(config: ClientConfig) -> Mapping[str, str]:
-    headers = {"User-Agent": "kctl"}
+def identity_headers(config: ClientConfig) -> list[tuple[str, str]]:
+    headers = [("User-Agent", "kctl")]
     token = config.token_source()
     if token is not None:
-        headers["Authorization"] = f"Bearer {token()}"
+        headers.append(("Authorization", f"Bearer {token()}"))
     if config.impersonate:
-        headers["Impersonate-User"] = config.impersonate
-    if config.impersonate_groups:
-        headers["Impersonate-Group"] = ",".join(config.impersonate_groups)
-    return headers
+        headers.append(("Impersonate-User", config.impersonate))
+    return headers + [("Impersonate-Group", group) for group in config.impersonate_groups]
 
 
 def to_error(status: int, body: bytes) -> ApiError:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 from client.kubeconfig import ClientConfig, KubeconfigError, load
+from kctl.failure import Failure
 from kctl.flags import Options
 from kctl.rest import Rest, Unreachable
 from machinery.errors import ApiError, Invalid, Unauthorized
@@ -36,7 +37,18 @@ class Session:
     def config(self) -> ClientConfig:
         """The kubeconfig with the flags applied. Raises KubeconfigError."""
         o = self.options
-        config = load(o.kubeconfig or "", context=o.context or "") if not o.server else _loaded_or_empty(o)
+        if o.server:
+            return _with_flags(_loaded_or_empty(o), o)
+        try:
+            config = load(
+                o.kubeconfig or "", context=o.context or "", cluster=o.cluster or "", user=o.user or ""
+            )
+        except KubeconfigError as error:
+            if "no current context" not in str(error):
+                raise
+            raise KubeconfigError(
+                f"{error}. `kctl up` starts a cluster and prints its `export KUBECONFIG=...`"
+            ) from error
         return _with_flags(config, o)
 
     @cached_property
@@ -84,6 +96,8 @@ def _with_flags(config: ClientConfig, o: Any) -> ClientConfig:
     if o.tls_server_name:
         changes["tls_server_name"] = o.tls_server_name
     impersonated = getattr(o, "as")
+    if o.as_group and not impersonated:
+        raise Failure("requesting groups without impersonating a user: --as-group needs --as")
     if impersonated:
         changes["impersonate"] = impersonated
         changes["impersonate_groups"] = tuple(o.as_group)
@@ -108,8 +122,6 @@ def explain_failure(error: Exception) -> str | None:
         return _explain_invalid(error)
     if isinstance(error, ApiError):
         return f"Error from server ({error.reason}): {error.message}"
-    from kctl.failure import Failure
-
     return f"error: {error}" if isinstance(error, Failure) else None
 
 

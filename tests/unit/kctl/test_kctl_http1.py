@@ -73,7 +73,7 @@ def test_connection_is_used_again_after_a_whole_answer(serve) -> None:  # type: 
     server, connection = serve(SIZED, CHUNKED, SIZED)
     bodies = []
     for _ in range(3):
-        with connection.request("GET", "/x?y=z", {"Accept": "text/plain"}) as answer:
+        with connection.request("GET", "/x?y=z", [("Accept", "text/plain")]) as answer:
             bodies.append((answer.status, answer.read()))
     assert bodies == [(200, b"hello"), (200, b"one\ntwo\nthree"), (200, b"hello")]
     assert server.requests[0].startswith(b"GET /x?y=z HTTP/1.1\r\nHost: 127.0.0.1:")
@@ -82,13 +82,13 @@ def test_connection_is_used_again_after_a_whole_answer(serve) -> None:  # type: 
 
 def test_lines_come_whole_from_chunks(serve) -> None:  # type: ignore[no-untyped-def]
     _, connection = serve(CHUNKED)
-    with connection.request("GET", "/", {}) as answer:
+    with connection.request("GET", "/", []) as answer:
         assert list(answer) == [b"one\n", b"two\n", b"three"]
 
 
 def test_body_is_sent_with_its_length(serve) -> None:  # type: ignore[no-untyped-def]
     server, connection = serve(SIZED)
-    with connection.request("POST", "/", {"Content-Type": "a/b"}, b"abc") as answer:
+    with connection.request("POST", "/", [("Content-Type", "a/b")], b"abc") as answer:
         answer.read()
     assert b"Content-Length: 3" in server.requests[0]
     assert server.requests[0].endswith(b"abc")
@@ -96,22 +96,22 @@ def test_body_is_sent_with_its_length(serve) -> None:  # type: ignore[no-untyped
 
 def test_body_without_length_ends_with_the_connection(serve) -> None:  # type: ignore[no-untyped-def]
     _, connection = serve(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it")
-    with connection.request("GET", "/", {}) as answer:
+    with connection.request("GET", "/", []) as answer:
         assert answer.read() == b"all of it"
     assert not connection.reusable
 
 
 def test_informational_and_empty_answers_are_passed(serve) -> None:  # type: ignore[no-untyped-def]
     _, connection = serve(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", SIZED)
-    with connection.request("DELETE", "/", {}) as answer:
+    with connection.request("DELETE", "/", []) as answer:
         assert (answer.status, answer.read()) == (204, b"")
-    with connection.request("GET", "/", {}) as answer:
+    with connection.request("GET", "/", []) as answer:
         assert answer.header("x-a") == "b"
 
 
 def test_answer_left_unread_closes_the_connection(serve) -> None:  # type: ignore[no-untyped-def]
     _, connection = serve(SIZED)
-    with connection.request("GET", "/", {}) as answer:
+    with connection.request("GET", "/", []) as answer:
         assert answer.status == 200
     assert not connection.reusable
 
@@ -132,17 +132,17 @@ def test_answer_left_unread_closes_the_connection(serve) -> None:  # type: ignor
 def test_what_is_no_whole_answer_is_refused(serve, answer: bytes) -> None:  # type: ignore[no-untyped-def]
     _, connection = serve(answer)
     with pytest.raises(ProtocolError):
-        connection.request("GET", "/", {}).read()
+        connection.request("GET", "/", []).read()
 
 
 def test_connection_closed_before_an_answer_says_so(serve) -> None:  # type: ignore[no-untyped-def]
     _, connection = serve(b"")
     with pytest.raises(Disconnected):
-        connection.request("GET", "/", {})
+        connection.request("GET", "/", [])
 
 
 def test_line_break_in_a_header_is_refused(serve) -> None:  # type: ignore[no-untyped-def]
     _, connection = serve(SIZED)
     with pytest.raises(ProtocolError):
-        connection.request("GET", "/", {"A": "b\r\nEvil: x"})
-    connection.request("GET", "/", {}).read()
+        connection.request("GET", "/", [("A", "b\r\nEvil: x")])
+    connection.request("GET", "/", []).read()
