@@ -48,6 +48,7 @@ def main() -> int:
             continue
         finally:
             shutil.rmtree(directory, ignore_errors=True)
+        described["load_after"] = machine.load_now()
         report.save(name, described, rows, time.monotonic() - started)
         print(report.table(rows), flush=True)
     path = report.write_markdown(list(SUBJECTS))

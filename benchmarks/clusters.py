@@ -45,6 +45,7 @@ class Cluster:
     layout: Layout
     env: dict[str, str]
     native: bool
+    port: int
 
     def kctl(self, *words: str) -> str:
         """Its output. Raises CalledProcessError."""
@@ -61,7 +62,13 @@ class Cluster:
 
     def up(self) -> UpTimes:
         """Raises Skipped with kctl's words when it does not come up."""
-        command = [KCTL, "up", self.name, *([] if self.native else ["--fake-runtime"])]
+        command = [
+            KCTL,
+            "up",
+            self.name,
+            f"--api-port={self.port}",
+            *([] if self.native else ["--fake-runtime"]),
+        ]
         started = time.perf_counter()
         with subprocess.Popen(
             command,
@@ -80,7 +87,10 @@ class Cluster:
             process.wait()
             ready_s = time.perf_counter() - started
             if process.returncode:
-                raise Skipped(f"`kctl up` failed: {process.stderr.read().strip()}")
+                words = process.stderr.read().strip()
+                print(words, file=sys.stderr)
+                first = words.partition("\n")[0].replace(str(self.layout.root), "DATA_DIR")
+                raise Skipped(f"`kctl up` failed: {first}")
         return UpTimes(api_s, ready_s)
 
     def down(self, *, delete: bool) -> float:
@@ -109,7 +119,7 @@ def new_cluster(directory: Path, name: str, *, native: bool) -> Cluster:
         "KUBECONFIG": str(layout.kubeconfig),
         "HOME": str(directory),
     }
-    return Cluster(name, layout, env, native)
+    return Cluster(name, layout, env, native, cluster_config.free_port())
 
 
 @contextmanager

@@ -21,15 +21,19 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "filesystem": filesystem_of(tempfile.gettempdir()),
         "fdatasync_us": round(fdatasync_us()),
-        "load_before": round(os.getloadavg()[0], 1),
+        "load_before": load_now(),
     }
+
+
+def load_now() -> float:
+    return round(os.getloadavg()[0], 1)
 
 
 def in_words(machine: dict[str, Any]) -> str:
     return (
         f"{machine['cores']} × {machine['cpu']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
         f"Python {machine['python']}, {machine['filesystem']} with a median fdatasync of "
-        f"{machine['fdatasync_us']} µs, load average {machine['load_before']} before the start"
+        f"{machine['fdatasync_us']} µs, load average {machine['load_before']} before and {machine.get('load_after', '?')} after"
     )
 
 

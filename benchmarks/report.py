@@ -60,6 +60,8 @@ def write_markdown(order: Sequence[str]) -> Path:
         "them. A ratio above 1 means better than the peer. A peer is run in the same minute on the same machine,",
         "in alternation with ours, unless it says *elsewhere*: then its figure was taken on a like machine of two",
         "cores with Kubernetes 1.36.2, etcd 3.5 and containerd 1.6, and only the order of magnitude counts.",
+        "A load average well above what the subject itself makes (about 2) means that the machine was shared: then trust",
+        "ratios taken in the same run, and minima, rather than medians.",
         "",
     ]
     missed: list[str] = []
