@@ -127,6 +127,16 @@ def _sync(path: Path) -> None:
 # etcd
 
 
+def is_filled(address: EtcdAddress) -> bool:
+    """Whether a whole store is there; one whose filling was cut short is none. Raises StoreUnavailable."""
+
+    async def look(client: EtcdClient, prefix: str) -> bool:
+        found = await read_origin(client, prefix)
+        return found is not None and found[1] == "ready"
+
+    return asyncio.run(_with_client(address, look))
+
+
 def read_etcd(address: EtcdAddress) -> Dump | None:
     """None where there is no store. Raises StoreUnavailable."""
     return asyncio.run(_with_client(address, _read))

@@ -18,7 +18,15 @@ from apiserver.backends.sqlite_file import StoreDamaged
 from standalone import config as cluster_config
 from standalone.config import ClusterConfig
 from standalone.layout import Layout
-from standalone.store_dump import Dump, read_etcd, read_sqlite, remove_etcd, write_etcd, write_sqlite
+from standalone.store_dump import (
+    Dump,
+    is_filled,
+    read_etcd,
+    read_sqlite,
+    remove_etcd,
+    write_etcd,
+    write_sqlite,
+)
 from standalone.store_etcd import OWN, check_store, directory, etcd_address, is_etcd, running_etcd
 from standalone.supervisor import AlreadyRunning, Lock, running_pid
 
@@ -49,7 +57,7 @@ def migrate(layout: Layout, to: str, now: float, etcd_tls: tuple[str, str, str] 
         dump = _read(layout, config)
         if to == OWN:
             shutil.rmtree(directory(layout), ignore_errors=True)
-        elif is_etcd(to) and read_etcd(etcd_address(layout, target)) is not None:
+        elif is_etcd(to) and is_filled(etcd_address(layout, target)):
             raise StoreMoveFailed(
                 f"etcd at {to} has a store under {etcd_address(layout, target).prefix!r} already: "
                 "it may be another cluster's of this name"
