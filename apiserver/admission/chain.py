@@ -1,17 +1,22 @@
 """The admission plugins, in upstream's order. This table is the one place that says which ones run.
 
 A plugin runs where the kinds it reads are served (`Part.needs`). Source: the recommended plugin order of
-kube-apiserver and its list of plugins that are on by default. RBACEscalation stands in for upstream's checks within
-the storage of roles.
+kube-apiserver and its list of plugins that are on by default. RBACEscalation and CertificateRecord stand in for
+upstream's code within the storage of roles and of certificate requests.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
+
+from api.resource import Obj, Resource
 from apiserver.admission.admission import AdmissionChain, AdmissionPlugin
+from apiserver.admission.certificate_record import CertificateRecord
 from apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
@@ -20,6 +25,7 @@ from apiserver.admission.certificates import (
 from apiserver.admission.collection import Collection
 from apiserver.admission.default_class import DefaultIngressClass, DefaultStorageClass
 from apiserver.admission.default_tolerations import DefaultTolerationSeconds
+from apiserver.admission.expressions import admission_environment
 from apiserver.admission.external_ips import DenyServiceExternalIPs
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.lookup import Lookup, lookup_in
@@ -36,6 +42,12 @@ from apiserver.admission.storage_protection import (
     StorageObjectInUseProtection,
 )
 from apiserver.admission.taint_nodes import TaintNodesByCondition
+from apiserver.admission.webhook_client import Connect, WebhookClient, connect
+from apiserver.admission.webhooks import (
+    MutatingAdmissionWebhook,
+    Surroundings,
+    ValidatingAdmissionWebhook,
+)
 from apiserver.auth.escalation import EscalationCheck
 from apiserver.auth.seams import Authorizer
 from apiserver.storage.store import Store
@@ -78,6 +90,9 @@ class Outside:
     rng: random.Random
     escalation: EscalationCheck | None = None
     authorizer: Authorizer | None = None
+    # The versions of a resource's kind other than itself, in which webhooks and policies may want to see it.
+    others: Callable[[Resource], Sequence[Resource]] = lambda resource: ()
+    connect: Connect = connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +104,35 @@ class Part:
     on: bool = True
 
 
+_MUTATING = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations")
+_VALIDATING = ("admissionregistration.k8s.io", "validatingwebhookconfigurations")
 _CLAIMS = ("", "persistentvolumeclaims")
 _STORAGE_CLASSES = ("storage.k8s.io", "storageclasses")
 _REQUESTS = ("certificates.k8s.io", "certificatesigningrequests")
+
+
+def _surroundings(stores: Stores, outside: Outside) -> Surroundings:
+    services = stores.lookup("services")
+    slices = stores.store("discovery.k8s.io", "endpointslices")
+
+    async def endpoints(namespace: str, name: str) -> tuple[Obj | None, Sequence[Obj]]:
+        def of_service(labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
+            return labels.get("kubernetes.io/service-name") == name
+
+        found = await slices.list(namespace, predicate=of_service)
+        return await services(namespace, name), [orjson.loads(entry.data) for entry in found.entries]
+
+    def new_uid() -> str:
+        return str(uuid.UUID(int=outside.rng.getrandbits(128), version=4))
+
+    return Surroundings(
+        WebhookClient(endpoints, outside.rng, outside.connect),
+        stores.lookup("namespaces"),
+        outside.others,
+        new_uid,
+        admission_environment(outside.authorizer),
+    )
+
 
 TABLE: Sequence[Part] = (
     Part(lambda s, o: NamespaceLifecycle(s.lookup("namespaces")), [("", "namespaces")]),
@@ -112,6 +153,7 @@ TABLE: Sequence[Part] = (
         lambda s, o: RuntimeClass(s.all("node.k8s.io", "runtimeclasses")),
         [("node.k8s.io", "runtimeclasses")],
     ),
+    Part(lambda s, o: CertificateRecord(o.clock), [_REQUESTS]),
     Part(lambda s, o: CertificateApproval(o.authorizer) if o.authorizer else None, [_REQUESTS]),
     Part(lambda s, o: CertificateSigning(o.authorizer) if o.authorizer else None, [_REQUESTS]),
     Part(lambda s, o: CertificateSubjectRestriction(), [_REQUESTS]),
@@ -120,6 +162,8 @@ TABLE: Sequence[Part] = (
         [("networking.k8s.io", "ingresses"), ("networking.k8s.io", "ingressclasses")],
     ),
     Part(lambda s, o: DenyServiceExternalIPs(), on=False),
+    Part(lambda s, o: MutatingAdmissionWebhook(s.all(*_MUTATING), _surroundings(s, o)), [_MUTATING]),
+    Part(lambda s, o: ValidatingAdmissionWebhook(s.all(*_VALIDATING), _surroundings(s, o)), [_VALIDATING]),
     Part(lambda s, o: RBACEscalation(o.escalation) if o.escalation else None),
     Part(lambda s, o: ResourceQuota(s.store("", "resourcequotas"), o.clock), [("", "resourcequotas")]),
 )

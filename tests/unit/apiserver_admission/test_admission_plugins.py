@@ -464,6 +464,7 @@ ORDER = [
     "StorageObjectInUseProtection",
     "PersistentVolumeClaimResize",
     "RuntimeClass",
+    "CertificateRecord",
     "CertificateSubjectRestriction",
     "DefaultIngressClass",
     "ResourceQuota",
