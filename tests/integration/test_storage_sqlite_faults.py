@@ -86,7 +86,10 @@ def test_second_opener_is_told_who_has_the_file(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda path: path.write_bytes(b"this is no database, only text " * 40), "damaged"),
-        (lambda path: sqlite3.connect(path).execute("CREATE TABLE t(x)").connection.close(), "another program"),
+        (
+            lambda path: sqlite3.connect(path).execute("CREATE TABLE t(x)").connection.close(),
+            "another program",
+        ),
     ],
 )
 def test_foreign_file_is_named_and_left_alone(tmp_path: Path, make: object, message: str) -> None:
