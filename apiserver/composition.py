@@ -5,12 +5,13 @@ plugins run, and how a CustomResourceDefinition becomes resources.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from api.resource import Obj, Resource
 from apiserver.admission.admission import AdmissionPlugin
 from apiserver.auth.chain import Security
 from apiserver.backends.backend import Backend
+from apiserver.engine.catalog import Catalog
 from apiserver.engine.engine import Engine
 from apiserver.storage.cacher import Cacher, Cipher
 from apiserver.storage.extract import extractor
@@ -48,7 +49,27 @@ def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlug
         return served.store if served is not None else None
 
     escalation = EscalationCheck(security.rbac, security.authorizer)
-    return admission_chain(find, Outside(engine.clock, engine.rng, escalation, security.authorizer))
+    outside = Outside(
+        engine.clock, engine.rng, escalation, security.authorizer, other_versions(engine.catalog)
+    )
+    return admission_chain(find, outside)
+
+
+def other_versions(catalog: Catalog) -> Callable[[Resource], Sequence[Resource]]:
+    """Who shares a resource's store: its kind in other versions or groups. Worked out anew when the catalog changes."""
+    known: dict[str, list[Resource]] = {}
+    generation = -1
+
+    def others(resource: Resource) -> Sequence[Resource]:
+        nonlocal generation
+        if generation != catalog.generation:
+            generation = catalog.generation
+            known.clear()
+            for served in catalog.all():
+                known.setdefault(served.resource.storage_prefix, []).append(served.resource)
+        return [each for each in known.get(resource.storage_prefix, ()) if each.gvr != resource.gvr]
+
+    return others
 
 
 def resources_of(crd: Obj) -> Sequence[Resource]:

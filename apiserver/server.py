@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 from api import registry
 from api.resource import Obj, Resource
+from apiserver.admission.admission import Closable
 from apiserver.backends.backend import Backend
 from apiserver.engine.actions import bind
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
@@ -118,6 +119,9 @@ class ApiServer:
                 await asyncio.Event().wait()
         finally:
             self.stop()
+            for plugin in self.engine.admission:
+                if isinstance(plugin, Closable):
+                    await plugin.close()
             await backend.close()
 
     async def _start(self, group: asyncio.TaskGroup) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from api.resource import Obj, Resource
 from apiserver.auth.user import User
@@ -19,7 +19,11 @@ Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 @dataclass(slots=True)
 class AdmissionRequest:
-    """`obj` is None for DELETE, `old` None for CREATE. Mutating plugins change `obj` in place."""
+    """`obj` is None for DELETE, `old` None for CREATE. Mutating plugins change `obj` in place.
+
+    A mutating plugin that changed the object in a way that others should see sets `reinvoke`: all mutating plugins
+    are then called once more, with `again` set. `annotations` are for the audit log; `memory` is the plugins' own.
+    """
 
     operation: Operation
     resource: Resource
@@ -32,6 +36,10 @@ class AdmissionRequest:
     dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+    reinvoke: bool = False
+    again: bool = False
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 class AdmissionPlugin(Protocol):
@@ -39,13 +47,20 @@ class AdmissionPlugin(Protocol):
 
     def handles(self, request: AdmissionRequest) -> bool: ...
 
-    async def admit(self, request: AdmissionRequest) -> None:
-        """Mutates. Raises an ApiError (usually Forbidden) to refuse."""
+    async def admit(self, request: AdmissionRequest) -> bool | None:
+        """Mutates. Raises an ApiError (usually Forbidden) to refuse. False: certainly nothing was changed."""
         ...
 
     async def validate(self, request: AdmissionRequest) -> None:
         """Judges and changes nothing."""
         ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A plugin that holds something open, such as connections."""
+
+    async def close(self) -> None: ...
 
 
 AdmissionChain = Sequence[AdmissionPlugin]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from api.resource import Obj, Resource
+from api.resource import Obj
 from apiserver.admission.admission import AdmissionChain, AdmissionPlugin
 from apiserver.admission.certificate_record import CertificateRecord
 from apiserver.admission.certificates import (
@@ -29,6 +29,7 @@ from apiserver.admission.expressions import admission_environment
 from apiserver.admission.external_ips import DenyServiceExternalIPs
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.lookup import Lookup, lookup_in
+from apiserver.admission.matching import OtherVersions
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.pod_security import PodSecurity
@@ -62,6 +63,7 @@ class Stores:
     def __init__(self, find: FindStore) -> None:
         self._find = find
         self._collections: dict[tuple[str, str], Collection] = {}
+        self.surroundings: Surroundings | None = None
 
     def serves(self, group: str, plural: str) -> bool:
         return self._find(group, plural) is not None
@@ -91,7 +93,7 @@ class Outside:
     escalation: EscalationCheck | None = None
     authorizer: Authorizer | None = None
     # The versions of a resource's kind other than itself, in which webhooks and policies may want to see it.
-    others: Callable[[Resource], Sequence[Resource]] = lambda resource: ()
+    others: OtherVersions = lambda resource: ()
     connect: Connect = connect
 
 
@@ -112,6 +114,13 @@ _REQUESTS = ("certificates.k8s.io", "certificatesigningrequests")
 
 
 def _surroundings(stores: Stores, outside: Outside) -> Surroundings:
+    """One for all that ask webhooks or evaluate policies."""
+    if stores.surroundings is None:
+        stores.surroundings = _make_surroundings(stores, outside)
+    return stores.surroundings
+
+
+def _make_surroundings(stores: Stores, outside: Outside) -> Surroundings:
     services = stores.lookup("services")
     slices = stores.store("discovery.k8s.io", "endpointslices")
 

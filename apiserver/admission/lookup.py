@@ -50,8 +50,8 @@ class Plugin:
 
     name = ""
 
-    async def admit(self, request: AdmissionRequest) -> None:
-        return None
+    async def admit(self, request: AdmissionRequest) -> bool | None:
+        return False
 
     async def validate(self, request: AdmissionRequest) -> None:
         return None

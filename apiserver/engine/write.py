@@ -104,11 +104,18 @@ def admission_request(
 
 
 async def mutate(engine: Engine, request: AdmissionRequest) -> bool:
-    """Run mutating admission; True if any plugin had a say (and the object may have changed)."""
+    """Run mutating admission; True if the object may have changed."""
+    ran = await _mutate_once(engine, request)
+    if request.reinvoke:
+        request.again = True
+        await _mutate_once(engine, request)
+    return ran
+
+
+async def _mutate_once(engine: Engine, request: AdmissionRequest) -> bool:
     ran = False
     for plugin in engine.admission:
-        if plugin.handles(request):
-            await plugin.admit(request)
+        if plugin.handles(request) and await plugin.admit(request) is not False:
             ran = True
     return ran
 

@@ -467,6 +467,8 @@ ORDER = [
     "CertificateRecord",
     "CertificateSubjectRestriction",
     "DefaultIngressClass",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionWebhook",
     "ResourceQuota",
 ]
 

@@ -1,0 +1,261 @@
+"""MutatingAdmissionWebhook and ValidatingAdmissionWebhook: others are asked before an object is stored.
+
+Mutating webhooks are asked one after the other, by the names of their configurations; each sees what the one before
+made of the object. Where one changes it, those before it that want to (`reinvocationPolicy: IfNeeded`) see it once
+more, and so do all other mutating plugins. Validating webhooks are asked all at once.
+
+A webhook that cannot be asked, or answers badly, is as if it were not there (failurePolicy Ignore) or refuses (Fail).
+
+Source: Kubernetes "Dynamic Admission Control"; apiserver pkg/admission/plugin/webhook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.resource import Obj, Resource
+from apiserver.admission.admission import AdmissionRequest
+from apiserver.admission.collection import Collection
+from apiserver.admission.expressions import conditions_hold, values_of
+from apiserver.admission.lookup import Lookup, Plugin, forbidden
+from apiserver.admission.matching import Criteria, OtherVersions, convert, find, is_exempt, is_in_namespace
+from apiserver.admission.review import VERSIONS, Answer, BadReview, read_answer, review_of
+from apiserver.admission.webhook_client import CallFailed, WebhookClient
+from client.logs import get_logger
+from machinery.cel import CelError, Environment
+from machinery.errors import ApiError, BadRequest, InternalError
+from machinery.objects import deep_copy
+from machinery.patch import PatchError, json_patch
+
+log = get_logger("apiserver.admission.webhooks")
+
+NewUid = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A webhook of a configuration, read once."""
+
+    id: str
+    name: str
+    wire: Obj
+    criteria: Criteria
+    version: str
+
+    @property
+    def fails_closed(self) -> bool:
+        return self.wire.get("failurePolicy") != "Ignore"
+
+    @property
+    def timeout_s(self) -> float:
+        return float(self.wire.get("timeoutSeconds") or 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one webhook is shown: the version it knows, and the objects in it."""
+
+    resource: Resource
+    obj: Obj | None
+    old: Obj | None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What both plugins need."""
+
+    client: WebhookClient
+    namespaces: Lookup
+    others: OtherVersions
+    new_uid: NewUid
+    environment: Environment
+
+
+def hooks_of(configurations: Sequence[Obj]) -> list[Hook]:
+    """In the order they are asked in."""
+    found: list[Hook] = []
+    for configuration in sorted(configurations, key=lambda each: str(each["metadata"]["name"])):
+        owner = configuration["metadata"]["name"]
+        for wire in configuration.get("webhooks") or ():
+            known = wire.get("admissionReviewVersions") or ()
+            version = next((each for each in known if each in VERSIONS), "v1")
+            found.append(Hook(f"{owner}/{wire['name']}", wire["name"], wire, Criteria.of(wire), version))
+    return found
+
+
+class _Webhooks(Plugin):
+    mutating = False
+
+    def __init__(self, configurations: Collection, surroundings: Surroundings) -> None:
+        self._configurations = configurations
+        self._around = surroundings
+        self._hooks: tuple[int, list[Hook]] = (-1, [])
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        return not is_exempt(request)
+
+    async def close(self) -> None:
+        await self._around.client.close()
+
+    async def _all(self) -> list[Hook]:
+        configurations = await self._configurations.all()
+        if self._hooks[0] != self._configurations.generation:
+            self._hooks = (self._configurations.generation, hooks_of(configurations))
+        return self._hooks[1]
+
+    async def _matching(self, hook: Hook, request: AdmissionRequest) -> Shown | None:
+        """Raises Forbidden where a condition cannot be evaluated and the webhook must not be left out."""
+        resource = find(hook.criteria, request, self._around.others)
+        if resource is None:
+            return None
+        namespace = await self._namespace(request)
+        if not is_in_namespace(hook.criteria, request, namespace):
+            return None
+        shown = Shown(
+            resource,
+            convert(request.obj, request.resource, resource),
+            convert(request.old, request.resource, resource),
+        )
+        conditions = hook.wire.get("matchConditions") or ()
+        if not conditions:
+            return shown
+        values = values_of(request, resource, shown.obj, shown.old, namespace)
+        try:
+            return shown if conditions_hold(self._around.environment, conditions, values) else None
+        except CelError as error:
+            if hook.fails_closed:
+                raise forbidden(request, str(error)) from error
+            return None
+
+    async def _namespace(self, request: AdmissionRequest) -> Obj | None:
+        return await self._around.namespaces("", request.namespace) if request.namespace else None
+
+    async def _ask(self, hook: Hook, request: AdmissionRequest, shown: Shown) -> Answer | None:
+        """None where the webhook failed and may be left out. Raises InternalError where it may not."""
+        if request.dry_run and hook.wire.get("sideEffects") not in ("None", "NoneOnDryRun"):
+            raise BadRequest(f'admission webhook "{hook.name}" does not support dry run')
+        uid = self._around.new_uid()
+        body = review_of(hook.version, uid, request, shown.resource, shown.obj, shown.old)
+        try:
+            data = await self._around.client.call(hook.wire.get("clientConfig") or {}, body, hook.timeout_s)
+            answer = read_answer(hook.name, hook.version, uid, data, mutating=self.mutating)
+        except (CallFailed, BadReview) as error:
+            if hook.fails_closed:
+                raise InternalError(
+                    f'Internal error occurred: failed calling webhook "{hook.name}": {error}'
+                ) from error
+            log.warning("a webhook failed and is left out", webhook=hook.id, why=str(error))
+            return None
+        request.warnings.extend(answer.warnings)
+        request.annotations.update(answer.annotations)
+        return answer
+
+
+class MutatingAdmissionWebhook(_Webhooks):
+    name = "MutatingAdmissionWebhook"
+    mutating = True
+
+    async def admit(self, request: AdmissionRequest) -> bool | None:
+        hooks = await self._all()
+        if not hooks:
+            return False
+        round_: _Rounds = request.memory.setdefault(self.name, _Rounds())
+        round_.begin(request)
+        for hook in hooks:
+            if request.again and hook.id not in round_.wanted:
+                continue
+            shown = await self._matching(hook, request)
+            if shown is None:
+                continue
+            answer = await self._ask(hook, request, shown)
+            if answer is None:
+                continue
+            if answer.refusal is not None:
+                raise answer.refusal
+            if answer.patch is not None and self._apply(hook, request, shown, answer.patch):
+                round_.changed(request)
+            if hook.wire.get("reinvocationPolicy") == "IfNeeded":
+                round_.asked.add(hook.id)
+        round_.end(request)
+        return round_.has_changed
+
+    def _apply(self, hook: Hook, request: AdmissionRequest, shown: Shown, patch: list[Any]) -> bool:
+        """Changes the request's object in place; False where the patch made no difference."""
+        if shown.obj is None or request.obj is None:
+            raise InternalError(
+                f'Internal error occurred: admission webhook "{hook.name}" attempted to modify the object, '
+                "which is not supported for this operation"
+            )
+        try:
+            patched = json_patch.apply(shown.obj, patch)
+            replace_object(request, patched, shown.resource)
+        except (PatchError, ApiError) as error:
+            raise InternalError(f"Internal error occurred: {error}") from error
+        changed: bool = patched != shown.obj
+        return changed
+
+
+def replace_object(request: AdmissionRequest, made: Any, form: Resource) -> None:
+    """`made`, in the form of one of the kind's versions, becomes the request's object. Raises BadRequest."""
+    if not isinstance(made, dict) or request.obj is None:
+        raise BadRequest("the changed object is no object")
+    if not request.subresource or made.get("kind") == form.kind:
+        made, _ = form.codec().decode(deep_copy(made))
+    whole = convert(made, form, request.resource)
+    assert whole is not None
+    for key in ("apiVersion", "kind"):
+        if key in request.obj:
+            whole[key] = request.obj[key]
+    request.obj.clear()
+    request.obj.update(whole)
+
+
+class _Rounds:
+    """What one request remembers of mutating webhooks between its first round and the second."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+        self.wanted: set[str] = set()
+        self.has_changed = False
+        self._last: Obj | None = None
+
+    def begin(self, request: AdmissionRequest) -> None:
+        self.has_changed = False
+        if request.again and self._last != request.obj:
+            self._want()  # somebody else changed it since
+
+    def changed(self, request: AdmissionRequest) -> None:
+        self.has_changed = True
+        self._want()
+        request.reinvoke = True
+
+    def end(self, request: AdmissionRequest) -> None:
+        self._last = deep_copy(request.obj) if request.reinvoke and not request.again else None
+
+    def _want(self) -> None:
+        self.wanted |= self.asked
+        self.asked.clear()
+
+
+class ValidatingAdmissionWebhook(_Webhooks):
+    name = "ValidatingAdmissionWebhook"
+
+    async def admit(self, request: AdmissionRequest) -> bool:
+        return False
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        hooks = await self._all()
+        if not hooks:
+            return
+        due = [(hook, shown) for hook in hooks if (shown := await self._matching(hook, request)) is not None]
+        answers = await asyncio.gather(
+            *(self._ask(hook, request, shown) for hook, shown in due), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer is not None and answer.refusal is not None:
+                raise answer.refusal
