@@ -26,13 +26,15 @@ _shared: list[EtcdServer] = []
 class EtcdServer:
     """Made stopped. Nothing listens on TCP."""
 
-    def __init__(self, *flags: str) -> None:
+    def __init__(self, *flags: str, listen: str = "") -> None:
+        """`listen`: a URL on loopback TCP instead of the socket."""
         if ETCD is None:
             pytest.skip("etcd is not installed (Debian package etcd-server): the etcd backend is NOT tested")
         memory = Path("/dev/shm")
         self.root = Path(tempfile.mkdtemp(prefix="kctl-etcd-", dir=memory if memory.is_dir() else None))
         self.socket = self.root / "client:1"
-        self.url = f"unix:{self.socket}"
+        self.url = listen or f"unix:{self.socket}"
+        self._listen = listen or "unix://client:1"
         self._flags = flags
         self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.remove)
@@ -45,8 +47,8 @@ class EtcdServer:
                 [
                     str(ETCD),
                     "--data-dir=data",
-                    "--listen-client-urls=unix://client:1",
-                    "--advertise-client-urls=unix://client:1",
+                    f"--listen-client-urls={self._listen}",
+                    f"--advertise-client-urls={self._listen}",
                     "--listen-peer-urls=unix://peer:1",
                     "--heartbeat-interval=10",
                     "--election-timeout=100",
@@ -59,13 +61,20 @@ class EtcdServer:
         end = time.monotonic() + 20
         while True:
             try:
-                with socket.socket(socket.AF_UNIX) as probe:
-                    probe.connect(str(self.socket))
+                self._knock()
                 return self
             except OSError:
                 if time.monotonic() > end or self._process.poll() is not None:
                     raise RuntimeError((self.root / "log").read_text()) from None
                 time.sleep(0.005)
+
+    def _knock(self) -> None:
+        if self._listen == self.url:
+            host, port = self.url.rpartition("/")[2].split(":")
+            socket.create_connection((host, int(port))).close()
+        else:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
 
     def stop(self, number: int = signal.SIGKILL) -> None:
         if self._process is not None:

@@ -19,7 +19,7 @@ from etcd_server import EtcdServer, fresh_prefix, shared_etcd
 
 from apiserver.backends.backend import Compacted, StoreUnavailable
 from apiserver.backends.etcd import EtcdBackend
-from apiserver.backends.etcd_client import EtcdAddressError, EtcdClient, parse_server
+from apiserver.backends.etcd_client import EtcdAddressError, EtcdClient, EtcdTls, parse_server
 from apiserver.backends.etcd_origin import NotOurStore, begin_filling, end_filling
 from apiserver.backends.retention import Retention
 from machinery.clock import SystemClock
@@ -322,3 +322,53 @@ def test_addresses_are_read() -> None:
     assert parse_server("http://127.0.0.1:2379/") == ("127.0.0.1:2379", False)
     assert parse_server("https://[::1]:2379") == ("[::1]:2379", True)
     assert parse_server("unix:///run/e") == parse_server("unix:/run/e") == ("unix:/run/e", False)
+
+
+def test_tls_with_client_certificates_works_and_strangers_are_refused(tmp_path: Path) -> None:
+    from standalone.config import free_port
+    from standalone.pki import Leaf, ensure_pki, utc_now
+
+    tmp_path.chmod(0o700)
+    server_leaf = Leaf("etcd", "etcd", sans=("127.0.0.1",), client=True)
+    ensure_pki(tmp_path, [server_leaf, Leaf("client", "kube-apiserver-etcd-client")], utc_now())
+    ca, cert, key = (tmp_path / name for name in ("ca.crt", "client.crt", "client.key"))
+    etcd = EtcdServer(
+        "--client-cert-auth",
+        f"--trusted-ca-file={ca}",
+        f"--cert-file={tmp_path / 'etcd.crt'}",
+        f"--key-file={tmp_path / 'etcd.key'}",
+        listen=f"https://127.0.0.1:{free_port()}",
+    ).start()
+
+    async def main() -> None:
+        async with opened(etcd, "/x", tls=EtcdTls(ca, cert, key)) as backend, backend.watch("/", 0) as stream:
+            await backend.put("/a", b"1")
+            assert [c.kv.value for c in await anext(stream)] == [b"1"]
+        for tls in (EtcdTls(ca), EtcdTls(), None):
+            with pytest.raises(StoreUnavailable, match=etcd.url):
+                async with opened(etcd, "/x", tls=tls, patience_s=0.3):
+                    pass
+        for tls in (EtcdTls(ca, cert), EtcdTls(tmp_path / "missing")):
+            with pytest.raises(EtcdAddressError):
+                async with opened(etcd, "/x", tls=tls):
+                    pass
+
+    try:
+        asyncio.run(main())
+    finally:
+        etcd.remove()
+
+
+def test_first_server_down_the_next_one_is_asked(own: EtcdServer) -> None:
+    async def main() -> None:
+        servers = ["unix:/nowhere/x:1", own.url]
+        backend = EtcdBackend(servers, SystemClock(), random.Random(1), patience_s=2.0)
+        await backend.start()
+        try:
+            async with backend.watch("/", 0) as stream:
+                assert (await backend.put("/a", b"1")).ok
+                assert [c.kv.value for c in await anext(stream)] == [b"1"]
+        finally:
+            await backend.close()
+
+    asyncio.run(main())
