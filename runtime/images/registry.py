@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -199,6 +200,8 @@ def plan_retry(attempt: int, error: LineError | Refused, tries: int) -> float | 
         return None
     if isinstance(error, Refused) and not error.may_pass:
         return None
+    if isinstance(error.__cause__, ConnectionRefusedError | socket.gaierror):
+        return None  # nobody is there: whoever asked for the pull backs off and tells why meanwhile
     asked_s = error.retry_after_s if isinstance(error, Refused) else 0.0
     if asked_s > _MAX_DELAY_S:
         return None
