@@ -94,6 +94,9 @@ def test_token_is_used_until_shortly_before_it_expires():
 def test_retry_waits_longer_each_time_and_ends():
     line = LineError("x")
     assert [plan_retry(n, line, 5) for n in range(5)] == [0.5, 1.0, 2.0, 4.0, None]
+    nobody = LineError("connection refused")
+    nobody.__cause__ = ConnectionRefusedError()
+    assert plan_retry(0, nobody, 5) is None
     assert plan_retry(0, Refused(404, "x"), 5) is None
     assert plan_retry(0, Refused(503, "x"), 5) == 0.5
     assert plan_retry(0, Refused(429, "x", 12.0), 5) == 12.0
