@@ -69,6 +69,16 @@ class Cluster:
         path.write_text(yaml.safe_dump(config))
         return path
 
+    def troubles(self) -> list[str]:
+        """Components that ended, and what any of them logged as an error: a cluster at peace has neither."""
+        found = []
+        for log in sorted((self.data_dir / "logs").glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()
+            marks = ("Traceback", '"level": "error"', "supervisor: ")
+            bad = [at for at, line in enumerate(lines) if any(mark in line for mark in marks)]
+            found += [f"{log.name}: {line[:2000]}" for at in bad[:3] for line in lines[at : at + 25]]
+        return found
+
     def run(
         self,
         *command: str,
@@ -129,9 +139,11 @@ def running(name: str, *flags: str) -> Iterator[Cluster]:
         try:
             made.kctl("up", name, *flags).checked()
             yield made
+            troubles = made.troubles()
         finally:
             down = made.kctl("down", name, "--delete")
         down.checked()
+        assert not troubles, "\n".join(troubles)
 
 
 def why_no_containers() -> str:
