@@ -76,7 +76,8 @@ def _parse(text: bytes, source: str) -> Iterator[Manifest]:
     try:
         documents = load_documents(text)
     except YamlError as error:
-        raise Failure(f"error parsing {source}: {error}") from error
+        where = f"{source}, document {error.document}" if error.document else source
+        raise Failure(f"error parsing {where}: {error}") from error
     for number, document in enumerate(documents, 1):
         if document.value is None:
             continue

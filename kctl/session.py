@@ -121,8 +121,14 @@ def explain_failure(error: Exception) -> str | None:
     if isinstance(error, Invalid) and error.kind:
         return _explain_invalid(error)
     if isinstance(error, ApiError):
-        return f"Error from server ({error.reason}): {error.message}"
+        return f"Error from server ({error.reason}): {error.message}{_unnamed_places(error)}"
     return f"error: {error}" if isinstance(error, Failure) else None
+
+
+def _unnamed_places(error: ApiError) -> str:
+    """Fields that are wrong but that the message does not name."""
+    places = [cause.field for cause in error.causes if cause.field and cause.field not in error.message]
+    return "\n  in " + ", ".join(dict.fromkeys(places)) if places and error.code == 400 else ""
 
 
 def _explain_invalid(error: Invalid) -> str:

@@ -39,11 +39,12 @@ class Duplicate(NamedTuple):
 def load_documents(text: str | bytes, *, duplicates: list[Duplicate] | None = None) -> list[Document]:
     """Every document of a stream (an empty one is None). Into `duplicates` go keys that occur twice.
 
-    Raises YamlError. Tabs, syntax errors and the like name the line; so does what is too deep or too large.
+    Raises YamlError. Tabs, syntax errors and the like name the line; so does what is too deep or too large. Its
+    `document` counts from 1; 0 before the first begins.
     """
     if len(text) > MAX_BYTES:
         raise YamlError(f"the text has {len(text)} bytes; at most {MAX_BYTES} are read")
-    loader = None
+    loader = reader = None
     try:
         loader = _Base(text)
         reader = _Reader(loader.get_event, duplicates)
@@ -51,9 +52,13 @@ def load_documents(text: str | bytes, *, duplicates: list[Duplicate] | None = No
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark is not None else ""
-        raise YamlError(f"yaml: {where}{error.problem or error.context}") from error
+        number = reader.number if reader is not None else 0
+        raise YamlError(f"yaml: {where}{error.problem or error.context}", number) from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise YamlError(f"yaml: {error}") from error
+    except YamlError as error:
+        error.document = reader.number if reader is not None else 0
+        raise
     finally:
         if loader is not None:
             loader.dispose()
@@ -77,6 +82,7 @@ class _Reader:
     """
 
     def __init__(self, next_event: Callable[[], Any], duplicates: list[Duplicate] | None) -> None:
+        self.number = 0  # of the document that is being read, from 1
         self._next = next_event
         self._count = 0
         self._anchors: dict[str, tuple[Any, int]] = {}  # name → (value, how many nodes it has)
@@ -88,6 +94,7 @@ class _Reader:
             if isinstance(event, yaml.StreamEndEvent):
                 return
             if isinstance(event, yaml.DocumentStartEvent):
+                self.number += 1
                 first = self._next()
                 self._anchors.clear()
                 yield Document(self._value(first, 0), first.start_mark.line + 1)

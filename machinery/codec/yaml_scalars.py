@@ -13,7 +13,11 @@ from typing import Any
 
 
 class YamlError(ValueError):
-    """The text is no YAML, or more than we take; the message names the line."""
+    """The text is no YAML, or more than we take; the message names the line. `document` counts from 1, 0: unknown."""
+
+    def __init__(self, message: str, document: int = 0) -> None:
+        super().__init__(message)
+        self.document = document
 
 
 _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))

@@ -40,7 +40,8 @@ def test_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: b: c\n", r"error parsing .*m\.yaml: yaml: line 1: "),
+        ("a: b: c\n", r"error parsing .*m\.yaml, document 1: yaml: line 1: "),
+        ("a: b\n---\na: b: c\n", r"error parsing .*m\.yaml, document 2: yaml: line 3: "),
         (f"{ONE}---\nfoo: bar\n", r"m\.yaml, document 2 \(line 5\): Object 'apiVersion' is missing"),
         (
             "apiVersion: v1\nmetadata: {name: x}\n",
