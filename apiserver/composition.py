@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from api.resource import Obj, Resource
 from apiserver.admission.admission import AdmissionPlugin
@@ -17,6 +18,9 @@ from apiserver.storage.cacher import Cacher, Cipher
 from apiserver.storage.extract import extractor
 from apiserver.storage.store import Store
 from machinery.clock import Clock
+
+if TYPE_CHECKING:
+    from apiserver.admission.policy import FindParams
 
 
 def make_cacher(
@@ -70,6 +74,28 @@ def other_versions(catalog: Catalog) -> Callable[[Resource], Sequence[Resource]]
         return [each for each in known.get(resource.storage_prefix, ()) if each.gvr != resource.gvr]
 
     return others
+
+
+def params_in(catalog: Catalog) -> FindParams:
+    """Any kind that is served may hold the parameters of policies."""
+    from apiserver.admission.policy import ParamStore
+
+    def find(api_version: str, kind: str) -> ParamStore | None:
+        group, _, version = api_version.rpartition("/")
+        served = catalog.for_kind(group, version, kind)
+        if served is None:
+            return None
+
+        async def get(namespace: str, name: str) -> Obj | None:
+            entry = await served.store.get(namespace, name)
+            return served.load(entry) if entry is not None else None
+
+        async def all_in(namespace: str) -> list[Obj]:
+            return [served.load(entry) for entry in (await served.store.list(namespace)).entries]
+
+        return ParamStore(served.resource.namespaced, get, all_in)
+
+    return find
 
 
 def resources_of(crd: Obj) -> Sequence[Resource]:

@@ -30,9 +30,11 @@ from apiserver.admission.external_ips import DenyServiceExternalIPs
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.lookup import Lookup, lookup_in
 from apiserver.admission.matching import OtherVersions
+from apiserver.admission.mutating_policy import MutatingAdmissionPolicy
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.pod_security import PodSecurity
+from apiserver.admission.policy import FindParams, PolicyParts, PolicySet
 from apiserver.admission.priority import Priority
 from apiserver.admission.rbac_escalation import RBACEscalation
 from apiserver.admission.resource_quota import ResourceQuota
@@ -43,6 +45,7 @@ from apiserver.admission.storage_protection import (
     StorageObjectInUseProtection,
 )
 from apiserver.admission.taint_nodes import TaintNodesByCondition
+from apiserver.admission.validating_policy import ValidatingAdmissionPolicy
 from apiserver.admission.webhook_client import Connect, WebhookClient, connect
 from apiserver.admission.webhooks import (
     MutatingAdmissionWebhook,
@@ -94,6 +97,8 @@ class Outside:
     authorizer: Authorizer | None = None
     # The versions of a resource's kind other than itself, in which webhooks and policies may want to see it.
     others: OtherVersions = lambda resource: ()
+    # Where the objects of a kind are, which policies may name as their parameters.
+    params: FindParams = lambda api_version, kind: None
     connect: Connect = connect
 
 
@@ -108,6 +113,14 @@ class Part:
 
 _MUTATING = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations")
 _VALIDATING = ("admissionregistration.k8s.io", "validatingwebhookconfigurations")
+_MUTATING_POLICIES = (
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"),
+)
+_VALIDATING_POLICIES = (
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+)
 _CLAIMS = ("", "persistentvolumeclaims")
 _STORAGE_CLASSES = ("storage.k8s.io", "storageclasses")
 _REQUESTS = ("certificates.k8s.io", "certificatesigningrequests")
@@ -143,6 +156,14 @@ def _make_surroundings(stores: Stores, outside: Outside) -> Surroundings:
     )
 
 
+def _policies(
+    stores: Stores, outside: Outside, policies: tuple[str, str], bindings: tuple[str, str]
+) -> PolicySet:
+    around = _surroundings(stores, outside)
+    parts = PolicyParts(around.namespaces, around.others, around.environment, outside.params)
+    return PolicySet(stores.all(*policies), stores.all(*bindings), parts)
+
+
 TABLE: Sequence[Part] = (
     Part(lambda s, o: NamespaceLifecycle(s.lookup("namespaces")), [("", "namespaces")]),
     Part(lambda s, o: LimitRanger(s.all("", "limitranges")), [("", "limitranges")]),
@@ -171,7 +192,12 @@ TABLE: Sequence[Part] = (
         [("networking.k8s.io", "ingresses"), ("networking.k8s.io", "ingressclasses")],
     ),
     Part(lambda s, o: DenyServiceExternalIPs(), on=False),
+    Part(lambda s, o: MutatingAdmissionPolicy(_policies(s, o, *_MUTATING_POLICIES)), _MUTATING_POLICIES),
     Part(lambda s, o: MutatingAdmissionWebhook(s.all(*_MUTATING), _surroundings(s, o)), [_MUTATING]),
+    Part(
+        lambda s, o: ValidatingAdmissionPolicy(_policies(s, o, *_VALIDATING_POLICIES)),
+        _VALIDATING_POLICIES,
+    ),
     Part(lambda s, o: ValidatingAdmissionWebhook(s.all(*_VALIDATING), _surroundings(s, o)), [_VALIDATING]),
     Part(lambda s, o: RBACEscalation(o.escalation) if o.escalation else None),
     Part(lambda s, o: ResourceQuota(s.store("", "resourcequotas"), o.clock), [("", "resourcequotas")]),

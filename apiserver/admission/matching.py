@@ -18,6 +18,7 @@ from typing import Any
 
 from api.resource import Obj, Resource
 from apiserver.admission.admission import AdmissionRequest
+from machinery.errors import BadRequest
 from machinery.objects import deep_copy
 from machinery.selectors import EVERYTHING, LabelSelector, label_selector_of
 
@@ -45,6 +46,14 @@ class Criteria:
             spec.get("matchPolicy") == "Exact",
         )
 
+    def selects_object(self, request: AdmissionRequest) -> bool:
+        """By the labels that it has or had."""
+        return self.objects.is_everything or any(
+            self.objects.matches((each.get("metadata") or {}).get("labels"))
+            for each in (request.obj, request.old)
+            if each is not None
+        )
+
 
 def _selector(wire: Mapping[str, Any] | None) -> LabelSelector:
     return EVERYTHING if not wire else label_selector_of(wire)
@@ -62,13 +71,7 @@ def find(criteria: Criteria, request: AdmissionRequest, others: OtherVersions) -
         criteria.excluded and _matched(criteria.excluded, request, others, criteria.exact) is not None
     ):
         return None
-    if not criteria.objects.is_everything and not any(
-        criteria.objects.matches((each.get("metadata") or {}).get("labels"))
-        for each in (request.obj, request.old)
-        if each is not None
-    ):
-        return None
-    return shown
+    return shown if criteria.selects_object(request) else None
 
 
 def is_in_namespace(criteria: Criteria, request: AdmissionRequest, namespace: Obj | None) -> bool:
@@ -145,3 +148,18 @@ def convert(obj: Obj | None, source: Resource, target: Resource) -> Obj | None:
     if target.from_storage is not None:
         made = target.from_storage(made)
     return made
+
+
+def replace_object(request: AdmissionRequest, made: Any, form: Resource) -> None:
+    """`made`, in the form of one of the kind's versions, becomes the request's object. Raises BadRequest."""
+    if not isinstance(made, dict) or request.obj is None:
+        raise BadRequest("the changed object is no object")
+    if not request.subresource or made.get("kind") == form.kind:
+        made, _ = form.codec().decode(deep_copy(made))
+    whole = convert(made, form, request.resource)
+    assert whole is not None
+    for key in ("apiVersion", "kind"):
+        if key in request.obj:
+            whole[key] = request.obj[key]
+    request.obj.clear()
+    request.obj.update(whole)

@@ -21,13 +21,21 @@ from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.collection import Collection
 from apiserver.admission.expressions import conditions_hold, values_of
 from apiserver.admission.lookup import Lookup, Plugin, forbidden
-from apiserver.admission.matching import Criteria, OtherVersions, convert, find, is_exempt, is_in_namespace
+from apiserver.admission.matching import (
+    Criteria,
+    OtherVersions,
+    convert,
+    find,
+    is_exempt,
+    is_in_namespace,
+    replace_object,
+)
 from apiserver.admission.review import VERSIONS, Answer, BadReview, read_answer, review_of
+from apiserver.admission.rounds import Rounds
 from apiserver.admission.webhook_client import CallFailed, WebhookClient
 from client.logs import get_logger
 from machinery.cel import CelError, Environment
 from machinery.errors import ApiError, BadRequest, InternalError
-from machinery.objects import deep_copy
 from machinery.patch import PatchError, json_patch
 
 log = get_logger("apiserver.admission.webhooks")
@@ -162,25 +170,23 @@ class MutatingAdmissionWebhook(_Webhooks):
         hooks = await self._all()
         if not hooks:
             return False
-        round_: _Rounds = request.memory.setdefault(self.name, _Rounds())
-        round_.begin(request)
+        rounds = Rounds.of(request, self.name)
+        rounds.begin(request)
         for hook in hooks:
-            if request.again and hook.id not in round_.wanted:
+            if not rounds.is_due(request, hook.id):
                 continue
             shown = await self._matching(hook, request)
-            if shown is None:
-                continue
-            answer = await self._ask(hook, request, shown)
-            if answer is None:
+            answer = await self._ask(hook, request, shown) if shown is not None else None
+            if shown is None or answer is None:
                 continue
             if answer.refusal is not None:
                 raise answer.refusal
             if answer.patch is not None and self._apply(hook, request, shown, answer.patch):
-                round_.changed(request)
+                rounds.changed(request)
             if hook.wire.get("reinvocationPolicy") == "IfNeeded":
-                round_.asked.add(hook.id)
-        round_.end(request)
-        return round_.has_changed
+                rounds.asked_again(hook.id)
+        rounds.end(request)
+        return rounds.has_changed
 
     def _apply(self, hook: Hook, request: AdmissionRequest, shown: Shown, patch: list[Any]) -> bool:
         """Changes the request's object in place; False where the patch made no difference."""
@@ -196,48 +202,6 @@ class MutatingAdmissionWebhook(_Webhooks):
             raise InternalError(f"Internal error occurred: {error}") from error
         changed: bool = patched != shown.obj
         return changed
-
-
-def replace_object(request: AdmissionRequest, made: Any, form: Resource) -> None:
-    """`made`, in the form of one of the kind's versions, becomes the request's object. Raises BadRequest."""
-    if not isinstance(made, dict) or request.obj is None:
-        raise BadRequest("the changed object is no object")
-    if not request.subresource or made.get("kind") == form.kind:
-        made, _ = form.codec().decode(deep_copy(made))
-    whole = convert(made, form, request.resource)
-    assert whole is not None
-    for key in ("apiVersion", "kind"):
-        if key in request.obj:
-            whole[key] = request.obj[key]
-    request.obj.clear()
-    request.obj.update(whole)
-
-
-class _Rounds:
-    """What one request remembers of mutating webhooks between its first round and the second."""
-
-    def __init__(self) -> None:
-        self.asked: set[str] = set()
-        self.wanted: set[str] = set()
-        self.has_changed = False
-        self._last: Obj | None = None
-
-    def begin(self, request: AdmissionRequest) -> None:
-        self.has_changed = False
-        if request.again and self._last != request.obj:
-            self._want()  # somebody else changed it since
-
-    def changed(self, request: AdmissionRequest) -> None:
-        self.has_changed = True
-        self._want()
-        request.reinvoke = True
-
-    def end(self, request: AdmissionRequest) -> None:
-        self._last = deep_copy(request.obj) if request.reinvoke and not request.again else None
-
-    def _want(self) -> None:
-        self.wanted |= self.asked
-        self.asked.clear()
 
 
 class ValidatingAdmissionWebhook(_Webhooks):
