@@ -55,6 +55,9 @@ def warning_headers(warnings: Sequence[str]) -> list[Header]:
     return out
 
 
+_SLICE_BYTES = 256 * 1024
+
+
 async def send_reply(send: Send, reply: Reply, extra: Sequence[Header]) -> None:
     headers = [*extra, *reply.headers]
     if reply.status != 304:  # whose headers would replace those that the client has kept
@@ -63,7 +66,16 @@ async def send_reply(send: Send, reply: Reply, extra: Sequence[Header]) -> None:
             (b"content-length", str(len(reply.body)).encode()),
         ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    body = reply.body
+    if len(body) <= _SLICE_BYTES:
+        await send({"type": "http.response.body", "body": body})
+        return
+    # A large body as one piece is copied whole, again and again, by TLS and the transport's buffer.
+    view = memoryview(body)
+    for start in range(0, len(view), _SLICE_BYTES):
+        end = start + _SLICE_BYTES
+        piece = bytes(view[start:end])
+        await send({"type": "http.response.body", "body": piece, "more_body": end < len(view)})
 
 
 async def start_stream(send: Send, content_type: bytes, extra: Sequence[Header], status: int = 200) -> None:
