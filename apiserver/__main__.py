@@ -28,8 +28,9 @@ from apiserver.http.audit import Audit, FileAudit, NoAudit
 from apiserver.http.serve import Listener, server_context
 from apiserver.node_tls import TlsNodeConnector
 from apiserver.server import ApiServer, Parts
-from apiserver.storage.cacher import Cacher, Cipher
+from apiserver.storage.cacher import Cacher
 from apiserver.storage.cipher import CipherError
+from apiserver.storage.encoding import Cipher
 from client.logs import get_logger, setup_logging
 from machinery.clock import SystemClock
 
@@ -54,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         default="http://127.0.0.1:2379",
         help="with --store etcd, where it is: http://HOST:PORT, https://HOST:PORT or unix:PATH, separated by commas",
     )
-    add("--etcd-prefix", default="", help="put before every key there; several clusters can share one etcd so")
+    add(
+        "--etcd-prefix", default="", help="put before every key there; several clusters can share one etcd so"
+    )
     add("--etcd-cafile", type=Path, help="CA of etcd's certificate")
     add("--etcd-certfile", type=Path, help="certificate shown to etcd")
     add("--etcd-keyfile", type=Path, help="its key")

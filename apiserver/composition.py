@@ -14,7 +14,8 @@ from apiserver.auth.chain import Security
 from apiserver.backends.backend import Backend
 from apiserver.engine.catalog import Catalog
 from apiserver.engine.engine import Engine
-from apiserver.storage.cacher import Cacher, Cipher
+from apiserver.storage.cacher import Cacher
+from apiserver.storage.encoding import Cipher
 from apiserver.storage.extract import extractor
 from apiserver.storage.store import Store
 from machinery.clock import Clock

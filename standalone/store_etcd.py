@@ -82,10 +82,6 @@ def check_store(store: str) -> None:
         )
     if not is_etcd(store):
         return
-    try:
-        import grpc  # noqa: F401
-    except ImportError as error:
-        raise ConfigError("to keep objects in etcd, install grpcio: pip install 'kctl[etcd]'") from error
     if store == OWN:
         etcd_binary()
         return

@@ -1,21 +1,23 @@
-"""Calls to etcd over gRPC: which server, how long to try, and what a failure means in the seam's words.
+"""Calls to etcd: which server, how long to try, and what a failure means in the seam's words.
 
 A call is tried again, on the next server, as long as it is safe to: reads always, writes while they have surely not
 been sent. Once no server has answered for `patience_s` a call fails after one try, so that whoever asks a dead store
-is told at once. grpcio carries the bytes (decision 0005); it is imported by `start` and nowhere else.
+is told at once. All calls share one connection (`etcd_http2.py`).
 
 Raises StoreUnavailable, FutureRevision, and CompactedAway, which knows no number: etcd's answer has none.
 """
 
 from __future__ import annotations
 
-import os
+import asyncio
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from apiserver.backends.backend import FutureRevision, StoreUnavailable
+from apiserver.backends.etcd_hpack import call_headers
+from apiserver.backends.etcd_http2 import Connection, Lost, RpcError, connect
 from machinery.clock import Clock
 
 RANGE = "/etcdserverpb.KV/Range"
@@ -26,17 +28,8 @@ STATUS = "/etcdserverpb.Maintenance/Status"
 
 PATIENCE_S = 5.0
 _RETRY_S = 0.05
-_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 500),
-    ("grpc.keepalive_time_ms", 10_000),  # etcd refuses more than one in five seconds
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+# gRPC's status codes
+_PERMISSION_DENIED, _OUT_OF_RANGE, _UNAVAILABLE, _UNAUTHENTICATED = 7, 11, 14, 16
 
 
 class CompactedAway(Exception):
@@ -55,21 +48,23 @@ class EtcdTls:
     cert: Path | None = None
     key: Path | None = None
 
-    def read(self) -> tuple[bytes | None, bytes | None, bytes | None]:
+    def context(self) -> ssl.SSLContext:
         """Raises EtcdAddressError."""
         if (self.cert is None) != (self.key is None):
             raise EtcdAddressError("a client certificate for etcd needs its key, and a key its certificate")
         try:
-            ca, cert, key = (
-                path.read_bytes() if path is not None else None for path in (self.ca, self.cert, self.key)
-            )
+            context = ssl.create_default_context(cafile=str(self.ca) if self.ca else None)
+            if self.cert is not None:
+                context.load_cert_chain(self.cert, self.key)
         except OSError as error:
-            raise EtcdAddressError(f"cannot read {error.filename}: {error.strerror}") from error
-        return ca, key, cert
+            files = ", ".join(str(path) for path in (self.ca, self.cert, self.key) if path)
+            raise EtcdAddressError(f"cannot use {files}: {error.strerror or error}") from error
+        context.set_alpn_protocols(["h2"])
+        return context
 
 
 def parse_server(server: str) -> tuple[str, bool]:
-    """`http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH` as (gRPC target, whether TLS). Raises EtcdAddressError."""
+    """`http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH` as (`HOST:PORT` or `unix:PATH`, whether TLS). Raises EtcdAddressError."""
     scheme, _, rest = server.partition(":")
     rest = rest.rstrip("/")
     if scheme == "unix" and rest:
@@ -95,35 +90,25 @@ class EtcdClient:
         self._clock = clock
         self._tls = tls or EtcdTls()
         self._patience_s = patience_s
-        self._channels: list[Any] = []
+        self._context: ssl.SSLContext | None = None
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
         self._current = 0
         self._failing_since: float | None = None
         self._closed = True
+        self._headers: dict[str, bytes] = {}
 
     async def start(self) -> None:
         """Connects nothing yet. Raises EtcdAddressError."""
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-        try:
-            import grpc
-        except ImportError as error:
-            raise EtcdAddressError("to use etcd, install grpcio: pip install 'kctl[etcd]'") from error
-        self._grpc = grpc
-        files = self._tls.read()
-        for target, secure in self._targets:
-            if secure:
-                credentials = grpc.ssl_channel_credentials(*files)
-                channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
-            else:
-                channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-            self._channels.append(channel)
+        if any(secure for _, secure in self._targets):
+            self._context = self._tls.context()
         self._closed = False
 
     async def close(self) -> None:
         self._closed = True
-        channels, self._channels = self._channels, []
-        for channel in channels:
-            await channel.close()
+        if self._connection is not None:
+            self._connection.close()
+            await asyncio.sleep(0)  # the socket closes in the loop's next turn
 
     async def call(self, method: str, request: bytes, *, safe: bool = True) -> bytes:
         """`safe`: asking twice is as good as asking once."""
@@ -131,98 +116,112 @@ class EtcdClient:
         dead = self._failing_since is not None and began - self._failing_since >= self._patience_s
         timeout_s = min(1.0, self._patience_s) if dead else self._patience_s
         while True:
-            if self._closed:
-                raise StoreUnavailable("the connection to etcd is closed")
-            at = self._current
+            connection: Connection | None = None
             try:
-                answer: bytes = await self._channels[at].unary_unary(method)(request, timeout=timeout_s)
-            except self._grpc.aio.AioRpcError as error:
-                now = self._clock.monotonic()
-                failure = self._failure(error, at, now, safe)
-                if failure is None and (dead or now - began >= timeout_s):
-                    failure = StoreUnavailable(f"etcd at {self.name} does not answer: {error.details()}")
+                async with asyncio.timeout(timeout_s):
+                    connection = await self.connection()
+                    answer = await connection.call(self.headers(method), request)
+            except RpcError as error:
+                failure = self._refusal(error)
                 if failure is not None:
                     raise failure from error
-                await self._clock.sleep(_RETRY_S)
-            except self._grpc.aio.UsageError as error:
-                raise StoreUnavailable("the connection to etcd is closed") from error
+                why, sent = error.message, True
+            except (Lost, OSError, TimeoutError) as error:
+                why = str(error) or f"no answer in {timeout_s:g} s"
+                sent = connection is not None and not (isinstance(error, Lost) and not error.sent)
             else:
                 self._failing_since = None
                 return answer
+            self.turn_from(connection, why)
+            if sent and not safe:
+                raise StoreUnavailable(
+                    f"etcd at {self.name} was lost while it wrote; whether the write was made is not known ({why})"
+                )
+            if dead or self._clock.monotonic() - began >= timeout_s:
+                raise StoreUnavailable(f"etcd at {self.name} does not answer: {why}")
+            await self._clock.sleep(_RETRY_S)
 
     def watch(self, request: bytes) -> WatchCall:
+        return WatchCall(self, request)
+
+    async def connection(self) -> Connection:
+        """The one in use, or a new one. Raises StoreUnavailable when closed, OSError, Lost."""
+        async with self._connecting:
+            self._check_open()
+            if self._connection is None or not self._connection.usable:
+                target, secure = self._targets[self._current]
+                self._headers.clear()
+                connection = await connect(target, self._context if secure else None)
+                self._connection = connection
+                if self._closed:
+                    connection.close()
+                self._check_open()
+            return self._connection
+
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("the connection to etcd is closed")
-        return WatchCall(self, self._current, request)
 
-    def _turn_from(self, at: int, now: float) -> None:
-        """The server numbered `at` does not answer: the next call asks another."""
+    def headers(self, method: str) -> bytes:
+        block = self._headers.get(method)
+        if block is None:
+            target, secure = self._targets[self._current]
+            authority = "localhost" if target.startswith("unix:") else target
+            more = (("hasleader", "true"),) if method == WATCH else ()
+            block = self._headers[method] = call_headers(method, authority, tls=secure, more=more)
+        return block
+
+    def turn_from(self, connection: Connection | None, why: str) -> None:
+        """A server does not answer, or cannot be reached: the next call asks another."""
         if self._failing_since is None:
-            self._failing_since = now
-        if self._current == at:
-            self._current = (at + 1) % len(self._targets)
+            self._failing_since = self._clock.monotonic()
+        if connection is not self._connection and connection is not None:
+            return  # somebody turned already
+        if len(self._targets) > 1:
+            self._current = (self._current + 1) % len(self._targets)
+            if self._connection is not None:
+                self._connection.retire(why)
 
-    def _failure(self, error: Any, at: int, now: float, safe: bool) -> Exception | None:
-        """What to raise for a failed call to server `at`; None where it should be tried again."""
-        code, details = error.code(), error.details() or ""
-        codes = self._grpc.StatusCode
-        if code == codes.OUT_OF_RANGE:
-            return FutureRevision(details) if "future" in details else CompactedAway(details)
-        if code in (codes.UNAVAILABLE, codes.DEADLINE_EXCEEDED):
-            self._turn_from(at, now)
-            late = code == codes.DEADLINE_EXCEEDED
-            if not late and (safe or "connect" in details):
-                return None
-            if safe:
-                return StoreUnavailable(f"etcd at {self.name} does not answer")
-            return StoreUnavailable(
-                f"etcd at {self.name} was lost while it wrote; whether the write was made is not known ({details})"
-            )
-        if code in (codes.UNAUTHENTICATED, codes.PERMISSION_DENIED):
-            return StoreUnavailable(f"etcd at {self.name} refuses this client: {details}")
-        return StoreUnavailable(f"etcd at {self.name}: {details}")
+    def _refusal(self, error: RpcError) -> Exception | None:
+        """What to raise for a call that etcd refused; None where it may be tried again."""
+        if error.code == _OUT_OF_RANGE:
+            if "future" in error.message:
+                return FutureRevision(error.message)
+            return CompactedAway(error.message)
+        if error.code == _UNAVAILABLE:
+            return None
+        if error.code in (_UNAUTHENTICATED, _PERMISSION_DENIED):
+            return StoreUnavailable(f"etcd at {self.name} refuses this client: {error.message}")
+        return StoreUnavailable(f"etcd at {self.name}: {error.message or f'gRPC status {error.code}'}")
 
 
 class WatchCall:
     """One stream of watch answers. A context manager: leaving it ends the stream."""
 
-    def __init__(self, client: EtcdClient, at: int, request: bytes) -> None:
+    def __init__(self, client: EtcdClient, request: bytes) -> None:
         self._client = client
-        self._at = at
         self._request = request
+        self._connection: Connection | None = None
 
     async def __aenter__(self) -> WatchCall:
-        method = self._client._channels[self._at].stream_stream(WATCH)
-        self._call = method(metadata=(("hasleader", "true"),))
         try:
-            await self._call.write(self._request)
-        except self._errors() as error:
-            raise self._lost(error) from error
+            self._connection = await self._client.connection()
+            self._stream = self._connection.open(self._client.headers(WATCH), self._request)
+        except (Lost, OSError) as error:
+            raise self._lost(str(error)) from error
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._call.cancel()
+        assert self._connection is not None
+        self._connection.cancel(self._stream)
 
     async def read(self) -> bytes:
         """The next answer. Raises StoreUnavailable when the stream ends."""
         try:
-            answer = await self._call.read()
-        except self._errors() as error:
-            raise self._lost(error) from error
-        if not isinstance(answer, bytes):
-            raise self._lost(None)
-        return answer
+            return await self._stream.read()
+        except (RpcError, Lost) as error:
+            raise self._lost(str(error) or "no reason given") from error
 
-    def _errors(self) -> tuple[type[BaseException], ...]:
-        import asyncio
-
-        aio = self._client._grpc.aio
-        return (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError)
-
-    def _lost(self, error: BaseException | None) -> StoreUnavailable:
-        client = self._client
-        if client._closed:
-            return StoreUnavailable("the connection to etcd is closed")
-        client._turn_from(self._at, client._clock.monotonic())
-        details = error.details() if isinstance(error, client._grpc.aio.AioRpcError) else error
-        return StoreUnavailable(f"the watch of etcd at {client.name} ended: {details or 'no reason given'}")
+    def _lost(self, why: str) -> StoreUnavailable:
+        self._client.turn_from(self._connection, why)
+        return StoreUnavailable(f"the watch of etcd at {self._client.name} ended: {why}")

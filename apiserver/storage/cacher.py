@@ -23,7 +23,6 @@ import asyncio
 import random
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import Protocol
 
 import orjson
 
@@ -37,7 +36,7 @@ from apiserver.backends.backend import (
     StoreUnavailable,
     TxnResult,
 )
-from apiserver.storage.encoding import encode, with_revision
+from apiserver.storage.encoding import Cipher, encode, with_revision
 from apiserver.storage.expiry import Expiry
 from apiserver.storage.extract import Extract
 from apiserver.storage.store import (
@@ -62,14 +61,6 @@ RETRY_S = 1.0
 Waiting = list[tuple[int, asyncio.Future[None]]]
 Events = list[StoreEvent]
 Keys = list[str]  # `list` inside the class is a method
-
-
-class Cipher(Protocol):
-    """Encryption at rest. `key` is the storage key, to which the sealed bytes are bound."""
-
-    def seal(self, key: str, value: bytes) -> bytes: ...
-
-    def open(self, key: str, sealed: bytes) -> bytes: ...
 
 
 class Cacher:

@@ -8,13 +8,21 @@ in right after `"metadata":{`, which costs one copy of the bytes instead of a de
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 Obj = dict[str, Any]
 _HEAD = re.compile(rb'\{(?:"apiVersion":"[^"\\]*",)?(?:"kind":"[^"\\]*",)?"metadata":\{')
 _REVISION = re.compile(rb'"resourceVersion":"[^"\\]*",?')
+
+
+class Cipher(Protocol):
+    """Encryption at rest. `key` is the storage key, to which the sealed bytes are bound."""
+
+    def seal(self, key: str, value: bytes) -> bytes: ...
+
+    def open(self, key: str, sealed: bytes) -> bytes: ...
 
 
 def encode(obj: Obj) -> bytes:

@@ -6,13 +6,13 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 
-pytest.importorskip("grpc")
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
 from etcd_server import EtcdServer, fresh_prefix, shared_etcd
@@ -51,7 +51,10 @@ async def opened(
         await backend.close()
 
 
-def test_etcd_killed_under_load_loses_nothing_acknowledged_and_watches_go_on(own: EtcdServer) -> None:
+@pytest.mark.parametrize("loop_factory", [None, uvloop.new_event_loop])
+def test_etcd_killed_under_load_loses_nothing_acknowledged_and_watches_go_on(
+    own: EtcdServer, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None
+) -> None:
     async def main() -> None:
         async with opened(own, "", patience_s=3.0) as backend, backend.watch("/", 0) as stream:
             seen: list[tuple[int, str, bytes]] = []
@@ -97,7 +100,8 @@ def test_etcd_killed_under_load_loses_nothing_acknowledged_and_watches_go_on(own
             assert {key: value for _, key, value in seen} == stored
             assert revisions == list(range(1, newest + 1))
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
 
 
 def test_while_etcd_is_gone_callers_are_told_soon_and_then_at_once(own: EtcdServer) -> None:
@@ -341,9 +345,10 @@ def test_tls_with_client_certificates_works_and_strangers_are_refused(tmp_path: 
     ).start()
 
     async def main() -> None:
-        async with opened(etcd, "/x", tls=EtcdTls(ca, cert, key)) as backend, backend.watch("/", 0) as stream:
-            await backend.put("/a", b"1")
-            assert [c.kv.value for c in await anext(stream)] == [b"1"]
+        tls: EtcdTls | None = EtcdTls(ca, cert, key)
+        async with opened(etcd, fresh_prefix(), tls=tls) as backend, backend.watch("/", 0) as stream:
+            await backend.put("/a", b"1" * 300_000)
+            assert [len(c.kv.value) for c in await anext(stream)] == [300_000]
         for tls in (EtcdTls(ca), EtcdTls(), None):
             with pytest.raises(StoreUnavailable, match=etcd.url):
                 async with opened(etcd, "/x", tls=tls, patience_s=0.3):
@@ -355,6 +360,8 @@ def test_tls_with_client_certificates_works_and_strangers_are_refused(tmp_path: 
 
     try:
         asyncio.run(main())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
     finally:
         etcd.remove()
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("grpc")
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
 from etcd_server import ETCD, EtcdServer

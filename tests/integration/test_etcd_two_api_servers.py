@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
-pytest.importorskip("grpc")
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
 from etcd_server import EtcdServer, fresh_prefix, shared_etcd
@@ -67,7 +67,8 @@ def run_two(
             for task in running:
                 task.cancel()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
