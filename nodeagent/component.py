@@ -22,6 +22,7 @@ from nodeagent.config import AgentConfig
 from nodeagent.dns import parse_resolv_conf
 from nodeagent.files import HostFiles
 from nodeagent.network import Network
+from nodeagent.node.events import NodeEvents
 from nodeagent.node.eviction import Eviction
 from nodeagent.node.image_gc import ImageCollector
 from nodeagent.node.machine import Machine, available_memory_bytes
@@ -71,6 +72,7 @@ class NodeAgent:
         self._pods = self._informers.informer(PODS, field_selector=f"spec.nodeName={config.node_name}")
         self._nodes = self._informers.informer(NODES, field_selector=f"metadata.name={config.node_name}")
         events = PodEvents(self._recorder)
+        node_events = NodeEvents(self._recorder, config.node_name)
         self.deps = Deps(
             config=config,
             clock=clock,
@@ -98,6 +100,7 @@ class NodeAgent:
             lambda: self.pods.workers,
             lambda: self.registration.status_changed(),
             self._log,
+            node_events,
             available_memory,
         )
         self.registration = Registration(
@@ -109,6 +112,7 @@ class NodeAgent:
             clock,
             rng,
             self._log,
+            node_events,
             lambda: self.eviction.pressure,
         )
         self.collector = ImageCollector(

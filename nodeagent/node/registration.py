@@ -19,6 +19,7 @@ from machinery.clock import Clock, rfc3339_micro
 from machinery.errors import AlreadyExists, ApiError, NotFound
 from machinery.gvk import LEASES, NODES
 from nodeagent.config import AgentConfig
+from nodeagent.node.events import NodeEvents
 from nodeagent.node.machine import Machine
 from nodeagent.node.status import NodeReading, is_same_status, new_node, node_labels, node_status
 from runtime.cri import (
@@ -47,6 +48,7 @@ class Registration:
         clock: Clock,
         rng: random.Random,
         log: Logger,
+        events: NodeEvents,
         pressure: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self.node: Obj = new_node(config, machine)
@@ -59,6 +61,7 @@ class Registration:
         self._clock = clock
         self._rng = rng
         self._log = log
+        self._events = events
         self._pressure = pressure
         self._changed = asyncio.Event()
         self._reported_at = float("-inf")
@@ -134,6 +137,7 @@ class Registration:
             NODES, self._config.node_name, {"status": status}, type="merge", subresource="status"
         )
         self._reported_at = now
+        self._events.conditions(old.get("conditions") or (), status["conditions"])
 
     async def _read(self) -> NodeReading:
         filesystem: FilesystemUsage | None = None

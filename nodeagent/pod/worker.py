@@ -117,6 +117,7 @@ class PodWorker:
     def evict(self, verdict: Verdict) -> None:
         if self._verdict is None:
             self._verdict = verdict
+            self._deps.events.warning(self.pod, verdict.reason, verdict.message)
             self._wake.set()
 
     def poke(self) -> None:

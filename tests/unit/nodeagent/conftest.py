@@ -228,7 +228,7 @@ class World:
         client: Any = self.api
         rng = random.Random(7)
         informers = InformerFactory(client, self.clock, rng)
-        recorder = EventRecorder(client, self.clock, rng, "kubelet", "node-1")
+        self.recorder = recorder = EventRecorder(client, self.clock, rng, "kubelet", "node-1")
         events = PodEvents(recorder)
         services = informers.informer(SERVICES)
         self.deps = Deps(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from machinery.gvk import PODS
+from nodeagent.node.events import NodeEvents, plan_node_events
 from nodeagent.node.eviction import Eviction, plan_eviction
 from nodeagent.node.image_gc import plan_image_gc
 from nodeagent.node.machine import parse_meminfo
@@ -26,6 +27,23 @@ def test_eviction_takes_who_exceeds_then_by_priority_then_by_excess() -> None:
     assert plan_eviction(pods, usage) == "more"
     assert plan_eviction([pods[0], pods[3]], usage) == "vip"
     assert plan_eviction([pod("sys", priority=2_000_000_000)], {"sys": 1 << 40}) is None
+
+
+def test_disk_eviction_spares_who_holds_none() -> None:
+    pods = [pod("idle"), pod("writer"), pod("vip", priority=10)]
+    assert plan_eviction(pods, {"writer": 5, "vip": 900}, "ephemeral-storage") == "writer"
+    assert plan_eviction(pods, {}, "ephemeral-storage") is None
+
+
+def test_node_tells_each_condition_that_turned() -> None:
+    def conditions(**status: str) -> list[dict[str, str]]:
+        return [{"type": type_, "status": value} for type_, value in status.items()]
+
+    fresh = conditions(MemoryPressure="False", DiskPressure="False", Ready="True", Custom="True")
+    assert plan_node_events([], fresh) == ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeReady"]
+    later = conditions(MemoryPressure="False", DiskPressure="True", Ready="False")
+    assert plan_node_events(fresh, later) == ["NodeHasDiskPressure", "NodeNotReady"]
+    assert plan_node_events(later, later) == []
 
 
 def image(name: str, size: int, pinned: bool = False) -> Image:
@@ -67,13 +85,20 @@ def test_meminfo_is_parsed() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["memory", "empty-dir"])
+@pytest.mark.parametrize("kind", ["memory", "empty-dir", "disk"])
 def test_pod_is_evicted_and_says_why(in_world, make_pod, kind) -> None:
     async def test(world):
-        volumes = [{"name": "v", "emptyDir": {"sizeLimit": "10"}}]
+        volumes = [{"name": "v", "emptyDir": {"sizeLimit": "10"} if kind == "empty-dir" else {}}]
         await world.create(make_pod(volumes=volumes))
         await world.until(lambda p: p.get("status", {}).get("phase") == "Running")
-        if kind == "empty-dir":
+        if kind == "disk":
+            full = FilesystemUsage("/", 95, 100, 5, 0, 0)
+
+            async def image_fs_info():
+                return full
+
+            world.images.image_fs_info = image_fs_info
+        if kind != "memory":
             world.files.write("/data/pods/uid-web/volumes/kubernetes.io~empty-dir/v/big", b"x" * 11)
         eviction = Eviction(
             world.config,
@@ -84,13 +109,17 @@ def test_pod_is_evicted_and_says_why(in_world, make_pod, kind) -> None:
             lambda: world.pods.workers,
             lambda: None,
             world.deps.log,
+            NodeEvents(world.recorder, "node-1"),
             lambda: 1 if kind == "memory" else 1 << 40,
         )
         task = world.group.create_task(eviction.run())
         pod = await world.until(lambda p: p["status"]["phase"] == "Failed")
         assert pod["status"]["reason"] == "Evicted"
         assert any(c["type"] == "DisruptionTarget" for c in pod["status"]["conditions"])
-        assert eviction.pressure == (frozenset(("MemoryPressure",)) if kind == "memory" else frozenset())
+        told = {"memory": {"MemoryPressure"}, "disk": {"DiskPressure"}}.get(kind, set())
+        assert eviction.pressure == told
+        assert len(world.events("Evicted")) == 1
+        assert bool(world.events("EvictionThresholdMet")) == bool(told)
         task.cancel()
 
     in_world(test)
