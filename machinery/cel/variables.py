@@ -42,5 +42,16 @@ def names_in(text: str) -> set[str]:
     return {found["name"] for found in _TOKENS.finditer(text) if found["name"]}
 
 
+def outside_strings(text: str) -> list[tuple[str, bool]]:
+    """The text in parts, each with whether it is code; the others are comments and strings."""
+    parts: list[tuple[str, bool]] = []
+    position = 0
+    for found in _TOKENS.finditer(text):
+        if found["name"] is None:
+            parts += [(text[position : found.start()], True), (found[0], False)]
+            position = found.end()
+    return [*parts, (text[position:], True)]
+
+
 def _renamed(text: str) -> str:
     return _TOKENS.sub(lambda found: f"variables_{found['name']}" if found["name"] else found[0], text)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from api.apiextensions.v1.rules import BLOCKING, NOT_CHECKED, rules_of
 from api.apiextensions.v1.structural import root_schema
 from api.apiextensions.v1.values import validate_value
 from api.builtin import STATUS_VERBS, status_of
@@ -95,6 +96,7 @@ class CustomStrategy(Strategy):
         }
         self._named = (raw.get("properties") or {}).get("metadata")
         self._has_status = has_status
+        self._rules = cache(lambda: rules_of(raw))
 
     def default(self, obj: Obj) -> None:
         schema = self._schema()
@@ -120,24 +122,50 @@ class CustomStrategy(Strategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        body = {key: value for key, value in obj.items() if key not in _ENVELOPE}
-        required = [each for each in self._raw.get("required") or () if each not in _ENVELOPE]
-        validate_value(errors, body, {**self._raw, "required": required}, "")
-        if self._named:
-            named = {k: obj["metadata"][k] for k in ("name", "generateName") if k in obj["metadata"]}
-            validate_value(errors, named, {**self._named, "required": []}, "metadata")
+        errors.causes += self._by_schema(obj)
+        self._by_rules(errors, obj, None)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         """What was wrong before and was not touched is forgiven (a schema may have become stricter)."""
-        found = self.validate(obj)
-        if not found:
-            return ()
-        before = set(self.validate(old))
-        return [cause for cause in found if cause not in before]
+        errors = Errors()
+        found = self._by_schema(obj)
+        if found:
+            before = set(self._by_schema(old))
+            errors.causes += [cause for cause in found if cause not in before]
+        self._by_rules(errors, obj, old)
+        return errors.causes
+
+    def _by_schema(self, obj: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        body = {key: value for key, value in obj.items() if key not in _ENVELOPE}
+        required = [each for each in self._raw.get("required") or () if each not in _ENVELOPE]
+        validate_value(errors, body, {**self._raw, "required": required}, "")
+        if self._named:
+            validate_value(errors, _names_of(obj), {**self._named, "required": []}, "metadata")
+        return errors.causes
+
+    def _by_rules(self, errors: Errors, obj: Obj, old: Obj | None) -> None:
+        rules = self._rules()
+        if rules is None:
+            return
+        if any(cause.reason in BLOCKING for cause in errors.causes):
+            errors.invalid("<nil>", None, NOT_CHECKED)
+            return
+        before = _as_self(old) if old is not None else None
+        rules.check(errors, _as_self(obj), before, "", has_old=old is not None)
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         return self.validate_update(obj, old)
+
+
+def _names_of(obj: Obj) -> Obj:
+    return {k: obj["metadata"][k] for k in ("name", "generateName") if k in obj["metadata"]}
+
+
+def _as_self(obj: Obj) -> Obj:
+    """An object as rules see it: of its metadata only the name."""
+    return {**obj, "metadata": _names_of(obj)}
 
 
 def _default_field(parent: Obj, name: str, schema: Schema) -> None:

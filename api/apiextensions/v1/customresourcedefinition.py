@@ -218,9 +218,9 @@ class CustomResourceDefinitionStrategy(SpecStatusStrategy):
         return validate_definition_status(obj, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        from api.apiextensions.v1.definition import unevaluated_rules
+        from api.apiextensions.v1.definition import undone_parts
 
-        return unevaluated_rules(obj)
+        return undone_parts(obj)
 
 
 CUSTOMRESOURCEDEFINITION = builtin(

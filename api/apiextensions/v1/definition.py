@@ -242,31 +242,11 @@ def validate_definition_status(crd: Obj, old: Obj) -> Sequence[Cause]:
     return errors.causes
 
 
-def unevaluated_rules(crd: Obj) -> list[str]:
-    """Warnings that name what the server stores and does not enforce: CEL rules, and conversion by webhook."""
+def undone_parts(crd: Obj) -> list[str]:
+    """Warnings that name what the server stores and does not do: conversion by webhook."""
     out = []
-    for index, version in enumerate(crd["spec"].get("versions") or ()):
-        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-        count = _count_rules(schema)
-        if count:
-            out.append(
-                f"spec.versions[{index}].schema: {count} x-kubernetes-validations rule(s) are stored but not evaluated "
-                "by this server"
-            )
     if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
         out.append(
             "spec.conversion: webhooks are not called by this server; versions convert by apiVersion alone"
         )
     return out
-
-
-def _count_rules(node: Any) -> int:
-    if isinstance(node, list):
-        return sum(_count_rules(each) for each in node)
-    if not isinstance(node, dict):
-        return 0
-    rules = node.get("x-kubernetes-validations")
-    here = len(rules) if isinstance(rules, list) else 0
-    return here + sum(
-        _count_rules(value) for key, value in node.items() if key not in ("default", "enum", "example")
-    )

@@ -152,9 +152,10 @@ class _Checker:
             except re.error as error:
                 message = f"must be a valid regular expression, but isn't: {error}"
                 errors.invalid(f"{path}.pattern", node["pattern"], message)
-        for index, rule in enumerate(node.get("x-kubernetes-validations") or ()):
-            if not str(rule.get("rule", "")).strip():
-                errors.required(f"{path}.x-kubernetes-validations[{index}].rule", "rule is not specified")
+        if node.get("x-kubernetes-validations"):
+            from api.apiextensions.v1.rules import validate_rules
+
+            validate_rules(errors, node["x-kubernetes-validations"], path)
 
     def _check_extensions(self, node: Json, path: str) -> None:
         errors = self._errors

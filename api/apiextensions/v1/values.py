@@ -3,7 +3,7 @@
 Works on the schema as it was written, not on the pruning tree, because junctors (anyOf, oneOf, allOf, not) hold
 fragments that say nothing about structure. Messages are those a Kubernetes API server gives.
 
-CEL rules (x-kubernetes-validations) are not evaluated; the definition is accepted with a warning that says so.
+CEL rules (x-kubernetes-validations) come after this, in `rules.py`.
 """
 
 from __future__ import annotations

@@ -211,19 +211,22 @@ def test_established_definition_keeps_its_scope_and_names() -> None:
     assert fields == {"spec.scope", "spec.names.kind"}
 
 
-def test_rules_that_are_not_evaluated_are_warned_about() -> None:
-    raw = schema(
-        {
-            "type": "object",
-            "x-kubernetes-validations": [{"rule": "self.size > 1"}],
-            "properties": {"size": {"type": "integer"}},
-        }
-    )
-    crd = definition(raw)
-    assert crd_problems(crd) == []
-    (warning,) = CRD.strategy.warnings(crd, None)
-    assert "1 x-kubernetes-validations rule(s)" in warning
-    assert list(CRD.strategy.warnings(definition(), None)) == []
+def test_rules_must_compile() -> None:
+    def problems(rule: Any) -> list[str]:
+        raw = {"type": "object", "properties": {"size": {"type": "integer"}}}
+        return [
+            cause.message
+            for cause in CRD.strategy.validate(
+                definition(schema({**raw, "x-kubernetes-validations": [rule]}))
+            )
+        ]
+
+    assert problems({"rule": "self.size > 1"}) == []
+    assert problems({"rule": " "}) == ["Required value: rule is not specified"]
+    assert "compilation failed: ERROR: <input>:1:" in problems({"rule": "self.size >"})[0]
+    assert "must evaluate to a bool" in problems({"rule": "1 + 1"})[0]
+    assert "must evaluate to a string" in problems({"rule": "true", "messageExpression": "1"})[0]
+    assert "oldSelf is not used in rule" in problems({"rule": "true", "optionalOldSelf": True})[0]
 
 
 # --- objects -----------------------------------------------------------------------------------------------

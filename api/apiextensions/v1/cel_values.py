@@ -1,0 +1,121 @@
+"""Custom resources' values as CEL sees them, by their schema.
+
+    converter(schema)      a function from a value to what expressions see; None where that is the value itself
+    escaped("a-b")         the identifier by which expressions reach a property: a__dash__b
+
+Source: Kubernetes "CustomResourceDefinitions: Validation rules", Escaping and the type mapping.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Json = dict[str, Any]
+Convert = Callable[[Any], Any]
+
+_KEYWORDS = frozenset(
+    [
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ]
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+
+
+def converter(schema: Json) -> Convert | None:
+    """Makes of a value what expressions see: names that are identifiers, numbers of the schema's type, bytes.
+    None where that is the value itself."""
+    match schema.get("type"):
+        case "number":
+            return lambda value: float(value) if type(value) is int else value
+        case "integer" if not schema.get("x-kubernetes-int-or-string"):
+            return lambda value: int(value) if type(value) is float else value
+        case "string" if schema.get("format") == "byte":
+            return _decoded
+        case "array" if isinstance(schema.get("items"), dict):
+            inner = converter(schema["items"])
+            return None if inner is None else lambda value: _each(value, inner)
+        case "object":
+            return _object_converter(schema)
+    return None
+
+
+def _object_converter(schema: Json) -> Convert | None:
+    additional = schema.get("additionalProperties")
+    if isinstance(additional, dict):
+        inner = converter(additional)
+        if inner is None:
+            return None
+        return lambda value: {k: inner(v) for k, v in value.items()} if isinstance(value, dict) else value
+    properties = schema.get("properties") or {}
+    names = {name: escaped(name) for name in properties}
+    below = {name: made for name, child in properties.items() if (made := converter(child)) is not None}
+    if not below and all(name == shown for name, shown in names.items()):
+        return None
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        out = {}
+        for name, item in value.items():
+            inner = below.get(name)
+            out[names.get(name) or name] = inner(item) if inner is not None and item is not None else item
+        return out
+
+    return convert
+
+
+def _each(value: Any, inner: Convert) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [item if item is None else inner(item) for item in value]
+
+
+def _decoded(value: Any) -> Any:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (ValueError, TypeError, binascii.Error):
+        return value
+
+
+def escaped(name: str) -> str:
+    """The identifier by which expressions reach a property: `a-b` is `a__dash__b`, `namespace` is `__namespace__`."""
+    if name in _KEYWORDS:
+        return f"__{name}__"
+    out = "".join(_escapes(name))
+    return out if _IDENTIFIER.fullmatch(out) else name
+
+
+def _escapes(name: str) -> Iterator[str]:
+    position = 0
+    while position < len(name):
+        if name.startswith("__", position):
+            yield "__underscores__"
+            position += 2
+            continue
+        here = name[position]
+        yield {"-": "__dash__", ".": "__dot__", "/": "__slash__"}.get(here, here)
+        position += 1
