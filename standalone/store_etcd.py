@@ -28,6 +28,7 @@ OWN = "etcd"
 _CLIENT, _PEER = "client:1", "peer:1"  # etcd wants a port even where none is
 _SOCKET_PATH_MAX = 107
 _START_TIMEOUT_S = 30.0
+_KNOCK_S = 2.0
 _FLAGS = (
     "--name=kctl",
     "--data-dir=data",
@@ -92,6 +93,32 @@ def check_store(store: str) -> None:
             parse_server(server)
     except EtcdAddressError as error:
         raise ConfigError(str(error)) from error
+
+
+def check_answers(config: ClusterConfig) -> None:
+    """Raises ConfigError where the cluster's etcd is elsewhere and none of its servers takes a connection."""
+    if not is_address(config.store):
+        return
+    from apiserver.backends.etcd_client import parse_server
+
+    why = ""
+    for server in config.store.split(","):
+        target, _ = parse_server(server)
+        try:
+            _knock(target)
+            return
+        except OSError as error:
+            why = error.strerror or str(error)
+    raise ConfigError(f"etcd at {config.store} does not answer: {why}")
+
+
+def _knock(target: str) -> None:
+    if target.startswith("unix:"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(target.removeprefix("unix:"))
+    else:
+        host, _, port = target.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
 
 
 def etcd_binary() -> str:

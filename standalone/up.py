@@ -23,7 +23,7 @@ from standalone.layout import Layout, kctl_home, layout_of
 from standalone.pki import component_leaves, ensure_pki, server_leaves, utc_now
 from standalone.probe import Prober, wait_until
 from standalone.programs import api_server_names, plan_programs
-from standalone.store_etcd import check_store
+from standalone.store_etcd import check_answers, check_store
 from standalone.supervisor import AlreadyRunning, Lock, Supervisor, read_state
 
 READY_TIMEOUT_S = 60.0
@@ -72,6 +72,7 @@ def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
     layout.make()
     lock = Lock(layout.lock)
     config = _describe(request, layout)
+    check_answers(config)
     cluster_config.save(layout, config)
     _make_credentials(layout, config)
     done("certificates")
