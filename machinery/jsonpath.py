@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -286,14 +286,8 @@ class _Scanner:
 
     def _until_bracket(self) -> str:
         depth = 0
-        quote = ""
-        for position in range(self.position, len(self.text)):
-            char = self.text[position]
-            if quote:
-                quote = "" if char == quote and self.text[position - 1] != "\\" else quote
-            elif char in "\"'":
-                quote = char
-            elif char == "[":
+        for position, char in _outside_quotes(self.text, self.position):
+            if char == "[":
                 depth += 1
             elif char == "]":
                 depth -= 1
@@ -304,15 +298,28 @@ class _Scanner:
         raise JSONPathError("unterminated array")
 
 
-def _split(text: str) -> list[str]:
-    """By commas outside quotes."""
-    out, start, quote = [], 0, ""
-    for position, char in enumerate(text):
+def _outside_quotes(text: str, start: int = 0) -> Iterator[tuple[int, str]]:
+    """(position, character) of what no quotes enclose; within them a backslash takes the next character along."""
+    quote, position = "", start
+    while position < len(text):
+        char = text[position]
         if quote:
-            quote = "" if char == quote else quote
+            if char == "\\":
+                position += 1
+            elif char == quote:
+                quote = ""
         elif char in "\"'":
             quote = char
-        elif char == ",":
+        else:
+            yield position, char
+        position += 1
+
+
+def _split(text: str) -> list[str]:
+    """By commas outside quotes."""
+    out, start = [], 0
+    for position, char in _outside_quotes(text):
+        if char == ",":
             out.append(text[start:position])
             start = position + 1
     return [*out, text[start:]]
