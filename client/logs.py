@@ -6,6 +6,7 @@ time: structlog (over 100 ms to import) is only for terminals, and loaded with t
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -63,12 +64,14 @@ class Logger:
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         fields = {"logger": self.name, **self._fields, **fields}
-        if sys.stderr.isatty():
-            logger = (_Settings.structlog or _configured()).get_logger()
-            getattr(logger, level)(event, **fields)
-        else:
-            sys.stderr.write(_json_line(level, event, fields))
-            sys.stderr.flush()
+        # A full disk or a closed pipe costs the line, never the work that is told about.
+        with contextlib.suppress(OSError):
+            if sys.stderr.isatty():
+                logger = (_Settings.structlog or _configured()).get_logger()
+                getattr(logger, level)(event, **fields)
+            else:
+                sys.stderr.write(_json_line(level, event, fields))
+                sys.stderr.flush()
 
 
 def get_logger(name: str) -> Logger:

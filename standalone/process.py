@@ -7,6 +7,7 @@ its supervisor, enters its network namespace, and then behaves as if started fro
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import os
@@ -56,10 +57,12 @@ def spawn(program: Program) -> int:
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
     except BaseException:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code or 0)
 
 

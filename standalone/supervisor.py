@@ -144,8 +144,9 @@ class Supervisor:
         now = time.monotonic()
         if now - child.started > _HEALTHY_S:
             child.delay_s = _FIRST_DELAY_S
-        with child.program.log.open("a") as log:
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        # A full disk must not end the supervisor: it would take the cluster along.
+        with contextlib.suppress(OSError), child.program.log.open("a") as log:
             log.write(f"supervisor: {child.program.name} (pid {child.pid}) ended with {how}\n")
         child.pid, child.pidfd = 0, -1
         child.due = now + child.delay_s
@@ -178,7 +179,8 @@ class Supervisor:
                 for c in self._children
             ],
         }
-        write_atomic(self._layout.state, json.dumps(state).encode())
+        with contextlib.suppress(OSError):
+            write_atomic(self._layout.state, json.dumps(state).encode())
 
 
 def read_state(layout: Layout) -> dict[str, object]:

@@ -47,6 +47,7 @@ from runtime.cri import (
 )
 
 CRASH_RETRY_S = 5.0
+EVICTION_GRACE_S = 1.0
 MIN_WAIT_S = 0.001
 INTERIM_S = 0.3  # a step towards running that lasts no longer than this is not worth a write
 
@@ -296,7 +297,10 @@ class PodWorker:
     def _grace(self) -> float:
         if self._gone and not podspec.is_deleted(self.pod) and not podspec.spec_of(self.pod):
             return recorded_grace_s(self.view)
-        return float(podspec.grace_period_s(self.pod))
+        grace = float(podspec.grace_period_s(self.pod))
+        if self._verdict is not None and self._verdict.reason == "Evicted":
+            return min(grace, EVICTION_GRACE_S)  # what runs out is needed at once
+        return grace
 
     async def _stop(self) -> None:
         assert self._stop_grace is not None
