@@ -56,6 +56,28 @@ class AdmissionPlugin(Protocol):
         ...
 
 
+class Plugin:
+    """Shared by the plugins: those that only judge leave `admit` alone, and the other way round."""
+
+    name = ""
+
+    async def admit(self, request: AdmissionRequest) -> bool | None:
+        return False
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        return None
+
+
+def mutates(plugin: AdmissionPlugin) -> bool:
+    admit: object = type(plugin).admit
+    return admit is not Plugin.admit
+
+
+def judges(plugin: AdmissionPlugin) -> bool:
+    validate: object = type(plugin).validate
+    return validate is not Plugin.validate
+
+
 @runtime_checkable
 class Closable(Protocol):
     """A plugin that holds something open, such as connections."""

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from api.resource import Obj
-from apiserver.admission.admission import AdmissionRequest
+from apiserver.admission.admission import AdmissionRequest, Plugin
 from apiserver.storage.store import Store
 from machinery.errors import Cause, Forbidden
+
+__all__ = ["Lookup", "Plugin", "forbidden", "is_resource", "lookup_in", "name_of"]
 
 # (namespace, name) → the object, None where there is none
 Lookup = Callable[[str, str], Awaitable[Obj | None]]
@@ -43,15 +45,3 @@ def name_of(obj: Obj) -> str:
 def is_resource(request: AdmissionRequest, group: str, plural: str) -> bool:
     gvr = request.resource.gvr
     return gvr.resource == plural and gvr.group == group
-
-
-class Plugin:
-    """Shared by the plugins: those that only judge leave `admit` alone, and the other way round."""
-
-    name = ""
-
-    async def admit(self, request: AdmissionRequest) -> bool | None:
-        return False
-
-    async def validate(self, request: AdmissionRequest) -> None:
-        return None

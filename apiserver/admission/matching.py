@@ -137,12 +137,10 @@ def is_namespace(request: AdmissionRequest) -> bool:
 
 
 def convert(obj: Obj | None, source: Resource, target: Resource) -> Obj | None:
-    """A copy of the object in another version of its kind."""
-    if obj is None:
-        return None
+    """The object in another version of its kind: a copy, or the object itself where the versions are the same."""
+    if obj is None or source is target:
+        return obj
     made = deep_copy(obj)
-    if source is target:
-        return made
     if source.to_storage is not None:
         made = source.to_storage(made)
     if target.from_storage is not None:

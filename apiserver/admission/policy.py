@@ -9,7 +9,7 @@ A policy without a binding does nothing. Source: Kubernetes "Validating Admissio
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.resource import Obj, Resource
 from apiserver.admission.admission import AdmissionRequest
@@ -56,6 +56,7 @@ class Policy:
     name: str
     spec: Obj
     criteria: Criteria
+    _programs: dict[str, Program] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def fails_closed(self) -> bool:
@@ -63,8 +64,11 @@ class Policy:
 
     def program(self, environment: Environment, text: str) -> Program:
         """Compiled with the policy's variables. Raises CelError."""
-        variables = [(each["name"], each["expression"]) for each in self.spec.get("variables") or ()]
-        return environment.compile(as_maps(bind(text, variables)))
+        program = self._programs.get(text)
+        if program is None:
+            variables = [(each["name"], each["expression"]) for each in self.spec.get("variables") or ()]
+            program = self._programs[text] = environment.compile(as_maps(bind(text, variables)))
+        return program
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,10 @@ class PolicySet:
 
     async def bound(self) -> Sequence[tuple[Policy, list[Binding]]]:
         """Policies in force, by name."""
-        policies, bindings = await self._policies.all(), await self._bindings.all()
+        policies = await self._policies.all()
+        if not policies:
+            return ()
+        bindings = await self._bindings.all()
         read = (self._policies.generation, self._bindings.generation)
         if read != self._read:
             self._read = read

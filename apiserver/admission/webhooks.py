@@ -197,18 +197,16 @@ class MutatingAdmissionWebhook(_Webhooks):
             )
         try:
             patched = json_patch.apply(shown.obj, patch)
+            if patched == shown.obj:
+                return False
             replace_object(request, patched, shown.resource)
         except (PatchError, ApiError) as error:
             raise InternalError(f"Internal error occurred: {error}") from error
-        changed: bool = patched != shown.obj
-        return changed
+        return True
 
 
 class ValidatingAdmissionWebhook(_Webhooks):
     name = "ValidatingAdmissionWebhook"
-
-    async def admit(self, request: AdmissionRequest) -> bool:
-        return False
 
     async def validate(self, request: AdmissionRequest) -> None:
         hooks = await self._all()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from api.resource import Obj
-from apiserver.admission.admission import AdmissionPlugin
+from apiserver.admission.admission import AdmissionPlugin, judges, mutates
 from apiserver.auth.user import User
 from apiserver.engine.catalog import Catalog, Served
 from machinery.clock import Clock
@@ -101,8 +101,22 @@ class Engine:
     rng: random.Random
     admission: Sequence[AdmissionPlugin] = ()
     hooks: Mapping[tuple[str, str], WriteHook] = field(default_factory=dict)
+    # `admission` by phase, made anew when it is replaced: a plugin that only judges is not asked to mutate.
+    _phases: tuple[Sequence[AdmissionPlugin], ...] = field(default=((), (), ()), init=False, repr=False)
     # how often an unconditional write is retried when others write the same object
     retries: int = 64
+
+    def mutating(self) -> Sequence[AdmissionPlugin]:
+        return self._by_phase()[1]
+
+    def judging(self) -> Sequence[AdmissionPlugin]:
+        return self._by_phase()[2]
+
+    def _by_phase(self) -> tuple[Sequence[AdmissionPlugin], ...]:
+        if self._phases[0] is not self.admission:
+            plugins = self.admission
+            self._phases = (plugins, tuple(filter(mutates, plugins)), tuple(filter(judges, plugins)))
+        return self._phases
 
     def hook(self, call: Call) -> WriteHook:
         gvr = call.served.resource.gvr

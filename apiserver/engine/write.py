@@ -114,14 +114,14 @@ async def mutate(engine: Engine, request: AdmissionRequest) -> bool:
 
 async def _mutate_once(engine: Engine, request: AdmissionRequest) -> bool:
     ran = False
-    for plugin in engine.admission:
+    for plugin in engine.mutating():
         if plugin.handles(request) and await plugin.admit(request) is not False:
             ran = True
     return ran
 
 
 async def judge(engine: Engine, request: AdmissionRequest) -> None:
-    for plugin in engine.admission:
+    for plugin in engine.judging():
         if plugin.handles(request):
             await plugin.validate(request)
 

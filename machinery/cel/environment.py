@@ -42,12 +42,14 @@ class CelError(Exception):
 class Program:
     """A compiled expression."""
 
-    __slots__ = ("_error", "_expression", "text")
+    __slots__ = ("_error", "_expression", "_names", "text")
 
-    def __init__(self, text: str, expression: Any, error: Any) -> None:
+    def __init__(self, text: str, expression: Any, error: Any, variables: Sequence[str]) -> None:
         self.text = text
         self._expression = expression
         self._error = error
+        # Every value that is given is copied: those whose name does not even occur are left out.
+        self._names = [name for name in variables if name.partition(".")[0] in text]
 
     @property
     def result(self) -> str:
@@ -56,7 +58,7 @@ class Program:
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         try:
-            value = self._expression.eval(data=values)
+            value = self._expression.eval(data={name: values[name] for name in self._names if name in values})
         except RuntimeError as error:
             raise CelError(_said(str(error))) from None
         try:
@@ -91,7 +93,7 @@ class Environment:
         if self._engine is None:
             self._engine, self._error = _engine(self._variables, self._functions)
         try:
-            return Program(text, self._engine.compile(text), self._error)
+            return Program(text, self._engine.compile(text), self._error, self._variables)
         except RuntimeError as error:
             return CelError(_said(str(error)))
 
