@@ -8,7 +8,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from client.logs import get_logger
 from machinery.errors import ApiError
+
+log = get_logger("nodeagent.server")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -87,9 +90,18 @@ class WebSocket:
         if self.closed:
             return
         kind = "text" if isinstance(data, str) else "bytes"
-        await self._send({"type": "websocket.send", kind: data})
+        await self._until_gone({"type": "websocket.send", kind: data})
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         if not self.closed:
             self.closed = True
-            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+            await self._until_gone({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def _until_gone(self, message: dict[str, Any]) -> None:
+        """A caller may leave between two messages; the server then raises what its protocol library raises.
+        That is the end of a session, not a defect: `receive` tells it."""
+        try:
+            await self._send(message)
+        except Exception as error:
+            self.closed = True
+            log.debug("the caller left", why=repr(error))
