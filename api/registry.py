@@ -1,6 +1,6 @@
 """The explicit list of what is built in. A new kind is its module and one line here.
 
-Importing this module imports no kind; `load()` imports their modules (some 20 ms), and still no type below Pod or
+Importing this module imports no kind; `load()` imports their modules (some 50 ms), and still no type below Pod or
 Deployment, no schema and no validator: those are made when first used.
 """
 

@@ -80,8 +80,10 @@ def _validate_generated_selector(errors: Errors, job: Obj) -> None:
             errors.required("spec.template.metadata.labels", f"must have the label {key}")
         elif labels[key] != value:
             errors.invalid("spec.template.metadata.labels", labels, f"must be '{value}'")
-    if not label_selector_of(job["spec"]["selector"]).matches(generated_labels(meta)):
-        errors.invalid("spec.selector", job["spec"]["selector"], "`selector` not auto-generated")
+    selector = job["spec"]["selector"]
+    readable = not validate_label_selector(selector, "spec.selector")
+    if readable and not label_selector_of(selector).matches(generated_labels(meta)):
+        errors.invalid("spec.selector", selector, "`selector` not auto-generated")
 
 
 def generated_labels(meta: Obj) -> dict[str, str]:

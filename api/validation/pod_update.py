@@ -79,7 +79,7 @@ def _without_seconds(toleration: Obj) -> Obj:
 
 
 def _validate_scheduling(errors: Errors, new: Obj, old: Obj, *, gated: bool) -> None:
-    had = [each["name"] for each in old.get("schedulingGates") or ()]
+    had = [each.get("name") for each in old.get("schedulingGates") or ()]
     for index, each in enumerate(new.get("schedulingGates") or ()):
         if each.get("name") not in had:
             message = "only deletion is allowed, but found new scheduling gate " + f"'{each.get('name', '')}'"

@@ -235,7 +235,7 @@ def validate_definition_status(crd: Obj, old: Obj) -> Sequence[Cause]:
     stored = (crd.get("status") or {}).get("storedVersions") or []
     if not stored:
         errors.invalid("status.storedVersions", stored, "must have at least one stored version")
-    known = {version["name"]: version for version in crd["spec"].get("versions") or ()}
+    known = {version.get("name", ""): version for version in crd["spec"].get("versions") or ()}
     for index, name in enumerate(stored):
         if name not in known:
             errors.invalid(f"status.storedVersions[{index}]", name, "must appear in spec.versions")

@@ -29,6 +29,7 @@ class CertificateSigningRequestStrategy(Strategy):
     name_rule = "path"
 
     def default(self, obj: Obj) -> None:
+        obj.setdefault("spec", {})
         for condition in field(obj, "status", "conditions") or ():
             if not condition.get("status"):
                 condition["status"] = "True"

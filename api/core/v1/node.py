@@ -137,7 +137,7 @@ def _validate_status(errors: Errors, status: Obj) -> None:
 
 
 def _status(obj: Obj, now: float) -> str:
-    conditions = {c["type"]: c for c in (obj.get("status") or {}).get("conditions") or ()}
+    conditions = {c.get("type"): c for c in (obj.get("status") or {}).get("conditions") or ()}
     ready = conditions.get("Ready")
     shown = "Unknown" if ready is None else "Ready" if ready.get("status") == "True" else "NotReady"
     return shown + (",SchedulingDisabled" if (obj.get("spec") or {}).get("unschedulable") else "")

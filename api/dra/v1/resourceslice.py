@@ -15,6 +15,9 @@ Obj = dict[str, Any]
 
 
 class ResourceSliceStrategy(Strategy):
+    def default(self, obj: Obj) -> None:
+        obj.setdefault("spec", {})
+
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_slice(obj.get("spec") or {})
 

@@ -21,6 +21,9 @@ class CSINodeStrategy(Strategy):
     has_generation = False
     allow_unconditional_update = False
 
+    def default(self, obj: Obj) -> None:
+        obj.setdefault("spec", {})
+
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
         seen: set[str] = set()

@@ -22,6 +22,9 @@ _MAX_METADATA, _MAX_MESSAGE_BYTES = 256 * 1024, 1024
 class VolumeAttachmentStrategy(SpecStatusStrategy):
     allow_unconditional_update = False
 
+    def default(self, obj: Obj) -> None:
+        obj.setdefault("spec", {})
+
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = {"attached": False}
 
