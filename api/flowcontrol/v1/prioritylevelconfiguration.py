@@ -7,11 +7,8 @@ from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, NONE, field, text
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
-from api.validation.flowcontrol import (
-    default_priority_level,
-    validate_conditions,
-    validate_priority_level,
-)
+from api.validation.flowcontrol import validate_conditions
+from api.validation.priority_level import default_priority_level, validate_priority_level
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
