@@ -90,11 +90,10 @@ class Components:
         return {"allOf": [pointer], **own} if self._dialect.is_v3 else {**own, **pointer}
 
     def _field_words(self, schema: Schema) -> Json:
-        """What the field says beyond its type; clients that explain a field do not look up its type's description."""
+        """What the field says beyond its type; clients that explain a field print its type's description below it."""
         out: Json = {}
         published = self.found.get(schema.name, {}).get("description")
-        is_part = schema.kind == "object" and not schema.name.startswith("io.k8s.apimachinery.")
-        if schema.description and (is_part or schema.description != published):
+        if schema.description and schema.description != published:
             out["description"] = schema.description
         out.update(_merge_words(schema))
         if schema.has_default:
