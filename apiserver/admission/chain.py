@@ -45,6 +45,7 @@ from apiserver.admission.storage_protection import (
     StorageObjectInUseProtection,
 )
 from apiserver.admission.taint_nodes import TaintNodesByCondition
+from apiserver.admission.topology_labels import PodTopologyLabels
 from apiserver.admission.validating_policy import ValidatingAdmissionPolicy
 from apiserver.admission.webhook_client import Connect, WebhookClient, connect
 from apiserver.admission.webhooks import (
@@ -192,6 +193,7 @@ TABLE: Sequence[Part] = (
         [("networking.k8s.io", "ingresses"), ("networking.k8s.io", "ingressclasses")],
     ),
     Part(lambda s, o: DenyServiceExternalIPs(), on=False),
+    Part(lambda s, o: PodTopologyLabels(s.store("", "nodes")), [("", "nodes")]),
     Part(lambda s, o: MutatingAdmissionPolicy(_policies(s, o, *_MUTATING_POLICIES)), _MUTATING_POLICIES),
     Part(lambda s, o: MutatingAdmissionWebhook(s.all(*_MUTATING), _surroundings(s, o)), [_MUTATING]),
     Part(

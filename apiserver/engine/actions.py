@@ -1,5 +1,6 @@
-"""POST to a pod's binding: an ordinary write of the pod under a narrow rule, so admission, conflicts and watches see
-nothing special.
+"""POST to a pod's binding: a write of the pod under a narrow rule, so conflicts and watches see nothing special.
+
+The Binding itself has been through admission.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ async def bind(engine: Engine, call: Call, binding: Obj) -> Written:
         _set_scheduled(old, now)
         return Change(old)
 
-    await guaranteed_update(engine, call, change, Scope(_unchanged, _no_causes, False))
+    await guaranteed_update(engine, call, change, Scope(_unchanged, _no_causes, False), admitted=True)
     return success()
 
 

@@ -19,10 +19,9 @@ from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.query import Query
 from apiserver.engine.write import (
     admission_request,
+    admit,
     holds_on,
-    judge,
     load_current,
-    mutate,
     refuse_missing,
     refuse_stale,
     rendered,
@@ -161,7 +160,12 @@ def _mark(resource: Resource, obj: Obj, now: float, grace_s: int, graceful: bool
 
 
 async def delete(
-    engine: Engine, call: Call, options: DeleteOptions, *, entry: Entry | None = None
+    engine: Engine,
+    call: Call,
+    options: DeleteOptions,
+    *,
+    entry: Entry | None = None,
+    admitted: bool = False,
 ) -> Written:
     """200 with the marked object, or with a Status when it is gone. Raises NotFound, Conflict."""
     store, served = call.served.store, call.served
@@ -178,8 +182,8 @@ async def delete(
             gracePeriodSeconds=options.grace_s,
             propagationPolicy=options.policy,
         )
-        await mutate(engine, request)
-        await judge(engine, request)
+        if not admitted:
+            await admit(engine, request)
         plan = plan_delete(served.resource, served.load(entry), options, engine.clock.now())
         try:
             if plan.action == "none":

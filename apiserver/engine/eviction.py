@@ -127,7 +127,7 @@ async def evict(engine: Engine, call: Call, eviction: Obj) -> Written:
         try:
             if way != "free":
                 entry = await _mark(engine, call, entry if way == "steady" else None)
-            await delete(engine, call, options, entry=entry)
+            await delete(engine, call, options, entry=entry, admitted=True)
         except Conflict:
             if options.uid or options.revision or way == "spend":
                 raise
@@ -187,7 +187,8 @@ async def _mark(engine: Engine, call: Call, seen: Entry | None) -> Entry:
         return Change(pod, str(seen.revision) if seen is not None else "", manager_op="")
 
     status_call = replace(call, subresource="status")
-    await guaranteed_update(engine, status_call, change, Scope(_unchanged, _no_causes, False), entry=seen)
+    scope = Scope(_unchanged, _no_causes, False)
+    await guaranteed_update(engine, status_call, change, scope, entry=seen, admitted=True)
     return await load_current(engine, call)
 
 

@@ -126,6 +126,12 @@ async def judge(engine: Engine, request: AdmissionRequest) -> None:
             await plugin.validate(request)
 
 
+async def admit(engine: Engine, request: AdmissionRequest) -> None:
+    """Both phases, for what is not stored itself."""
+    await mutate(engine, request)
+    await judge(engine, request)
+
+
 def rendered(obj: Obj, revision: int | str) -> bytes:
     """The JSON of an object that is not (or not yet) stored under this revision."""
     if revision:
@@ -141,9 +147,18 @@ async def load_current(engine: Engine, call: Call) -> Entry:
 
 
 async def guaranteed_update(
-    engine: Engine, call: Call, change: Changer, scope: Scope, *, entry: Entry | None = None
+    engine: Engine,
+    call: Call,
+    change: Changer,
+    scope: Scope,
+    *,
+    entry: Entry | None = None,
+    admitted: bool = False,
 ) -> Written:
-    """Apply `change` to the object named by the call. Raises NotFound, Conflict, Invalid, what admission raises."""
+    """Apply `change` to the object named by the call. Raises NotFound, Conflict, Invalid, what admission raises.
+
+    `admitted`: what asked for this change (a Binding, an Eviction) went through admission already.
+    """
     served, store = call.served, call.served.store
     entry = entry if entry is not None else await load_current(engine, call)
     for _ in range(engine.retries):
@@ -152,7 +167,7 @@ async def guaranteed_update(
         made = made if isinstance(made, Change) else await made
         if made.expect_revision and made.expect_revision != str(entry.revision):
             raise refuse_stale(call, entry.name)
-        prepared = await _prepare(engine, call, made, old, scope)
+        prepared = await _prepare(engine, call, made, old, scope, admitted)
         if prepared is None:
             return Written(200, served.view(entry), old)
         obj, undo = prepared
@@ -181,7 +196,7 @@ async def guaranteed_update(
 
 
 async def _prepare(
-    engine: Engine, call: Call, made: Change, old: Obj, scope: Scope
+    engine: Engine, call: Call, made: Change, old: Obj, scope: Scope, admitted: bool
 ) -> tuple[Obj, Callable[[], None] | None] | None:
     """The object as it would be stored and what gives its reservations back; None if nothing changed."""
     resource = call.served.resource
@@ -197,7 +212,7 @@ async def _prepare(
     undo = None
     try:
         request = admission_request(engine, call, "UPDATE", obj, old)
-        if await mutate(engine, request):
+        if not admitted and await mutate(engine, request):
             strategy.default(obj)
         if not call.subresource:
             undo = engine.hook(call).before_update(call, obj, old)
@@ -223,7 +238,8 @@ async def _prepare(
         if causes:
             raise refuse_invalid(call, was["name"], causes)
         call.warnings.extend(strategy.warnings(obj, old))
-        await judge(engine, request)
+        if not admitted:
+            await judge(engine, request)
     except BaseException:
         if undo is not None:
             undo()

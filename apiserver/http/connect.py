@@ -15,7 +15,7 @@ from api.resource import Obj
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.engine import Call, Engine
 from apiserver.engine.query import Query
-from apiserver.engine.write import admission_request, judge, mutate
+from apiserver.engine.write import admission_request, admit
 from apiserver.http.reply import Header, Receive, Scope, Send, end_stream, start_stream
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
@@ -80,6 +80,21 @@ def plan_connect(pod: Obj, subresource: str, query: Query) -> Connection:
     return Connection(node, f"/{subresource}/{namespace}/{name}/{container}", (*commands, *flags))
 
 
+def connect_options(subresource: str, query: Query) -> Obj:
+    """What a client asks for, as the object that admission judges: PodExecOptions, PodAttachOptions, ..."""
+    kinds = {"exec": "PodExecOptions", "attach": "PodAttachOptions", "portforward": "PodPortForwardOptions"}
+    options: Obj = {"kind": kinds.get(subresource, "PodProxyOptions"), "apiVersion": "v1"}
+    if subresource == "portforward":
+        ports = query.values_of("ports") + query.values_of("port")
+        return {**options, "ports": [int(port) for port in ports if port.isdigit()]}
+    options |= {flag: True for flag in _FLAGS if query.flag(flag)}
+    if query.get("container"):
+        options["container"] = query["container"]
+    if subresource == "exec":
+        options["command"] = list(query.values_of("command"))
+    return options
+
+
 def plan_container(pod: Obj, asked: str, subresource: str) -> str:
     spec, name = pod.get("spec") or {}, pod["metadata"]["name"]
     main: list[str] = [each["name"] for each in spec.get("containers") or ()]
@@ -130,9 +145,8 @@ class Connectors:
         call = Call(
             served, request.user, info.namespace, info.name, info.subresource, warnings=request.warnings
         )
-        admission = admission_request(self._engine, call, "CONNECT", {"metadata": {}}, None)
-        await mutate(self._engine, admission)
-        await judge(self._engine, admission)
+        options = connect_options(info.subresource, request.query)
+        await admit(self._engine, admission_request(self._engine, call, "CONNECT", options, None))
 
     async def log(self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]) -> int:
         """GET pods/NAME/log. The node's answer is passed on while it comes; its errors become Status bodies."""

@@ -28,7 +28,7 @@ from apiserver.engine.patch import Patch, patch
 from apiserver.engine.revisions import encode_token, parse_list
 from apiserver.engine.scale import get_scale, write_scale
 from apiserver.engine.update import update
-from apiserver.engine.write import own_scope, status_scope
+from apiserver.engine.write import admission_request, admit, own_scope, status_scope
 from apiserver.http.body import parse_body, parse_yaml
 from apiserver.http.negotiation import Accepted, accepted, patch_type
 from apiserver.http.reply import Reply
@@ -131,9 +131,11 @@ class Resources:
     async def _create(self, request: Request, call: Call, shape: Accepted) -> Reply:
         obj = self._decoded(request, call)
         creator = self._creators.get((call.group, call.plural))
-        written = await (
-            create(self._engine, call, obj) if creator is None else creator(self._engine, call, obj)
-        )
+        if creator is None:
+            written = await create(self._engine, call, obj)
+        else:
+            await admit(self._engine, admission_request(self._engine, call, "CREATE", obj, None))
+            written = await creator(self._engine, call, obj)
         return self._written(request, call, shape, written)
 
     async def _subresource(self, request: Request, call: Call, shape: Accepted) -> Reply:
@@ -156,7 +158,9 @@ class Resources:
         spec = self._actions.get((call.group, call.plural, name))
         if spec is None or verb != "create":
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        written = await spec.action(self._engine, call, self._decoded(request, call, body(spec.body)))
+        obj = self._decoded(request, call, body(spec.body))
+        await admit(self._engine, admission_request(self._engine, call, "CREATE", obj, None))
+        written = await spec.action(self._engine, call, obj)
         return self._written(request, call, shape, written)
 
     async def _scale(self, request: Request, call: Call, shape: Accepted) -> Reply:

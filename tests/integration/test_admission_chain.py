@@ -20,7 +20,7 @@ from controllers.component import ControllerManager
 from controllers.resourcequota import RESOURCE_QUOTAS
 from controllers.volumeprotection import PERSISTENTVOLUMECLAIMS
 from machinery.errors import Forbidden, NotFound
-from machinery.gvk import CONFIGMAPS, GVR, NAMESPACES, PODS, SECRETS, SERVICEACCOUNTS, SERVICES
+from machinery.gvk import CONFIGMAPS, GVR, NAMESPACES, NODES, PODS, SECRETS, SERVICEACCOUNTS, SERVICES
 
 NS = "default"
 LIMITRANGES = GVR("", "v1", "limitranges")
@@ -237,5 +237,44 @@ def test_many_pods_at_once_never_exceed_a_quota(run_cluster):
             "exceeded quota: q, requested: pods=1, used: pods=7, limited: pods=7"
         )
         assert await api.client.list(CONFIGMAPS, NS)
+
+    run_cluster(body)
+
+
+def test_bound_pod_learns_the_zone_of_its_node(run_cluster):
+    async def body(api):
+        labels = {"topology.kubernetes.io/zone": "z1", "other": "x"}
+        await api.client.create(NODES, {"metadata": {"name": "n1", "labels": labels}})
+        await api.client.create(PODS, pod())
+        binding = {"metadata": {"name": "p", "namespace": NS}, "target": {"kind": "Node", "name": "n1"}}
+        await api.client.create(PODS, binding, NS, subresource="binding", name="p")
+        bound = await api.client.get(PODS, "p", NS)
+        assert bound["metadata"]["labels"] == {"topology.kubernetes.io/zone": "z1"}
+
+    run_cluster(body)
+
+
+def test_node_gets_tokens_only_for_pods_that_run_there(run_cluster):
+    async def body(api):
+        await api.client.create(NODES, {"metadata": {"name": "n1"}})
+        await api.client.create(PODS, pod(nodeName="n1"))
+        uid = (await api.client.get(PODS, "p", NS))["metadata"]["uid"]
+        node = User("system:node:n1", ("system:nodes", "system:authenticated"))
+        agent = Client(InProcessTransport(api.server.app, node))
+
+        async def ask(**spec):
+            request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+            return await agent.create(SERVICEACCOUNTS, request, NS, subresource="token", name="default")
+
+        async def allowed():
+            try:
+                await ask(boundObjectRef={"kind": "Pod", "apiVersion": "v1", "name": "p", "uid": uid})
+            except Forbidden:
+                return False
+            return True
+
+        await until(api, allowed)
+        with pytest.raises(Forbidden, match="requested token not bound to a pod"):
+            await ask()
 
     run_cluster(body)

@@ -399,3 +399,41 @@ def test_custom_resource_is_shown_in_the_version_of_the_rule_and_pruned(run_hook
         assert "data" not in await api.client.create(GVR("example.com", "v2", "toys"), toy)
 
     run_hooks(body)
+
+
+def test_attaching_binding_and_evicting_are_asked_about_by_their_options(run_hooks):
+    async def body(api, hooks):
+        about = {"resources": ("pods/attach", "pods/binding", "pods/eviction", "serviceaccounts/token")}
+        anything = {**about, "groups": ("*",), "versions": ("*",)}
+        await register(
+            api, VALIDATING, "v", hook("/check", "CONNECT", "CREATE", "UPDATE", "DELETE", **anything)
+        )
+        hooks.answers["/check"] = lambda request: {"allowed": False, "status": {"message": "no"}}
+        pod = {
+            "metadata": {"name": "p", "namespace": NS},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+        }
+        await api.client.create(PODS, pod)
+        path = f"/api/v1/namespaces/{NS}/pods/p"
+        target = {"kind": "Node", "name": "n1"}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p", "namespace": NS}}
+        for method, sub, sent, kind in (
+            ("POST", "binding", {"metadata": {"name": "p"}, "target": target}, "Binding"),
+            ("POST", "eviction", eviction, "Eviction"),
+            ("GET", "attach", None, "PodAttachOptions"),
+        ):
+            response = await api.send(method, f"{path}/{sub}", sent, query={"stdin": "true"})
+            assert response.status == 400 and b"denied the request: no" in response.body
+            (_, request) = hooks.asked[-1]
+            assert request["operation"] == ("CONNECT" if sub == "attach" else "CREATE")
+            assert (request["kind"]["kind"], request["subResource"], request["name"]) == (kind, sub, "p")
+        assert hooks.asked[-1][1]["object"]["stdin"] is True
+
+        hooks.answers["/check"] = lambda request: {}
+        before = len(hooks.asked)
+        await api.send("POST", f"{path}/binding", {"metadata": {"name": "p"}, "target": target})
+        assert (await api.client.get(PODS, "p", NS))["spec"]["nodeName"] == "n1"
+        await api.send("POST", f"{path}/eviction", eviction)
+        assert len(hooks.asked) == before + 2  # once each: the writes they lead to are not asked about
+
+    run_hooks(body)
