@@ -25,6 +25,7 @@ from apiserver.admission.certificates import (
 from apiserver.admission.collection import Collection
 from apiserver.admission.default_class import DefaultIngressClass, DefaultStorageClass
 from apiserver.admission.default_tolerations import DefaultTolerationSeconds
+from apiserver.admission.expression_check import AdmissionExpressions
 from apiserver.admission.expressions import admission_environment
 from apiserver.admission.external_ips import DenyServiceExternalIPs
 from apiserver.admission.limit_ranger import LimitRanger
@@ -201,6 +202,7 @@ TABLE: Sequence[Part] = (
         _VALIDATING_POLICIES,
     ),
     Part(lambda s, o: ValidatingAdmissionWebhook(s.all(*_VALIDATING), _surroundings(s, o)), [_VALIDATING]),
+    Part(lambda s, o: AdmissionExpressions(_surroundings(s, o).environment), [_MUTATING, _VALIDATING]),
     Part(lambda s, o: RBACEscalation(o.escalation) if o.escalation else None),
     Part(lambda s, o: ResourceQuota(s.store("", "resourcequotas"), o.clock), [("", "resourcequotas")]),
 )

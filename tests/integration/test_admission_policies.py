@@ -345,3 +345,54 @@ def test_mutating_policy_uses_parameters_one_after_the_other(run_policies):
         assert made["data"] == {"own": "1", "a": "set", "b": "set"}
 
     run_policies(body)
+
+
+@pytest.mark.parametrize(
+    ("gvr", "spec", "place", "message"),
+    [
+        (
+            VALIDATING,
+            {"validations": [{"expression": "object."}]},
+            "spec.validations[0].expression",
+            "compilation failed",
+        ),
+        (
+            VALIDATING,
+            {"validations": [{"expression": "'x'"}]},
+            "spec.validations[0].expression",
+            "must evaluate to bool",
+        ),
+        (
+            VALIDATING,
+            {"validations": [{"expression": "true", "messageExpression": "1"}]},
+            "spec.validations[0].messageExpression",
+            "must evaluate to string",
+        ),
+        (
+            VALIDATING,
+            {
+                "validations": [{"expression": "true"}],
+                "matchConditions": [{"name": "n", "expression": "nope"}],
+            },
+            "spec.matchConditions[0].expression",
+            "undeclared reference to 'nope'",
+        ),
+        (
+            MUTATING,
+            {
+                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: }]"}}],
+                "reinvocationPolicy": "Never",
+            },
+            "spec.mutations[0].jsonPatch.expression",
+            "compilation failed",
+        ),
+    ],
+)
+def test_expression_that_does_not_compile_is_refused_when_written(run_policies, gvr, spec, place, message):
+    async def body(api):
+        with pytest.raises(Invalid) as caught:
+            await api.client.create(gvr, policy("p", about("configmaps"), **spec))
+        (cause,) = caught.value.causes
+        assert cause.field == place and message in cause.message
+
+    run_policies(body)
