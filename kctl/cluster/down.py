@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+from kctl.cluster.chosen import chosen
 from kctl.flags import Flag, Options
 
 LOCAL = True
@@ -22,11 +22,9 @@ FLAGS = (
 def run(options: Options) -> int:
     from standalone.config import ConfigError
     from standalone.down import DownFailed, down
-    from standalone.layout import layout_of
     from standalone.topology import TopologyError
 
-    name = options.args[0] if options.args else "default"
-    layout = layout_of(name, Path(options.data_dir) if options.data_dir else None)
+    name, layout = chosen(options.args[0] if options.args else "", options)
     if not layout.root.exists():
         print(f"error: there is no cluster {name!r} at {layout.root}", file=sys.stderr)
         return 1

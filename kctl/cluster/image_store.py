@@ -7,19 +7,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kctl.cluster.chosen import chosen
 from kctl.flags import Flag, Options
 
 FLAGS = (
-    Flag("cluster", "c", default="default", help="the cluster whose images are meant"),
+    Flag("cluster", "c", default="", help="the cluster whose images are meant"),
     Flag("data-dir", help="where that cluster keeps its data"),
 )
 
 
 def store_root(name: str, options: Options) -> Path:
     """The cluster's image store. It may not run, or not exist yet: images can be laid in before `kctl up`."""
-    from standalone.layout import layout_of
-
-    return layout_of(name, Path(options.data_dir) if options.data_dir else None).images
+    return chosen(name, options)[1].images
 
 
 def guarded(action: Callable[[], None]) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+from kctl.cluster.chosen import chosen
 from kctl.flags import Flag, Options
 
 LOCAL = True
@@ -16,12 +16,10 @@ FLAGS = (Flag("data-dir", help="where the cluster keeps its data"),)
 def run(options: Options) -> int:
     from kctl.printers.table import TablePrinter
     from standalone import config as cluster_config
-    from standalone.layout import layout_of
     from standalone.probe import Prober
     from standalone.supervisor import read_state, running_pid
 
-    name = options.args[0] if options.args else "default"
-    layout = layout_of(name, Path(options.data_dir) if options.data_dir else None)
+    name, layout = chosen(options.args[0] if options.args else "", options)
     try:
         config = cluster_config.load(layout)
     except cluster_config.ConfigError as error:

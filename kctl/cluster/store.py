@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from kctl.flags import Flag, Options
 
 if TYPE_CHECKING:
-    from standalone.layout import Layout
     from standalone.store_move import Moved
 
 DATA_DIR = Flag("data-dir", help="where the cluster keeps its data")
 CLUSTER_FLAGS = (
-    Flag("cluster", "c", default="default", help="the cluster whose objects are meant"),
+    Flag("cluster", "c", default="", help="the cluster whose objects are meant"),
     DATA_DIR,
 )
 ETCD_FLAGS = (
@@ -32,12 +31,6 @@ def etcd_files(options: Options) -> tuple[str, str, str]:
         for file in (options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
     )
     return ca, cert, key
-
-
-def layout(name: str, options: Options) -> Layout:
-    from standalone.layout import layout_of
-
-    return layout_of(name, Path(options.data_dir) if options.data_dir else None)
 
 
 def moved(action: Callable[[float], Moved]) -> Moved | None:

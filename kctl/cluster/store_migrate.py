@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kctl.cluster.store import DATA_DIR, ETCD_FLAGS, etcd_files, layout, moved
+from kctl.cluster.chosen import chosen
+from kctl.cluster.store import DATA_DIR, ETCD_FLAGS, etcd_files, moved
 from kctl.flags import Flag, Options, UsageError
 
 LOCAL = True
@@ -24,8 +25,8 @@ def run(options: Options) -> int:
         raise UsageError("store migrate takes one cluster name, and --to says where its objects go")
     from standalone.store_move import migrate
 
-    name = options.args[0] if options.args else "default"
-    done = moved(lambda now: migrate(layout(name, options), options.to, now, etcd_files(options)))
+    name, where = chosen(options.args[0] if options.args else "", options)
+    done = moved(lambda now: migrate(where, options.to, now, etcd_files(options)))
     if done is None:
         return 1
     print(f"{done.objects} objects moved to {options.to}; `kctl up {name}` uses it from now on")

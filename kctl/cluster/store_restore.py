@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kctl.cluster.store import CLUSTER_FLAGS, layout, moved
+from kctl.cluster.chosen import chosen
+from kctl.cluster.store import CLUSTER_FLAGS, moved
 from kctl.flags import Options, UsageError
 
 LOCAL = True
@@ -18,12 +19,13 @@ def run(options: Options) -> int:
         raise UsageError("store restore takes the name of a file that `kctl store snapshot` wrote")
     from standalone.store_move import restore
 
-    where, file = layout(options.cluster, options), Path(options.args[0])
+    name, where = chosen(options.cluster, options)
+    file = Path(options.args[0])
     done = moved(lambda now: restore(where, file, now))
     if done is None:
         return 1
     print(
-        f"{done.objects} objects as of revision {done.revision} are back; `kctl up {options.cluster}` starts with them"
+        f"{done.objects} objects as of revision {done.revision} are back; `kctl up {name}` starts with them"
     )
     if done.kept:
         print(f"what stood there before is kept at {done.kept}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kctl.cluster.store import CLUSTER_FLAGS, layout, moved
+from kctl.cluster.chosen import chosen
+from kctl.cluster.store import CLUSTER_FLAGS, moved
 from kctl.flags import Options, UsageError
 
 LOCAL = True
@@ -18,7 +19,7 @@ def run(options: Options) -> int:
         raise UsageError("store snapshot takes the name of the file to write")
     from standalone.store_move import snapshot
 
-    where, file = layout(options.cluster, options), Path(options.args[0])
+    (_, where), file = chosen(options.cluster, options), Path(options.args[0])
     done = moved(lambda now: snapshot(where, file, now))
     if done is None:
         return 1
