@@ -21,6 +21,7 @@ from typing import Any
 from runtime.linux.constants import (
     AT_FDCWD,
     AT_RECURSIVE,
+    CLONE_NEWNS,
     MNT_DETACH,
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_RDONLY,
@@ -128,8 +129,9 @@ def enter(
 ) -> None:
     """From the host's view to the container's."""
     _mount_root(syscalls, spec["rootfs"], mount_point)
-    host = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     os.chdir(mount_point)
+    _leave_chroot(syscalls)
+    host = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     syscalls.pivot_root(".", ".")  # the old root now lies over the new one's "/", out of lookups' way
     for path, fd in (("/proc", staged.proc), ("/dev", staged.dev)):
         _place(syscalls, Handle(fd, path, True))
@@ -150,6 +152,21 @@ def finish(syscalls: Syscalls, spec: dict[str, Any]) -> None:
         _make_readonly(syscalls, path)
     if spec.get("readonly_rootfs"):
         syscalls.mount_setattr(AT_FDCWD, "/", MOUNT_ATTR_RDONLY, recursive=False)
+
+
+def _leave_chroot(syscalls: Syscalls) -> None:
+    """Makes "/" the root of the mount namespace, which it is not where the node runs in a chroot. Swapping only the
+    chroot's root would leave the machine's files in the namespace: whoever joins it (an exec) would land in them,
+    and a container with CAP_SYS_CHROOT could climb out to them. The working directory stays."""
+    before = os.stat("/")
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    syscalls.setns(own, CLONE_NEWNS)
+    if not os.path.samestat(before, os.stat("/")):
+        syscalls.mount("", "/", "", MS_REC | MS_PRIVATE)  # `stage` reached only what lies below the chroot
+    os.fchdir(here)
+    os.close(own)
+    os.close(here)
 
 
 def _mount_root(syscalls: Syscalls, rootfs: dict[str, Any], mount_point: str) -> None:

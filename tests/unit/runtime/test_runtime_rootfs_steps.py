@@ -39,7 +39,7 @@ def spec(tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]) -> RecordingSyscalls:
     """No real directory is touched: what the child would do to its own root is left out."""
-    for name in ("chdir", "mkdir", "symlink", "makedirs", "close"):
+    for name in ("chdir", "fchdir", "mkdir", "symlink", "makedirs", "close"):
         monkeypatch.setattr(os, name, lambda *args, **kwargs: None)
     monkeypatch.setattr(os.path, "isdir", lambda path: True)
     monkeypatch.setattr(os.path, "exists", lambda path: True)
