@@ -150,7 +150,10 @@ class ImagePuller:
         self._events.warning(pod, "Failed", "Error: ImagePullBackOff", role, container)
         cause = self._causes.get(key, "")
         message = f"{text}: {cause}" if cause else text
-        raise PullFailure("ImagePullBackOff", message, entry.since + entry.delay_s)
+        # Looked again before the next pull is due: somebody may lay the image in by hand.
+        raise PullFailure(
+            "ImagePullBackOff", message, min(entry.since + entry.delay_s, self._clock.now() + INITIAL_S)
+        )
 
     def _forget(self, key: tuple[str, str]) -> None:
         self._backoffs.pop(key, None)
