@@ -1,6 +1,6 @@
 """A watch on the wire: one JSON line per event, as many lines in one write as are ready.
 
-Stored bytes go out as they are; only a Table, metadata-only or converted watch decodes. The stream ends at its
+Stored bytes go out as they are; only a Table or metadata-only watch decodes. The stream ends at its
 timeout, when the client leaves, or when the server stops; a watcher that fell behind gets an ERROR event (410)
 and has to list again.
 """
@@ -70,7 +70,7 @@ def frames_for(
         nonlocal first
         entry = event.entry
         assert entry is not None
-        if shape.shape == "object" and resource.from_storage is None:
+        if shape.shape == "object":
             return entry.data
         if first and shape.shape == "Table":
             first = False
@@ -82,8 +82,6 @@ def frames_for(
         return known
 
     def rendered(event: StoreEvent, entry: Entry, *, headers: bool) -> bytes:
-        if shape.shape == "object":
-            return served.view(entry)
         obj = served.load(entry)
         if shape.shape == "Table":
             metadata = {"resourceVersion": str(entry.revision)}
@@ -114,19 +112,19 @@ class Streams:
     """The open streams of one server, so that a stop can end them in order. Owns nothing else."""
 
     def __init__(self) -> None:
-        self._open: set[asyncio.Timeout] = set()
+        self._open: dict[asyncio.Timeout, None] = {}  # in the order of their opening
         self._stopping = False
 
     def __len__(self) -> int:
         return len(self._open)
 
     def add(self, scope: asyncio.Timeout) -> None:
-        self._open.add(scope)
+        self._open[scope] = None
         if self._stopping:
             end_now(scope)
 
     def discard(self, scope: asyncio.Timeout) -> None:
-        self._open.discard(scope)
+        self._open.pop(scope, None)
 
     def stop(self) -> None:
         """Every open stream ends as if its time were up."""

@@ -58,7 +58,7 @@ class PodWorker:
         self.view = view
         self.uid = podspec.uid_of(pod)
         self.status: Obj = pod.get("status") or {}
-        self.listeners: set[asyncio.Event] = set()  # set whenever the view was read anew
+        self.listeners: dict[asyncio.Event, None] = {}  # set, in order, whenever the view was read anew
         self._deps = deps
         self._verdict = refused
         self._refused = refused is not None

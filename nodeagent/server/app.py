@@ -81,7 +81,7 @@ class NodeServer:
         options = LogOptions.of(query, self._agent.clock.now())
         instance = _log_instance(worker, container, options.previous)
         ended = asyncio.Event()
-        worker.listeners.add(ended)
+        worker.listeners[ended] = None
 
         async def is_running() -> bool:
             try:
@@ -97,7 +97,7 @@ class NodeServer:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
-            worker.listeners.discard(ended)
+            worker.listeners.pop(ended, None)
 
     # -- websockets ------------------------------------------------------------------------------------
 

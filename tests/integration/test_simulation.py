@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from machinery.gvk import DEPLOYMENTS, EVENTS, PODS
+from standalone.repeatability import first_difference, plan_shares, repeat
 from standalone.simulation import Simulation, simulate
 
 Obj = dict[str, Any]
@@ -57,21 +55,24 @@ def test_lost_node_has_its_pods_moved() -> None:
 
 
 def test_same_seed_gives_the_same_history_in_every_process() -> None:
-    """Also where strings hash differently: no order may come from a set."""
-    code = "from tests_simulation import lose_a_node; from standalone.simulation import simulate; print(simulate(lose_a_node, nodes=3, seed=11))"
-    loader = f"import sys, importlib.util; s = importlib.util.spec_from_file_location('tests_simulation', {__file__!r}); m = importlib.util.module_from_spec(s); sys.modules['tests_simulation'] = m; s.loader.exec_module(m); "
-    digests = set()
-    for hash_seed in ("1", "2", "3"):
-        done = subprocess.run(
-            [sys.executable, "-c", loader + code],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        digests.add(done.stdout.strip())
-    assert len(digests) == 1
+    """Also where strings and tasks hash differently. `python -m standalone.repeatability` does it a hundred times."""
+    counted, difference = repeat(runs=4, processes=2, seed=11)
+    assert (len(counted), counted.total()) == (1, 4), difference
+
+
+def test_histories_that_part_are_told_with_the_line_where_they_do() -> None:
+    one = [(1, "/a", False, "{}"), (2, "/b", False, "{}")]
+    assert first_difference(one, one) == ""
+    assert (
+        first_difference(one, [one[0], (2, "/c", True, "{}")])
+        == "one wrote 2 PUT /b {}\n   another 2 DELETE /c {}"
+    )
+    assert first_difference(one, one[:1]).endswith("another nothing more")
+
+
+def test_runs_are_shared_out_with_no_process_idle() -> None:
+    assert plan_shares(10, 4) == [3, 3, 2, 2]
+    assert plan_shares(2, 4) == [1, 1]
 
 
 def test_other_seed_gives_another_history() -> None:
