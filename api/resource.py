@@ -149,11 +149,15 @@ class Resource:
     # Two resources may be two names of one store (core and events.k8s.io Events; versions of a CRD).
     # The key prefix in storage, e.g. "pods" or "apps/deployments"; never contains the version.
     storage_prefix: str = ""
-    # Converts between the stored form and this version, in place; identity where there is one version.
+    # Converts between the stored form and this version, perhaps in place; None where objects are stored in this form.
     from_storage: Callable[[Obj], Obj] | None = None
     to_storage: Callable[[Obj], Obj] | None = None
+    # Who converts instead: a custom resource's `spec.conversion.webhook`.
+    conversion_webhook: Mapping[str, Any] | None = None
     # Seconds after which a stored object is removed (Events); None keeps it.
     ttl_s: int | None = None
+    # A deletion answers with the object as it was, not with a Status: what typed clients expect of this kind.
+    returns_deleted: bool = False
     # A Warning header of every answer about a kind that is on its way out.
     deprecation: str = ""
     custom: bool = False  # came from a CustomResourceDefinition

@@ -23,11 +23,14 @@ from dataclasses import dataclass, field
 from api import registry
 from api.resource import Obj, Resource
 from apiserver.admission.admission import Closable
+from apiserver.admission.lookup import lookup_in
+from apiserver.admission.webhook_client import Connect, WebhookClient, connect, endpoints_in
 from apiserver.backends.backend import Backend
 from apiserver.engine.actions import bind
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
 from apiserver.engine.bootstrap import ensure_basics, keep_basics
 from apiserver.engine.catalog import Catalog
+from apiserver.engine.conversion import BuiltInForm, Conversions
 from apiserver.engine.crds import CustomResources, ResourcesOf
 from apiserver.engine.engine import Engine
 from apiserver.engine.eviction import evict
@@ -52,6 +55,8 @@ from apiserver.http.watch_stream import Streams
 from apiserver.http.watching import Watching
 from apiserver.nodeconnector import NodeConnector
 from apiserver.peers import SharedServiceNumbers, follow_peers
+from apiserver.storage.extract import extractor
+from apiserver.storage.view import View
 from machinery.clock import Clock
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
@@ -68,6 +73,7 @@ class Parts:
     resources_of: ResourcesOf
     resources: Sequence[Resource] = ()  # () takes the registry's
     audit: Audit = field(default_factory=NoAudit)
+    connect: Connect = connect  # to webhooks that convert custom resources
     service_cidr: str = "10.96.0.0/16"
     advertise: Sequence[str] = ("127.0.0.1",)
     port: int = 6443
@@ -84,6 +90,8 @@ class ApiServer:
         numbers = SharedServiceNumbers if parts.backend.shared else ServiceNumbers
         self._numbers = numbers(self._network, parts.rng)
         self.engine = Engine(self.catalog, parts.clock, parts.rng)
+        self._webhooks = WebhookClient(self._endpoints, parts.rng, parts.connect)
+        self.engine.conversions = Conversions(self._webhooks.call, self.engine.new_uid)
         self._customs = CustomResources(self.engine, self.stores, parts.resources_of)
         self.engine.hooks = {("", "services"): self._numbers, CRDS: self._customs}
         self._ready = asyncio.Event()
@@ -122,6 +130,7 @@ class ApiServer:
             for plugin in self.engine.admission:
                 if isinstance(plugin, Closable):
                     await plugin.close()
+            await self._webhooks.close()
             await backend.close()
 
     async def _start(self, group: asyncio.TaskGroup) -> None:
@@ -130,6 +139,9 @@ class ApiServer:
         await self.stores.open_all(resources)
         for resource in resources:
             store, base = await self.stores.open(resource)
+            if resource is not base and resource.from_storage is not None:
+                extract = extractor(resource.selectable_fields, namespaced=resource.namespaced)
+                store = View(store, BuiltInForm(resource), extract)
             self.catalog.add(resource, store, base)
         guard = parts.make_guard(engine)
         engine.admission = guard.admission
@@ -155,6 +167,13 @@ class ApiServer:
         group.create_task(keep_basics(parts.clock, basics), name="basics")
         self._app = self._compose(guard)
         self._ready.set()
+
+    async def _endpoints(self, namespace: str, name: str) -> tuple[Obj | None, Sequence[Obj]]:
+        services = self.catalog.find("", "services")
+        slices = self.catalog.find("discovery.k8s.io", "endpointslices")
+        if services is None or slices is None:
+            return None, ()
+        return await endpoints_in(lookup_in(services.store), slices.store)(namespace, name)
 
     async def _stored(self, group: str, plural: str) -> list[Obj]:
         served = self.catalog.find(group, plural)

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import orjson
-
-from api.resource import Obj
 from apiserver.admission.admission import AdmissionChain, AdmissionPlugin
 from apiserver.admission.certificate_record import CertificateRecord
 from apiserver.admission.certificates import (
@@ -48,7 +45,7 @@ from apiserver.admission.storage_protection import (
 from apiserver.admission.taint_nodes import TaintNodesByCondition
 from apiserver.admission.topology_labels import PodTopologyLabels
 from apiserver.admission.validating_policy import ValidatingAdmissionPolicy
-from apiserver.admission.webhook_client import Connect, WebhookClient, connect
+from apiserver.admission.webhook_client import Connect, WebhookClient, connect, endpoints_in
 from apiserver.admission.webhooks import (
     MutatingAdmissionWebhook,
     Surroundings,
@@ -136,15 +133,7 @@ def _surroundings(stores: Stores, outside: Outside) -> Surroundings:
 
 
 def _make_surroundings(stores: Stores, outside: Outside) -> Surroundings:
-    services = stores.lookup("services")
-    slices = stores.store("discovery.k8s.io", "endpointslices")
-
-    async def endpoints(namespace: str, name: str) -> tuple[Obj | None, Sequence[Obj]]:
-        def of_service(labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
-            return labels.get("kubernetes.io/service-name") == name
-
-        found = await slices.list(namespace, predicate=of_service)
-        return await services(namespace, name), [orjson.loads(entry.data) for entry in found.entries]
+    endpoints = endpoints_in(stores.lookup("services"), stores.store("discovery.k8s.io", "endpointslices"))
 
     def new_uid() -> str:
         return str(uuid.UUID(int=outside.rng.getrandbits(128), version=4))

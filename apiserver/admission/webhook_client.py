@@ -11,12 +11,16 @@ import base64
 import binascii
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
+
 from api.resource import Obj
+from apiserver.admission.lookup import Lookup
+from apiserver.storage.store import Store
 from client.transport import Transport, TransportError
 
 _KEPT = 64
@@ -75,13 +79,13 @@ class WebhookClient:
                     "POST", target.path, query=query, body=body, headers=headers, timeout_s=None
                 )
         except TimeoutError:
-            raise CallFailed(f'failed to call webhook: Post "{shown}": context deadline exceeded') from None
+            raise CallFailed(f'Post "{shown}": context deadline exceeded') from None
         except (TransportError, OSError, ValueError) as error:
-            raise CallFailed(f'failed to call webhook: Post "{shown}": {error}') from error
+            raise CallFailed(f'Post "{shown}": {error}') from error
         if answer.status != 200:
-            raise CallFailed(f"failed to call webhook: the server answered with status {answer.status}")
+            raise CallFailed(f"the server answered with status {answer.status}")
         if len(answer.body) > _MAX_BODY:
-            raise CallFailed("failed to call webhook: the answer is too large")
+            raise CallFailed("the answer is too large")
         return answer.body
 
     async def close(self) -> None:
@@ -107,17 +111,28 @@ class WebhookClient:
         name, namespace = service["name"], service["namespace"]
         found, slices = await self._endpoints(namespace, name)
         if found is None:
-            raise CallFailed(f'failed to call webhook: Post "{shown}": service "{name}" not found')
+            raise CallFailed(f'Post "{shown}": service "{name}" not found')
         place = plan_endpoint(found, slices, int(service.get("port") or 443), self._rng)
         if place is None:
             raise CallFailed(
-                f'failed to call webhook: Post "{shown}": no endpoints available for service "{name}"'
+                f'Post "{shown}": no endpoints available for service "{name}"'
             )
         host, port = place
         host = f"[{host}]" if ":" in host else host
         path = service.get("path") or "/"
         path = path if path.startswith("/") else f"/{path}"
         return Target(f"https://{host}:{port}", path, shown, f"{name}.{namespace}.svc", ca_bundle)
+
+
+def endpoints_in(services: Lookup, slices: Store) -> Endpoints:
+    async def endpoints(namespace: str, name: str) -> tuple[Obj | None, Sequence[Obj]]:
+        def of_service(labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
+            return labels.get("kubernetes.io/service-name") == name
+
+        found = await slices.list(namespace, predicate=of_service)
+        return await services(namespace, name), [orjson.loads(entry.data) for entry in found.entries]
+
+    return endpoints
 
 
 def shown_url(config: Obj, timeout_s: float) -> str:

@@ -151,11 +151,12 @@ class _Webhooks(Plugin):
             data = await self._around.client.call(hook.wire.get("clientConfig") or {}, body, hook.timeout_s)
             answer = read_answer(hook.name, hook.version, uid, data, mutating=self.mutating)
         except (CallFailed, BadReview) as error:
+            why = f"failed to call webhook: {error}" if isinstance(error, CallFailed) else str(error)
             if hook.fails_closed:
                 raise InternalError(
-                    f'Internal error occurred: failed calling webhook "{hook.name}": {error}'
+                    f'Internal error occurred: failed calling webhook "{hook.name}": {why}'
                 ) from error
-            log.warning("a webhook failed and is left out", webhook=hook.id, why=str(error))
+            log.warning("a webhook failed and is left out", webhook=hook.id, why=why)
             return None
         request.warnings.extend(answer.warnings)
         request.annotations.update(answer.annotations)

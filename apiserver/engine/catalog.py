@@ -9,8 +9,8 @@ Two resources that name the same `storage_prefix` share one store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import orjson
 
@@ -20,7 +20,7 @@ from apiserver.storage.store import Entry, Store
 
 @dataclass(slots=True, eq=False)
 class Served:
-    """A resource with its store. `base` is the resource in whose form the store keeps objects."""
+    """A resource with its store, which shows and takes objects in this resource's form. `base`: the form of what is stored."""
 
     resource: Resource
     store: Store
@@ -30,34 +30,23 @@ class Served:
     deprecation: str = ""
     # False while its CustomResourceDefinition is being deleted: reads and deletes go on, creation stops.
     creatable: bool = True
-    # selector keys of this view → keys of the store's own fields, where the two differ
-    field_keys: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         head = {"kind": self.resource.list_kind, "apiVersion": self.resource.gvr.api_version}
         self.list_head = orjson.dumps(head)[:-1] + b',"metadata":{"resourceVersion":"'
-        if self.base is not self.resource:
-            by_path = {path: key for key, path in self.base.selectable_fields.items()}
-            self.field_keys = {
-                key: by_path.get(path, key) for key, path in self.resource.selectable_fields.items()
-            }
 
     def load(self, entry: Entry) -> Obj:
-        """A fresh dict of a stored object, in this resource's version."""
+        """A fresh dict of a stored object."""
         obj: Obj = orjson.loads(entry.data)
-        convert = self.resource.from_storage
-        return convert(obj) if convert is not None else obj
+        return obj
 
     def view(self, entry: Entry) -> bytes:
-        """The stored object's JSON in this resource's version; the stored bytes themselves where they agree."""
-        if self.resource.from_storage is None:
-            return entry.data
-        return orjson.dumps(self.load(entry))
+        """The stored object's JSON."""
+        return entry.data
 
     def stored(self, obj: Obj) -> Obj:
-        """`obj` in the store's form; may be `obj` itself."""
-        convert = self.resource.to_storage
-        return convert(orjson.loads(orjson.dumps(obj))) if convert is not None else obj
+        """`obj` as the store takes it: as it is."""
+        return obj
 
 
 class Catalog:

@@ -16,12 +16,15 @@ from api.resource import Obj, Resource
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.bootstrap import SELF
 from apiserver.engine.catalog import Served
+from apiserver.engine.conversion import CustomForm
 from apiserver.engine.crd_status import CLEANUP, is_established, plan_status, set_condition
 from apiserver.engine.delete import DeleteOptions, delete
 from apiserver.engine.engine import Call, Engine, Undo, WriteHook
 from apiserver.engine.stores import Stores
 from apiserver.engine.write import Change, Scope, guaranteed_update
+from apiserver.storage.extract import extractor
 from apiserver.storage.store import Entry
+from apiserver.storage.view import View
 from machinery.clock import rfc3339
 from machinery.errors import ApiError, NotFound
 
@@ -117,19 +120,17 @@ class CustomResources(WriteHook):
 
     async def _serve(self, name: str, crd: Obj, terminating: bool) -> None:
         resources = list(self._resources_of(crd))
-        base = next(each for each in resources if each.from_storage is None)
-        before = self._serving.get(name) or []
-        if any(
-            each.from_storage is None and each.selectable_fields != base.selectable_fields for each in before
-        ):
-            # What the store keeps beside each object changes: it is read anew.
-            await self._stores.close(base.storage_prefix)
-        store, _ = await self._stores.open(base)
         versions = {each["name"]: each for each in crd["spec"]["versions"]}
+        base = next(each for each in resources if versions[each.gvr.version].get("storage"))
+        before = self._serving.get(name) or []
+        store, _ = await self._stores.open(base)
         served = [each for each in resources if versions[each.gvr.version].get("served", True)]
         catalog = self._engine.catalog
+        forms = {each.gvr.api_version: each for each in resources}
         for resource in served:
-            entry = catalog.add(resource, store, base)
+            form = CustomForm(self._engine.conversions, resource, base, forms)
+            extract = extractor(resource.selectable_fields, namespaced=resource.namespaced)
+            entry = catalog.add(resource, View(store, form, extract), base)
             entry.creatable = not terminating
             version = versions[resource.gvr.version]
             if version.get("deprecated"):

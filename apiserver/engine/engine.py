@@ -19,6 +19,7 @@ from api.resource import Obj
 from apiserver.admission.admission import AdmissionPlugin, judges, mutates
 from apiserver.auth.user import User
 from apiserver.engine.catalog import Catalog, Served
+from apiserver.engine.conversion import Conversions
 from machinery.clock import Clock
 
 FieldValidation = Literal["Ignore", "Warn", "Strict"]
@@ -101,6 +102,7 @@ class Engine:
     rng: random.Random
     admission: Sequence[AdmissionPlugin] = ()
     hooks: Mapping[tuple[str, str], WriteHook] = field(default_factory=dict)
+    conversions: Conversions = field(default_factory=Conversions)
     # `admission` by phase, made anew when it is replaced: a plugin that only judges is not asked to mutate.
     _phases: tuple[Sequence[AdmissionPlugin], ...] = field(default=((), (), ()), init=False, repr=False)
     # how often an unconditional write is retried when others write the same object

@@ -44,7 +44,6 @@ async def list_json(call: Call, options: ListOptions) -> tuple[bytes, int | None
         or options.at_least
         or options.start_key
         or call.name
-        or served.resource.from_storage
     )
     if whole:
         block, revision = await served.store.list_json(call.namespace)

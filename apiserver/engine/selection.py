@@ -26,7 +26,7 @@ def selection(served: Served, labels_text: str, fields_text: str, name: str = ""
     except SelectorError as error:
         raise BadRequest(str(error)) from error
     if by_field is not None:
-        by_field = _checked(served, by_field)
+        _check(served, by_field)
     if name:
         by_field = FieldSelector(
             [*(by_field.requirements if by_field else ()), FieldRequirement("metadata.name", "=", name)]
@@ -51,16 +51,9 @@ def selection(served: Served, labels_text: str, fields_text: str, name: str = ""
     return both
 
 
-def _checked(served: Served, selector: FieldSelector) -> FieldSelector:
-    """Every field is one the kind offers; in the store's own words."""
+def _check(served: Served, selector: FieldSelector) -> None:
+    """Every field is one the kind offers."""
     known = served.resource.selectable_fields
-    renamed = False
-    out = []
     for requirement in selector.requirements:
-        field = requirement.field
-        if field not in known and field not in _ALWAYS:
-            raise BadRequest(f"field label not supported: {field}")
-        key = served.field_keys.get(field, field)
-        renamed = renamed or key != field
-        out.append(FieldRequirement(key, requirement.operator, requirement.value))
-    return FieldSelector(out) if renamed else selector
+        if requirement.field not in known and requirement.field not in _ALWAYS:
+            raise BadRequest(f"field label not supported: {requirement.field}")

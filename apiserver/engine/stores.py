@@ -1,7 +1,7 @@
 """Opens the store of each resource and keeps it running; one per storage prefix.
 
 Resources that share a prefix (core and events.k8s.io Events, the versions of a custom resource) share its store.
-The store keeps objects in the form of the `base`: the first of them that needs no conversion.
+The store keeps objects in the form of the `base`; `View`s show them in the others.
 """
 
 from __future__ import annotations

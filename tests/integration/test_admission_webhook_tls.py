@@ -119,7 +119,7 @@ def test_slow_or_absent_server_is_given_up(tmp_path: Path) -> None:
         config = {"url": f"https://127.0.0.1:{port}/check", "caBundle": bundle}
         with pytest.raises(CallFailed, match="context deadline exceeded"):
             await client.call(config, b"sleep", 0.1)
-        with pytest.raises(CallFailed, match="failed to call webhook: Post"):
+        with pytest.raises(CallFailed, match="Post "):
             await client.call({**config, "url": "https://127.0.0.1:1/check"}, b"x", 5)
 
     with_server(tmp_path, body)

@@ -190,7 +190,7 @@ def _default_within(value: Any, schema: Schema) -> None:
 
 
 def resources_of(crd: Obj) -> list[Resource]:
-    """A Resource for every version; the storage version's is the one without conversions."""
+    """A Resource for every version, in the definition's order."""
     return [_resource(crd, version) for version in crd["spec"]["versions"]]
 
 
@@ -216,8 +216,8 @@ def _resource(crd: Obj, version: Obj) -> Resource:
         return StructuralCodec(schema())
 
     subresources = _subresources(version, gvr.kind)
-    convert = None if version.get("storage") else _convert_to(gvr.api_version)
     storage_version = next(v["name"] for v in spec["versions"] if v.get("storage"))
+    conversion = spec.get("conversion") or {}
     return Resource(
         gvr=gvr,
         kind=gvr.kind,
@@ -235,14 +235,15 @@ def _resource(crd: Obj, version: Obj) -> Resource:
             for each in version.get("selectableFields") or ()
         },
         storage_prefix=f"{gvr.group}/{gvr.resource}",
-        from_storage=convert,
-        to_storage=None if convert is None else _convert_to(f"{gvr.group}/{storage_version}"),
+        from_storage=_convert_to(gvr.api_version),
+        to_storage=_convert_to(f"{gvr.group}/{storage_version}"),
+        conversion_webhook=conversion.get("webhook") if conversion.get("strategy") == "Webhook" else None,
         custom=True,
     )
 
 
 def _convert_to(api_version: str) -> Callable[[Obj], Obj]:
-    """Conversion strategy None: only the version's name differs."""
+    """Conversion strategy None: only the version's name differs. What is stored may be of a version of former days."""
 
     def convert(obj: Obj) -> Obj:
         obj["apiVersion"] = api_version

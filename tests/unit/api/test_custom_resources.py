@@ -433,7 +433,8 @@ def test_versions_share_one_store_and_convert_by_name_alone() -> None:
     crd["spec"]["versions"].append({**deep_copy(crd["spec"]["versions"][0]), "name": "v2", "storage": False})
     first, second = resources_of(crd)
     assert first.storage_prefix == second.storage_prefix == "example.com/widgets"
-    assert first.from_storage is None
+    assert first.from_storage is not None
+    assert first.from_storage({"apiVersion": "example.com/v0"}) == {"apiVersion": "example.com/v1"}
     assert second.from_storage is not None
     assert second.to_storage is not None
     assert second.from_storage({"apiVersion": "example.com/v1"}) == {"apiVersion": "example.com/v2"}
