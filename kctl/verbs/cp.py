@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import tarfile
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from kctl.flags import Flag, Options
 from kctl.pods_of import choose_container
 from kctl.session import Session
 from kctl.streaming import run_command
+from kctl.untar import untar
 
 USAGE = "cp SOURCE DESTINATION [-c CONTAINER] [flags]   (one of them is [NAMESPACE/]POD:PATH)"
 EXAMPLES = (
@@ -114,19 +116,8 @@ def _download(options: Options, session: Session, source: _Place, target: Path) 
             raise Failure(f"tar in the container failed: {errors.decode(errors='replace').strip() or code}")
         spool.seek(0)
         with tarfile.open(fileobj=spool, mode="r:") as tar:
-            _unpack(tar, name, target / name if target.is_dir() else target)
-
-
-def _unpack(tar: tarfile.TarFile, name: str, target: Path) -> None:
-    """Under `target` and nowhere else, whatever the container's tar says."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    members = []
-    for member in tar.getmembers():
-        inside = member.name.lstrip("./")
-        if inside != name and not inside.startswith(f"{name}/"):
-            continue
-        member.name = str(target.name) + inside[len(name) :]
-        members.append(member)
-    if not members:
+            done = untar(tar, name, target / name if target.is_dir() else target)
+    if not done.count:
         raise Failure(f"there is no {name} in the container")
-    tar.extractall(target.parent, members, filter="data")
+    for left_out in done.skipped:
+        print(f"warning: left out {left_out}: only files and folders are copied", file=sys.stderr)

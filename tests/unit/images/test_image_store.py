@@ -134,7 +134,7 @@ def test_layout_directory_is_imported(root, source, tmp_path):
     image = commands.build_image(root, "team/app:1", source, now=1.0)
     commands.export_image(root, "team/app:1", tmp_path / "image.tar")
     with tarfile.open(tmp_path / "image.tar") as tar:
-        tar.extractall(tmp_path / "layout", filter="data")
+        tar.extractall(tmp_path / "layout")
     (found,) = commands.import_image(tmp_path / "other", tmp_path / "layout", now=2.0)
     assert found.id == image.id
 
