@@ -46,22 +46,16 @@ def on_small_disk(small_disk: Path, request: pytest.FixtureRequest) -> Iterator[
 @pytest.mark.parametrize("on_small_disk", [("--fake-runtime",)], indirect=True)
 def test_api_server_refuses_writes_by_name_and_recovers_unaided(on_small_disk: Cluster) -> None:
     cluster = on_small_disk
-    cluster.kubectl("create", "configmap", "before", "--from-literal=a=b").checked()
+    cluster.kctl("create", "configmap", "before", "--from-literal=a=b").checked()
     filler = cluster.home / "filler"
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=64k"], capture_output=True)
     (cluster.scratch / "value").touch()
-    body = json.dumps({"metadata": {"name": "big"}, "data": {"x": "x" * 900_000}})
-    url = json.loads(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
-    pki = cluster.data_dir / "pki"
-    answer = cluster.run(
-        "curl", "-sk", "--cert", f"{pki}/admin.crt", "--key", f"{pki}/admin.key", "-H", "Content-Type: application/json",
-        "--data-binary", "@-", f"{url}/api/v1/namespaces/default/configmaps", input=body,
-    ).checked()  # fmt: skip
-    status = json.loads(answer)
-    assert status["code"] == 503 and "store.db: database or disk is full" in status["message"]
-    assert "before" in cluster.kubectl("get", "configmap", "-o", "name").checked()
+    big = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"x": "x" * 900_000}}
+    refused = cluster.kctl("create", "-f", "-", input=json.dumps(big))
+    assert refused.code == 1 and "store.db: database or disk is full" in refused.err
+    assert "before" in cluster.kctl("get", "configmap", "-o", "name").checked()
     filler.unlink()
-    cluster.kubectl("create", "configmap", "after", "--from-literal=a=b").checked()
+    cluster.kctl("create", "configmap", "after", "--from-literal=a=b").checked()
     state = json.loads((cluster.data_dir / "run" / "state.json").read_text())
     assert [component["restarts"] for component in state["components"]] == [0] * len(state["components"])
 
@@ -70,16 +64,16 @@ def test_node_tells_its_pressure_and_evicts_who_fills_the_disk(on_small_disk: Cl
     cluster = on_small_disk
     cluster.kctl("images", "build-busybox", cluster.name, "--tag", "localhost/web:1").checked()
     run = ("--image=localhost/web:1", "--restart=Never", "--command", "--", "sh", "-c")
-    cluster.kubectl("run", "quiet", *run, "sleep 1000").checked()
-    cluster.kubectl("run", "filler", *run, "dd if=/dev/zero of=/big bs=64k; sleep 1000").checked()
-    cluster.kubectl("wait", "--for=condition=DiskPressure", "node/node-1", "--timeout=30s").checked()
+    cluster.kctl("run", "quiet", *run, "sleep 1000").checked()
+    cluster.kctl("run", "filler", *run, "dd if=/dev/zero of=/big bs=64k; sleep 1000").checked()
+    cluster.kctl("wait", "--for=condition=DiskPressure", "node/node-1", "--timeout=30s").checked()
     gone = "--for=jsonpath={.status.reason}=Evicted"
-    cluster.kubectl("wait", gone, "pod/filler", "--timeout=30s").checked()
-    message = cluster.kubectl("get", "pod", "filler", "-o", "jsonpath={.status.message}").checked()
+    cluster.kctl("wait", gone, "pod/filler", "--timeout=30s").checked()
+    message = cluster.kctl("get", "pod", "filler", "-o", "jsonpath={.status.message}").checked()
     assert "The node was low on resource: ephemeral-storage." in message
-    events = cluster.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}").checked().split()
+    events = cluster.kctl("get", "events", "-o", "jsonpath={.items[*].reason}").checked().split()
     assert {"NodeHasDiskPressure", "EvictionThresholdMet", "Evicted"} <= set(events)
-    phase = cluster.kubectl("get", "pod", "quiet", "-o", "jsonpath={.status.phase}").checked()
+    phase = cluster.kctl("get", "pod", "quiet", "-o", "jsonpath={.status.phase}").checked()
     assert phase == "Running"
-    taints = cluster.kubectl("get", "node", "node-1", "-o", "jsonpath={.spec.taints[*].key}").checked()
+    taints = cluster.kctl("get", "node", "node-1", "-o", "jsonpath={.spec.taints[*].key}").checked()
     assert "node.kubernetes.io/disk-pressure" in taints

@@ -26,11 +26,11 @@ def real() -> Iterator[Cluster]:
             cluster.kctl("up", cluster.name).checked()
             cluster.kctl("images", "build-busybox", cluster.name, "--tag", "localhost/web:1").checked()
             run = ("--image=localhost/web:1", "--command", "--", "sh", "-c", "echo begun; exec sleep 7654321")
-            cluster.kubectl("run", "steady", *run).checked()
+            cluster.kctl("run", "steady", *run).checked()
             command = ("--image=localhost/web:1", "--replicas=2", "--", "sleep", "7654321")
-            cluster.kubectl("create", "deployment", "web", *command).checked()
-            cluster.kubectl("rollout", "status", "deployment/web", "--timeout=20s").checked()
-            cluster.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=20s").checked()
+            cluster.kctl("create", "deployment", "web", *command).checked()
+            cluster.kctl("rollout", "status", "deployment/web", "--timeout=20s").checked()
+            cluster.kctl("wait", "--for=condition=Ready", "pod/steady", "--timeout=20s").checked()
             yield cluster
         finally:
             cluster.kctl("down", cluster.name, "--delete").checked()
@@ -56,13 +56,13 @@ def spawners(cluster: Cluster) -> list[int]:
 
 def restarts(cluster: Cluster) -> list[str]:
     path = "jsonpath={.items[*].status.containerStatuses[*].restartCount}"
-    return cluster.kubectl("get", "pods", "-o", path).checked().split()
+    return cluster.kctl("get", "pods", "-o", path).checked().split()
 
 
 def until_ready(cluster: Cluster) -> None:
-    wait = "until kubectl get --raw /readyz >/dev/null 2>&1; do sleep 0.1; done"
+    wait = "until kctl get --raw /readyz >/dev/null 2>&1; do sleep 0.1; done"
     cluster.run("bash", "-c", wait, timeout_s=30).checked()
-    cluster.kubectl("wait", "--for=condition=Ready", "node/node-1", "--timeout=30s").checked()
+    cluster.kctl("wait", "--for=condition=Ready", "node/node-1", "--timeout=30s").checked()
 
 
 def test_no_kill_of_a_component_touches_a_container(real: Cluster) -> None:
@@ -80,10 +80,10 @@ def test_no_kill_of_a_component_touches_a_container(real: Cluster) -> None:
     until_ready(real)
     assert processes() == before
     assert restarts(real) == ["0"] * 3
-    assert real.kubectl("logs", "steady").checked() == "begun\n"
-    assert real.kubectl("exec", "steady", "--", "echo", "here").checked() == "here\n"
-    real.kubectl("scale", "deployment", "web", "--replicas=3").checked()
-    real.kubectl("rollout", "status", "deployment/web", "--timeout=20s").checked()
+    assert real.kctl("logs", "steady").checked() == "begun\n"
+    assert real.kctl("exec", "steady", "--", "echo", "here").checked() == "here\n"
+    real.kctl("scale", "deployment", "web", "--replicas=3").checked()
+    real.kctl("rollout", "status", "deployment/web", "--timeout=20s").checked()
     assert before < processes()
 
 
@@ -97,12 +97,12 @@ def test_containers_that_die_while_the_agent_is_away_are_started_again(real: Clu
         assert time.monotonic() < deadline
         time.sleep(0.01)
     real.kctl("up", real.name).checked()
-    for pod in real.kubectl("get", "pods", "-o", "name").checked().split():
+    for pod in real.kctl("get", "pods", "-o", "name").checked().split():
         count = "--for=jsonpath={.status.containerStatuses[0].restartCount}=1"
-        real.kubectl("wait", count, pod, "--timeout=30s").checked()
-        real.kubectl("wait", "--for=condition=Ready", pod, "--timeout=30s").checked()
+        real.kctl("wait", count, pod, "--timeout=30s").checked()
+        real.kctl("wait", "--for=condition=Ready", pod, "--timeout=30s").checked()
     codes = "jsonpath={.items[*].status.containerStatuses[0].lastState.terminated.exitCode}"
-    assert real.kubectl("get", "pods", "-o", codes).checked().split() == ["137"] * 3
+    assert real.kctl("get", "pods", "-o", codes).checked().split() == ["137"] * 3
 
 
 def test_killed_spawner_is_replaced_and_its_pods_run_again(real: Cluster) -> None:
@@ -114,7 +114,7 @@ def test_killed_spawner_is_replaced_and_its_pods_run_again(real: Cluster) -> Non
     while set(spawners(real)) & set(before) or not spawners(real):
         assert time.monotonic() < deadline, "no new spawner was started"
         time.sleep(0.05)
-    real.kubectl("rollout", "status", "deployment/web", "--timeout=40s").checked()
-    real.kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=40s").checked()
-    assert real.kubectl("exec", "steady", "--", "echo", "here").checked() == "here\n"
+    real.kctl("rollout", "status", "deployment/web", "--timeout=40s").checked()
+    real.kctl("wait", "--for=condition=Ready", "pod/steady", "--timeout=40s").checked()
+    assert real.kctl("exec", "steady", "--", "echo", "here").checked() == "here\n"
     assert len(processes()) == 3

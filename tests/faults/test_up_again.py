@@ -40,13 +40,13 @@ def test_second_up_says_that_it_runs(broken: Cluster) -> None:
 
 
 def test_up_after_a_crash_resumes_with_every_object(broken: Cluster) -> None:
-    broken.kubectl("create", "configmap", "kept", "--from-literal=a=b").checked()
-    broken.kubectl("create", "deployment", "web", "--image=localhost/web:1", "--replicas=2").checked()
-    before = broken.kubectl("get", "configmap", "kept", "-o", "jsonpath={.metadata.uid}").checked()
+    broken.kctl("create", "configmap", "kept", "--from-literal=a=b").checked()
+    broken.kctl("create", "deployment", "web", "--image=localhost/web:1", "--replicas=2").checked()
+    before = broken.kctl("get", "configmap", "kept", "-o", "jsonpath={.metadata.uid}").checked()
     crash(broken)
     broken.kctl(*UP).checked()
-    assert broken.kubectl("get", "configmap", "kept", "-o", "jsonpath={.metadata.uid}").checked() == before
-    broken.kubectl("rollout", "status", "deployment/web", "--timeout=20s").checked()
+    assert broken.kctl("get", "configmap", "kept", "-o", "jsonpath={.metadata.uid}").checked() == before
+    broken.kctl("rollout", "status", "deployment/web", "--timeout=20s").checked()
 
 
 @pytest.mark.parametrize("content", ["", "12345678", "not a number", "\0" * 64])
@@ -73,7 +73,7 @@ def test_taken_port_is_named_when_asked_for_and_avoided_otherwise(described: Clu
         other.bind(("127.0.0.1", port))
         other.listen()
         described.kctl(*UP).checked()  # its old port is taken now: another is chosen
-    assert described.kubectl("get", "--raw", "/healthz").checked() == "ok"
+    assert described.kctl("get", "--raw", "/healthz").checked() == "ok"
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"name": "fault"}', '["fault"]', '{"nodes": [], "what": 1}'])
@@ -94,14 +94,14 @@ def test_half_made_data_directory_is_mended(described: Cluster) -> None:
     for empty in ("store/store.db", "kubeconfig", "kubeconfigs/scheduler", "run/lock", "run/state.json"):
         (data / empty).touch()
     described.kctl(*UP).checked()
-    assert described.kubectl("get", "--raw", "/healthz").checked() == "ok"
+    assert described.kctl("get", "--raw", "/healthz").checked() == "ok"
     described.kctl("down", "fault").checked()
     for gone in ("kubeconfig", "pki/apiserver.crt", "pki/scheduler.key"):
         (data / gone).unlink()
     for empty in ("pki/admin.crt", "pki/controller-manager.crt", "kubeconfigs/controllers"):
         (data / empty).write_bytes(b"")
     described.kctl(*UP).checked()
-    described.kubectl("create", "configmap", "a").checked()
+    described.kctl("create", "configmap", "a").checked()
 
 
 def test_empty_encryption_key_is_named(described: Cluster) -> None:
