@@ -36,6 +36,7 @@ def builtin(
     from_storage: Callable[[Obj], Obj] | None = None,
     to_storage: Callable[[Obj], Obj] | None = None,
     ttl_s: int | None = None,
+    returns_deleted: bool = False,
     deprecation: str = "",
 ) -> Resource:
     """The Resource of a kind whose type is `cls`, or `module:Type` of one that is to be imported when first used.
@@ -61,6 +62,7 @@ def builtin(
         from_storage=from_storage,
         to_storage=to_storage,
         ttl_s=ttl_s,
+        returns_deleted=returns_deleted,
         deprecation=deprecation,
     )
 

@@ -150,6 +150,8 @@ def _patch_types(resource: Resource) -> tuple[str, ...]:
 
 def _single(resource: Resource, verb: str, path: str) -> Operation:
     query, body, answer, description = _SINGLE[verb]
+    if verb == "delete" and resource.returns_deleted:
+        answer = "object"
     gvr = resource.gvr
     return Operation(
         path,

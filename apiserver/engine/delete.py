@@ -200,7 +200,7 @@ async def delete(
             if not options.dry_run:
                 await store.delete(entry.namespace, entry.name, entry.revision)
                 await engine.hook(call).after_delete(call, obj)
-            if served.resource.strategy.default_grace_s is not None:
+            if served.resource.returns_deleted:
                 return Written(200, rendered(plan.obj, entry.revision), plan.obj)
             return _gone(call, obj)
         except StaleRevision as stale:

@@ -92,4 +92,5 @@ PERSISTENTVOLUME = builtin(
     ),
     short_names=("pv",),
     subresources=(status_of("PersistentVolume"),),
+    returns_deleted=True,
 )

@@ -95,4 +95,5 @@ PERSISTENTVOLUMECLAIM = builtin(
     ),
     short_names=("pvc",),
     subresources=(status_of("PersistentVolumeClaim"),),
+    returns_deleted=True,
 )

@@ -142,4 +142,5 @@ POD = builtin(
         "status.podIPs": ".status.podIPs[*].ip",
         "status.nominatedNodeName": ".status.nominatedNodeName",
     },
+    returns_deleted=True,
 )

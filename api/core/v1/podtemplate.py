@@ -47,4 +47,5 @@ PODTEMPLATE = builtin(
             description="Labels of pods made of it.",
         ),
     ),
+    returns_deleted=True,
 )

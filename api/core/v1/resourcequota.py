@@ -61,4 +61,5 @@ RESOURCEQUOTA = builtin(
     ),
     short_names=("quota",),
     subresources=(status_of("ResourceQuota"),),
+    returns_deleted=True,
 )

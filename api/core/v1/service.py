@@ -272,4 +272,5 @@ SERVICE = builtin(
     categories=("all",),
     subresources=(Subresource("proxy", "ServiceProxyOptions", _PROXY), status_of("Service")),
     selectable_fields={"spec.clusterIP": ".spec.clusterIP", "spec.type": ".spec.type"},
+    returns_deleted=True,
 )

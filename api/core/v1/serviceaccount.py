@@ -50,4 +50,5 @@ SERVICEACCOUNT = builtin(
     ),
     short_names=("sa",),
     subresources=(Subresource("token", "TokenRequest", ("create",), "authentication.k8s.io", "v1"),),
+    returns_deleted=True,
 )

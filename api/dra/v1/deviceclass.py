@@ -46,4 +46,5 @@ DEVICECLASS = builtin(
     "api.dra.v1.deviceclass_types:DeviceClass",
     strategy=DeviceClassStrategy(),
     columns=(NAME, AGE),
+    returns_deleted=True,
 )

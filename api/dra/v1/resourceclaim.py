@@ -76,6 +76,7 @@ RESOURCECLAIM = builtin(
     strategy=ResourceClaimStrategy(),
     columns=(NAME, Column("State", _state, description="Pending, allocated, reserved."), AGE),
     subresources=(status_of("ResourceClaim"),),
+    returns_deleted=True,
 )
 
 RESOURCECLAIMTEMPLATE = builtin(
@@ -83,4 +84,5 @@ RESOURCECLAIMTEMPLATE = builtin(
     "api.dra.v1.resourceclaim_types:ResourceClaimTemplate",
     strategy=ResourceClaimTemplateStrategy(),
     columns=(NAME, AGE),
+    returns_deleted=True,
 )

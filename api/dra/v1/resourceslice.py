@@ -44,4 +44,5 @@ RESOURCESLICE = builtin(
         AGE,
     ),
     selectable_fields={"spec.driver": ".spec.driver", "spec.nodeName": ".spec.nodeName"},
+    returns_deleted=True,
 )

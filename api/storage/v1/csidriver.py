@@ -106,4 +106,5 @@ CSIDRIVER = builtin(
         ),
         AGE,
     ),
+    returns_deleted=True,
 )

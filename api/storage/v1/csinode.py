@@ -85,4 +85,5 @@ CSINODE = builtin(
         ),
         AGE,
     ),
+    returns_deleted=True,
 )

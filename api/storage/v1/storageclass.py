@@ -73,4 +73,5 @@ STORAGECLASS = builtin(
         AGE,
     ),
     short_names=("sc",),
+    returns_deleted=True,
 )

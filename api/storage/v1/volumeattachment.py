@@ -91,4 +91,5 @@ VOLUMEATTACHMENT = builtin(
         AGE,
     ),
     subresources=(status_of("VolumeAttachment"),),
+    returns_deleted=True,
 )

@@ -37,4 +37,5 @@ VOLUMEATTRIBUTESCLASS = builtin(
     strategy=VolumeAttributesClassStrategy(),
     columns=(NAME, Column("DriverName", ".driverName", description="The CSI driver."), AGE),
     short_names=("vac",),
+    returns_deleted=True,
 )
