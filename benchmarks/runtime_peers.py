@@ -19,7 +19,7 @@ from runtime.images.build import find_static_busybox
 from runtime.linux import capabilities, seccomp_default
 from runtime.linux.constants import MS_BIND
 from runtime.linux.syscalls import LinuxSyscalls
-from runtime.oci.spec import MASKED_PATHS, READONLY_PATHS
+from runtime.oci.hidden_paths import MASKED_PATHS, READONLY_PATHS
 
 _V2_CONTROLLERS = Path("/sys/fs/cgroup/unified/cgroup.controllers")
 

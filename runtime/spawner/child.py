@@ -17,6 +17,7 @@ import socket
 import struct
 from typing import Any, NoReturn
 
+from runtime.linux import capabilities
 from runtime.linux.constants import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -31,10 +32,22 @@ from runtime.linux.constants import (
 )
 from runtime.linux.syscalls import Syscalls
 from runtime.spawner import rootfs
-from runtime.spawner.identity import become, rehearse
+from runtime.spawner.identity import become, narrow_bounding_set, rehearse
 from runtime.spawner.rootfs import Handle, Stage
 
 MAX_PACKED = 160_000  # of one message on the status socket
+USUAL_CAPS = capabilities.mask_of(capabilities.DEFAULT)
+_TOLD = (  # what a child reads of a spec; the rest has been done, or is the agent's
+    "process",
+    "rootfs",
+    "privileged",
+    "cgroup_v2",
+    "controllers",
+    "masked",
+    "readonly",
+    "readonly_rootfs",
+)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Places:
@@ -73,8 +86,8 @@ class Launch:
         fds = [*stdio, *self.namespaces.values(), *self.cgroup_fds, *(h.fd for h in self.handles)]
         counts = [len(stdio), list(self.namespaces), len(self.cgroup_fds)]
         places = [[handle.target, handle.is_directory] for handle in self.handles]
-        body = {"spec": self.spec, "counts": counts, "places": places}
-        return json.dumps(body, separators=(",", ":")).encode(), fds
+        spec = {key: self.spec[key] for key in _TOLD if key in self.spec}
+        return _encode({"spec": spec, "counts": counts, "places": places}).encode(), fds
 
     @classmethod
     def unpack(cls, data: bytes, fds: list[int]) -> Launch:
@@ -92,8 +105,11 @@ def run_container(syscalls: Syscalls, places: Places, status: socket.socket, lau
     """In a new mount namespace (and pid namespace): builds the container around itself."""
     try:
         _become_leader(syscalls)
-        staged = rootfs.stage(syscalls, places.stage, shares=rootfs.shares_mounts(launch.spec))
-        _build(syscalls, places, status, launch, staged)
+        spec = launch.spec
+        staged = rootfs.stage(
+            syscalls, places.stage, shares=rootfs.shares_mounts(spec), hides=rootfs.hides_usual(spec)
+        )
+        _build(syscalls, places, status, launch, staged, places.own_caps)
     except BaseException as failed:
         _tell(status, {"error": _cause(failed)})
     os._exit(128)
@@ -105,6 +121,7 @@ def run_ahead(syscalls: Syscalls, places: Places, status: socket.socket) -> NoRe
         keep_only(status.fileno())
         _become_leader(syscalls)
         staged = rootfs.stage(syscalls, places.stage)
+        caps = narrow_bounding_set(syscalls, places.own_caps, USUAL_CAPS)
         _rehearse()
         status.setblocking(True)
         data, ancillary, _, _ = status.recvmsg(
@@ -113,7 +130,7 @@ def run_ahead(syscalls: Syscalls, places: Places, status: socket.socket) -> NoRe
         if not data:
             os._exit(0)
         fds = array.array("i", b"".join(raw for _, _, raw in ancillary))
-        _build(syscalls, places, status, Launch.unpack(data, list(fds)), staged)
+        _build(syscalls, places, status, Launch.unpack(data, list(fds)), staged, caps)
     except BaseException as failed:
         _tell(status, {"error": _cause(failed)})
     os._exit(128)
@@ -126,6 +143,17 @@ def _rehearse() -> None:
     launch = Launch({"process": process, "mounts": []}, (0, 1, 2), {0: 3}, [4], [Handle(5, "/", True)])
     packed, fds = launch.pack()
     rehearse(Launch.unpack(packed, fds).spec["process"])
+
+
+def may_be_ahead(spec: dict[str, Any]) -> bool:
+    """Whether a child that knew nothing of the container has not already done what this one must not have:
+    its own pid namespace, private mounts, the usual capabilities at most, the usual parts of /proc hidden."""
+    return (
+        spec.get("pid", "CONTAINER") == "CONTAINER"
+        and not rootfs.shares_mounts(spec)
+        and not int(spec["process"]["caps"]) & ~USUAL_CAPS
+        and rootfs.hides_usual(spec)
+    )
 
 
 def keep_only(fd: int) -> None:
@@ -141,7 +169,9 @@ def _become_leader(syscalls: Syscalls) -> None:
     _reset_signals()
 
 
-def _build(syscalls: Syscalls, places: Places, status: socket.socket, launch: Launch, staged: Stage) -> None:
+def _build(
+    syscalls: Syscalls, places: Places, status: socket.socket, launch: Launch, staged: Stage, caps: int
+) -> None:
     spec = launch.spec
     process = spec["process"]
     warnings: list[str] = []
@@ -155,8 +185,8 @@ def _build(syscalls: Syscalls, places: Places, status: socket.socket, launch: La
         _open_terminal(status, process, console=True, syscalls=syscalls)
     else:
         _use_stdio(launch.stdio)
-    rootfs.finish(syscalls, spec)
-    _run(syscalls, places, status, process, warnings)
+    rootfs.finish(syscalls, spec, staged)
+    _run(syscalls, caps, status, process, warnings)
 
 
 def run_exec(
@@ -177,7 +207,7 @@ def run_exec(
             _open_terminal(status, process, console=False, syscalls=syscalls)
         else:
             _use_stdio(launch.stdio)
-        _run(syscalls, places, status, process, warnings)
+        _run(syscalls, places.own_caps, status, process, warnings)
     except BaseException as failed:
         _tell(status, {"error": _cause(failed)})
     os._exit(128)
@@ -185,7 +215,7 @@ def run_exec(
 
 def _run(
     syscalls: Syscalls,
-    places: Places,
+    own_caps: int,
     status: socket.socket,
     process: dict[str, Any],
     warnings: list[str],
@@ -193,7 +223,7 @@ def _run(
     syscalls.cloexec_from(3)
     if warnings:
         _tell(status, {"warnings": warnings})
-    become(syscalls, process, places.own_caps, _Notes(status))
+    become(syscalls, process, own_caps, _Notes(status))
 
 
 class _Notes(list[str]):

@@ -18,6 +18,7 @@ from runtime.linux.constants import PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL
 from runtime.linux.syscalls import Syscalls
 from runtime.spawner.user import Identity, resolve
 
+_AT_ONCE = 1 << 16  # more than most of these files have; a short read is the end of a file
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -34,9 +35,7 @@ def become(syscalls: Syscalls, process: dict[str, Any], own_caps: int, warnings:
     _own_stdio(identity)
     program = base64.b64decode(process["seccomp"]) if process.get("seccomp") else b""
     caps = int(process["caps"]) & own_caps
-    for bit in range(own_caps.bit_length()):
-        if own_caps >> bit & 1 and not caps >> bit & 1:
-            syscalls.drop_bounding(bit)
+    narrow_bounding_set(syscalls, own_caps, caps)
     no_new_privs = bool(process.get("no_new_privs"))
     if program and not no_new_privs:
         syscalls.load_seccomp(program)
@@ -57,6 +56,14 @@ def become(syscalls: Syscalls, process: dict[str, Any], own_caps: int, warnings:
         os.execve(path, process["args"], env)
     except OSError as refused:
         raise _exec_refused(process["args"][0], refused) from refused
+
+
+def narrow_bounding_set(syscalls: Syscalls, own_caps: int, kept: int) -> int:
+    """What is in no bounding set any more cannot come back with an execve. Returns what is left of own_caps."""
+    for bit in range(own_caps.bit_length()):
+        if own_caps >> bit & 1 and not kept >> bit & 1:
+            syscalls.drop_bounding(bit)
+    return own_caps & kept
 
 
 def rehearse(process: dict[str, Any]) -> None:
@@ -116,8 +123,11 @@ def _environment(process: dict[str, Any], identity: Identity) -> dict[str, str]:
 
 def _enter_directory(cwd: str) -> None:
     try:
-        os.makedirs(cwd, 0o755, exist_ok=True)
-        os.chdir(cwd)
+        try:
+            os.chdir(cwd)
+        except FileNotFoundError:
+            os.makedirs(cwd, 0o755, exist_ok=True)
+            os.chdir(cwd)
     except OSError as refused:
         raise StartError(f"mkdir {cwd}: {os.strerror(refused.errno or 0).lower()}") from refused
 
@@ -154,6 +164,9 @@ def _read(path: str) -> str:
     except OSError:
         return ""
     try:
-        return b"".join(iter(lambda: os.read(fd, 1 << 16), b"")).decode(errors="replace")
+        text = os.read(fd, _AT_ONCE)
+        if len(text) == _AT_ONCE:
+            text += b"".join(iter(lambda: os.read(fd, _AT_ONCE), b""))
+        return text.decode(errors="replace")
     finally:
         os.close(fd)

@@ -12,7 +12,7 @@ from runtime.linux.namespaces import OwnNamespaces
 from runtime.linux.syscalls import Syscalls
 from runtime.spawner import rootfs
 from runtime.spawner.ahead import AheadPool, status_pair
-from runtime.spawner.child import MAX_PACKED, Launch, Places, run_container, run_exec
+from runtime.spawner.child import MAX_PACKED, Launch, Places, may_be_ahead, run_container, run_exec
 from runtime.spawner.container import Container
 from runtime.spawner.loop import Loop
 from runtime.spawner.sandbox import Sandbox
@@ -92,8 +92,7 @@ class Launcher:
 
     def _hand_over(self, launch: Launch) -> tuple[int, int, socket.socket] | None:
         """To a child that is there already; None where none is or it cannot be used."""
-        spec = launch.spec
-        if spec.get("pid", "CONTAINER") != "CONTAINER" or rootfs.shares_mounts(spec):
+        if not may_be_ahead(launch.spec):
             return None
         packed, fds = launch.pack()
         if len(packed) > MAX_PACKED or len(fds) > 250:

@@ -2,11 +2,12 @@
 
  1. `open_sources`, by whoever sees the host as it is now: handles of volumes and asked-for devices
  2. `stage`, which needs to know nothing of the container and may be done ahead: the inherited mounts made
-    private, /dev with its devices and /proc put together on a staging file system
+    private, /dev with its devices and /proc put together on a staging file system, and of /proc hidden what
+    is hidden from every usual container (`hides_usual`)
  3. `enter`: overlay on the common mount point, pivot_root into it, /dev and /proc moved there, the host
     detached; /sys, cgroups; the volumes moved from their handles. Targets are resolved inside the new
     root, so a link in an image cannot lead a mount out of it
- 4. `finish`: masked and read-only paths, the root read-only
+ 4. `finish`: the other masked and read-only paths, the root read-only
 
 Every file system but the host's devices is nodev: a container may have CAP_MKNOD, but what it makes opens
 no device. That holds without a devices cgroup on every kind of host.
@@ -41,6 +42,7 @@ from runtime.linux.constants import (
     OPEN_TREE_CLONE,
 )
 from runtime.linux.syscalls import Syscalls
+from runtime.oci.hidden_paths import MASKED_PATHS, READONLY_PATHS
 
 DEFAULT_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = (
@@ -52,6 +54,8 @@ _LINKS = (
     ("/proc/kcore", "core"),
 )
 _SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC
+_MASKED_AHEAD = tuple(path for path in MASKED_PATHS if path.startswith("/proc/"))
+_READONLY_AHEAD = tuple(path for path in READONLY_PATHS if path.startswith("/proc/"))
 
 
 class MountError(Exception):
@@ -86,24 +90,33 @@ def shares_mounts(spec: dict[str, Any]) -> bool:
     return any(m.get("propagation", "PRIVATE") != "PRIVATE" for m in spec["mounts"])
 
 
+def hides_usual(spec: dict[str, Any]) -> bool:
+    """The container sees no more of /proc than usual, so a stage that hides that much will do."""
+    return set(_MASKED_AHEAD) <= set(spec.get("masked", ())) and set(_READONLY_AHEAD) <= set(
+        spec.get("readonly", ())
+    )
+
+
 def close(handles: list[Handle]) -> None:
     for handle in handles:
         os.close(handle.fd)
 
 
 class Stage:
-    """Handles of the /proc and /dev put together ahead."""
+    """Handles of the /proc and /dev put together ahead; `hidden` are the paths that need no more hiding."""
 
-    __slots__ = ("dev", "proc")
+    __slots__ = ("dev", "hidden", "proc")
 
-    def __init__(self, proc: int, dev: int) -> None:
+    def __init__(self, proc: int, dev: int, hidden: frozenset[str]) -> None:
         self.proc = proc
         self.dev = dev
+        self.hidden = hidden
 
 
-def stage(syscalls: Syscalls, directory: str, *, shares: bool = False) -> Stage:
+def stage(syscalls: Syscalls, directory: str, *, shares: bool = False, hides: bool = True) -> Stage:
     """`directory` is an empty one of the node's; what is mounted on it is seen by this process only.
-    `shares`: a volume wants the host's later mounts, so the inherited ones stay slaves of theirs."""
+    `shares`: a volume wants the host's later mounts, so the inherited ones stay slaves of theirs.
+    `hides`: see `hides_usual`."""
     syscalls.mount("", "/", "", MS_REC | (MS_SLAVE if shares else MS_PRIVATE))
     syscalls.mount("stage", directory, "tmpfs", _SAFE, "mode=700,size=64k")
     proc, dev = f"{directory}/proc", f"{directory}/dev"
@@ -121,7 +134,16 @@ def stage(syscalls: Syscalls, directory: str, *, shares: bool = False) -> Stage:
         path = f"{dev}/{name}"
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         syscalls.mount(f"/dev/{name}", path, "", MS_BIND)
-    return Stage(syscalls.open_tree(proc, OPEN_TREE_CLOEXEC), syscalls.open_tree(dev, OPEN_TREE_CLOEXEC))
+    if hides:
+        for path in _MASKED_AHEAD:
+            _mask(syscalls, f"{directory}{path}")
+        for path in _READONLY_AHEAD:
+            _make_readonly(syscalls, f"{directory}{path}")
+    return Stage(
+        syscalls.open_tree(proc, OPEN_TREE_CLOEXEC),
+        syscalls.open_tree(dev, OPEN_TREE_CLOEXEC),
+        frozenset((*_MASKED_AHEAD, *_READONLY_AHEAD)) if hides else frozenset(),
+    )
 
 
 def enter(
@@ -144,12 +166,14 @@ def enter(
         _place(syscalls, handle)
 
 
-def finish(syscalls: Syscalls, spec: dict[str, Any]) -> None:
+def finish(syscalls: Syscalls, spec: dict[str, Any], staged: Stage) -> None:
     """What must come after the terminal was made in /dev/pts."""
     for path in spec.get("masked", ()):
-        _mask(syscalls, path)
+        if path not in staged.hidden:
+            _mask(syscalls, path)
     for path in spec.get("readonly", ()):
-        _make_readonly(syscalls, path)
+        if path not in staged.hidden:
+            _make_readonly(syscalls, path)
     if spec.get("readonly_rootfs"):
         syscalls.mount_setattr(AT_FDCWD, "/", MOUNT_ATTR_RDONLY, recursive=False)
 
@@ -210,9 +234,7 @@ def _mount_cgroups(syscalls: Syscalls, spec: dict[str, Any], flags: int) -> None
     for controller in controllers:
         path = f"/sys/fs/cgroup/{controller}"
         os.mkdir(path)
-        syscalls.mount("cgroup", path, "cgroup", _SAFE, controller)
-        if flags & MS_RDONLY:
-            syscalls.mount("", path, "", _SAFE | MS_BIND | MS_REMOUNT | MS_RDONLY)
+        syscalls.mount("cgroup", path, "cgroup", flags, controller)  # the mount's flags, not the hierarchy's
     if flags & MS_RDONLY:
         syscalls.mount("", "/sys/fs/cgroup", "", _SAFE | MS_BIND | MS_REMOUNT | MS_RDONLY)
 
@@ -249,14 +271,24 @@ def _place(syscalls: Syscalls, handle: Handle) -> None:
             if not os.path.isdir(target):  # through links of the image, dangling ones too
                 os.makedirs(os.path.realpath(target), 0o755, exist_ok=True)
         elif not os.path.exists(target):
-            target = os.path.realpath(target)
-            os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            target = _make_file(target)
         syscalls.move_mount(handle.fd, target)
     except OSError as refused:
         cause = os.strerror(refused.errno or 0).lower()
         raise MountError(f'error mounting to rootfs at "{target}": {cause}') from refused
     os.close(handle.fd)
+
+
+def _make_file(target: str) -> str:
+    """Where the file stands now: a dangling link of the image is followed, missing directories are made."""
+    flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
+    try:
+        os.close(os.open(target, flags | os.O_EXCL, 0o644))  # mostly only the file is missing
+    except OSError:
+        target = os.path.realpath(target)
+        os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+        os.close(os.open(target, flags, 0o644))
+    return target
 
 
 def _mask(syscalls: Syscalls, path: str) -> None:

@@ -16,8 +16,9 @@ from runtime.cri import (
 )
 from runtime.linux.capabilities import ALL, DEFAULT, mask_of, names_of, plan_capabilities
 from runtime.oci import options
+from runtime.oci.hidden_paths import MASKED_PATHS
 from runtime.oci.options import ConfigError, parse_signal
-from runtime.oci.spec import MASKED_PATHS, compose
+from runtime.oci.spec import compose
 from runtime.service.codec import decode, encode
 
 IMAGE = ImageConfig(

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
 from recording_syscalls import RecordingSyscalls
 
+from runtime.linux import capabilities
 from runtime.linux.constants import (
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_RDONLY,
@@ -19,7 +20,9 @@ from runtime.linux.constants import (
     MS_REC,
     MS_SLAVE,
 )
+from runtime.oci.hidden_paths import MASKED_PATHS, READONLY_PATHS
 from runtime.spawner import rootfs
+from runtime.spawner.child import USUAL_CAPS, may_be_ahead
 
 
 @pytest.fixture
@@ -55,9 +58,10 @@ def inherited(calls: RecordingSyscalls) -> int:
 def build(calls: RecordingSyscalls, spec: dict[str, Any]) -> None:
     """All steps in the order of a child that was not cloned ahead."""
     handles = rootfs.open_sources(calls, spec)
-    staged = rootfs.stage(calls, "/stage", shares=rootfs.shares_mounts(spec))
+    shares, hides = rootfs.shares_mounts(spec), rootfs.hides_usual(spec)
+    staged = rootfs.stage(calls, "/stage", shares=shares, hides=hides)
     rootfs.enter(calls, spec, "/mnt", staged, handles)
-    rootfs.finish(calls, spec)
+    rootfs.finish(calls, spec, staged)
 
 
 def test_host_is_opened_before_it_is_left_and_volumes_are_placed_after(
@@ -111,3 +115,56 @@ def test_missing_source_is_told_with_both_paths(calls: RecordingSyscalls, spec: 
     spec["mounts"][0]["source"] = "/no/such"
     with pytest.raises(rootfs.MountError, match='"/no/such" to rootfs at "/data": no such file'):
         rootfs.open_sources(calls, spec)
+
+
+def hidden(calls: RecordingSyscalls) -> list[str]:
+    return [
+        call[2]
+        for call in calls.calls
+        if call[0] == "mount" and call[2].startswith(("/proc/", "/stage/proc/"))
+    ]
+
+
+def test_usual_paths_of_proc_are_hidden_before_the_container_is_known_and_once(
+    calls: RecordingSyscalls, spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "stat", lambda path: os.stat_result((0o040755, *[0] * 9)))
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result((0,) * 10 + (0,)))
+    spec["masked"], spec["readonly"] = [*MASKED_PATHS, "/proc/mine"], list(READONLY_PATHS)
+    build(calls, spec)
+    masks = hidden(calls)
+    assert "/stage/proc/kcore" in masks and "/proc/kcore" not in masks
+    assert "/stage/proc/sys" in masks and "/proc/sys" not in masks
+    assert "/proc/mine" in masks
+    assert ("mount", "tmpfs", "/sys/firmware") in [call[:3] for call in calls.calls]
+
+
+def test_container_that_sees_more_of_proc_gets_a_stage_that_hides_nothing(
+    calls: RecordingSyscalls, spec: dict[str, Any]
+) -> None:
+    spec["masked"], spec["readonly"] = ["/proc/kcore"], list(READONLY_PATHS)
+    assert not rootfs.hides_usual(spec)
+    staged = rootfs.stage(calls, "/stage", hides=rootfs.hides_usual(spec))
+    assert not staged.hidden and not hidden(calls)
+
+
+@pytest.mark.parametrize(
+    ("change", "may"),
+    [
+        ({}, True),
+        ({"pid": "POD"}, False),
+        ({"masked": []}, False),
+        ({"readonly": []}, False),
+        ({"process": {"caps": USUAL_CAPS | 1 << capabilities.BITS["NET_ADMIN"]}}, False),
+        ({"process": {"caps": 0}}, True),
+        ({"mounts": [{"propagation": "BIDIRECTIONAL"}]}, False),
+    ],
+)
+def test_child_made_ahead_takes_only_what_it_has_not_given_up(change: dict[str, Any], may: bool) -> None:
+    usual = {
+        "masked": MASKED_PATHS,
+        "readonly": READONLY_PATHS,
+        "mounts": [],
+        "process": {"caps": USUAL_CAPS},
+    }
+    assert may_be_ahead({**usual, **change}) is may
