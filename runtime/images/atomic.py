@@ -11,26 +11,35 @@ from pathlib import Path
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Replaces `path` in one step. `durable`: on the disk when this returns."""
+def write_file(path: Path, data: bytes) -> None:
+    """Replaces `path` in one step; on the disk when this returns."""
     fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(data)
             file.flush()
-            if durable:
-                os.fsync(fd)
+            os.fsync(fd)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    if durable:
-        sync_directory(path.parent)
+    sync_directory(path.parent)
+
+
+def write_unsynced(path: Path, data: bytes) -> None:
+    """Replaces `path` in one step, on the disk some time later. By one writer per path."""
+    draft = path.with_name(f".{path.name}.new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+    os.rename(draft, path)
 
 
 def remove_halves(directory: Path, name: str = "") -> None:
-    """What a crash left of `write_file` there (of one name, or of any). Nobody may be writing."""
+    """What a crash left of a write there (of one name, or of any). Nobody may be writing."""
     for path in sorted(directory.glob(f".{name}*")):
         path.unlink(missing_ok=True)
 

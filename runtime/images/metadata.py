@@ -94,16 +94,29 @@ class Catalogue:
         self._lock = root / "images.lock"
         self._seen: tuple[tuple[int, int, int], Names] | None = None  # one value: several threads read
 
-    def read(self) -> Names:
-        try:
-            found = os.stat(self._path)
-        except FileNotFoundError:
+    def known(self) -> Names | None:
+        """What `read` would return, where that takes no more than a look at the file's time; else None."""
+        identity = self._identity()
+        if identity is None:
             return Names()
-        identity = (found.st_ino, found.st_mtime_ns, found.st_size)
+        seen = self._seen
+        return seen[1] if seen is not None and seen[0] == identity else None
+
+    def read(self) -> Names:
+        identity = self._identity()
+        if identity is None:
+            return Names()
         seen = self._seen
         if seen is None or seen[0] != identity:
             self._seen = seen = (identity, _decode(self._path.read_bytes(), self._path))
         return seen[1]
+
+    def _identity(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def change(self, edit: Callable[[Names], Names]) -> Names:
         """Applies `edit` to the newest state and stores what it returns, durably."""

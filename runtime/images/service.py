@@ -28,6 +28,8 @@ from runtime.images.unpack import Limits
 from runtime.images.workers import Workers
 from runtime.images.writable import WritableLayers
 
+SWEEP_AFTER_S = 0.2
+
 
 class LocalImages:
     def __init__(
@@ -51,14 +53,19 @@ class LocalImages:
         self._registries = registries
         self._platform = platform or host_platform()
         self._puller: Puller | None = None
+        self._sweep: asyncio.Task[None] | None = None
         self._pulls: dict[tuple[str, Auth | None], _Flight] = {}
         self._configs: dict[str, ImageConfig] = {}  # by id: never wrong, and few
 
     async def start(self) -> None:
         """Makes the directories. Raises ImageFailure ImageStoreUnusable where overlayfs cannot work there."""
         await self._workers.run("quick", self._create)
+        self._sweep_soon()
 
     async def close(self) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+            await asyncio.wait([self._sweep])
         for flight in list(self._pulls.values()):
             flight.task.cancel()
             await asyncio.wait([flight.task])
@@ -111,6 +118,7 @@ class LocalImages:
     async def remove(self, container_id: str) -> None:
         with _runtime_failure(f"removing the writable layer of {container_id}"):
             await self._workers.run("quick", lambda: self._writable.remove(container_id))
+        self._sweep_soon()
 
     async def usage_bytes(self, container_id: str) -> int:
         return await self._workers.run("quick", lambda: self._writable.usage_bytes(container_id))
@@ -129,8 +137,18 @@ class LocalImages:
         if task.done() and not task.cancelled():
             task.exception()  # those who wait have it too; nobody waiting is no news
 
+    def _sweep_soon(self) -> None:
+        """Removed layers give their space back off the path, many in one go."""
+        if self._sweep is None or self._sweep.done():
+            self._sweep = asyncio.create_task(self._sweep_trash(), name="empty the trash of layers")
+
+    async def _sweep_trash(self) -> None:
+        await self._clock.sleep(SWEEP_AFTER_S)
+        await self._workers.run("heavy", self._writable.empty_trash)
+
     async def _names(self) -> Names:
-        return await self._workers.run("quick", self.store.catalogue.read)
+        known = self.store.catalogue.known()
+        return known if known is not None else await self._workers.run("quick", self.store.catalogue.read)
 
     def _create(self) -> None:
         with failing("opening the image store", self.store.root, UNUSABLE_STORE):

@@ -2,7 +2,8 @@
 
 They belong to one node's agent, while the read-only layers below are shared. A lease file in the shared
 store says which layers a container stands on, so that no other process's clean-up takes them away; a lease
-whose container directory is gone counts for nothing. Blocking, but short.
+whose container directory is gone counts for nothing. A removed layer is only renamed into `NODE_ROOT/.trash`; `empty_trash` gives its
+space back, later. Blocking, but short (`empty_trash` excepted).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +38,13 @@ class Lease:
 class WritableLayers:
     def __init__(self, store_root: Path, node_root: Path) -> None:
         self._root = node_root
+        self._trash = node_root / ".trash"  # no container's id
         self._leases = store_root / "leases"
         self._node = hashlib.sha256(os.fspath(node_root).encode()).hexdigest()[:12]
 
     def create(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._trash.mkdir(exist_ok=True, mode=0o700)
         self._leases.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def find(self, container_id: str) -> Lease | None:
@@ -62,8 +66,8 @@ class WritableLayers:
                 "chainIDs": list(chain_ids),
                 "directory": str(directory),
             }
-            atomic.write_file(self._lease(container_id), json.dumps(document).encode(), durable=False)
-            if not upper.exists():
+            atomic.write_unsynced(self._lease(container_id), json.dumps(document).encode())
+            with contextlib.suppress(FileExistsError):
                 upper.mkdir(mode=0o755)
                 self._like_lower(upper, lower)
             work.mkdir(mode=0o700, exist_ok=True)
@@ -74,21 +78,25 @@ class WritableLayers:
 
     def remove(self, container_id: str) -> None:
         directory = self._directory(container_id)
-        if directory.exists():
-            shutil.rmtree(directory)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(directory, self._trash / f"{container_id}.{time.monotonic_ns()}")
         self._lease(container_id).unlink(missing_ok=True)
+
+    def empty_trash(self) -> None:
+        """Slow for a large layer. What cannot be removed waits for the next time."""
+        with contextlib.suppress(FileNotFoundError):
+            for name in sorted(os.listdir(self._trash)):
+                shutil.rmtree(self._trash / name, ignore_errors=True)
 
     def usage_bytes(self, container_id: str) -> int:
         return tree_bytes(self._directory(container_id) / "upper")
 
     def _like_lower(self, upper: Path, lower: Sequence[Path]) -> None:
         """The container's / has the mode and owner of the writable layer's top directory."""
-        upper.chmod(0o755)
-        if lower:
-            found = os.stat(lower[0])
-            upper.chmod(stat.S_IMODE(found.st_mode))
-            if os.geteuid() == 0:
-                os.chown(upper, found.st_uid, found.st_gid)
+        found = os.stat(lower[0]) if lower else None
+        upper.chmod(stat.S_IMODE(found.st_mode) if found else 0o755)
+        if found and os.geteuid() == 0 and (found.st_uid, found.st_gid) != (0, 0):
+            os.chown(upper, found.st_uid, found.st_gid)
 
     def _directory(self, container_id: str) -> Path:
         if not _ID.fullmatch(container_id):

@@ -366,3 +366,18 @@ def test_hard_links_are_measured_once(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 65536)
     os.link(tmp_path / "a", tmp_path / "b")
     assert 65536 <= tree_bytes(tmp_path) < 131072
+
+
+def test_removed_writable_layer_is_gone_at_once_and_its_space_when_the_trash_is_emptied(root, tmp_path):
+    writable = WritableLayers(root, tmp_path / "node")
+    writable.create()
+    layer = writable.prepare("c1", "image", [], [])
+    (Path(layer.upper) / "big").write_bytes(b"x" * 4096)
+    writable.remove("c1")
+    assert writable.find("c1") is None and not Path(layer.upper).exists()
+    assert sum(1 for _ in (tmp_path / "node").rglob("big")) == 1
+    again = writable.prepare("c1", "image", [], [])
+    writable.remove("c1")  # the same id once more, before the first is swept away
+    assert not list(Path(again.upper).parent.glob("*"))
+    writable.empty_trash()
+    assert not list((tmp_path / "node").rglob("big"))
