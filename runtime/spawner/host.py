@@ -181,12 +181,12 @@ class Host:
         try:
             self.tree.create(container.group, spec.get("controllers") or ())
             container.warnings += self.tree.write(container.group, spec.get("writes") or ())
+            self.records.save_new(container.id, spec, self._state_to_record(container))
         except OSError as refused:
             self.tree.remove(container.group)
+            self.records.forget_container(container.id)
             raise Refused("Failed", _words(refused)) from refused
         self.containers[container.id] = container
-        self.records.save_spec(container.id, spec)
-        self._save(container)
         reply({"container": container.public(), "warnings": container.warnings})
 
     def start_container(self, message: Message, fds: list[int], reply: Reply) -> None:
@@ -417,11 +417,27 @@ class Host:
         except OSError as refused:
             raise Refused("Failed", _words(refused)) from refused
 
+    def _state_to_record(self, container: Container) -> Message:
+        return {**container.state, "boot_id": self.boot_id}
+
     def _save(self, container: Container) -> None:
-        self.records.save_state(container.id, {**container.state, "boot_id": self.boot_id})
+        """What has happened has happened, also when the disk is full: then only the memory knows."""
+        try:
+            self.records.save_state(container.id, self._state_to_record(container))
+        except OSError as refused:
+            note(f"container {container.id}: its state could not be recorded: {_words(refused)}")
 
     def _save_sandbox(self, sandbox: Sandbox) -> None:
-        self.records.save_sandbox(sandbox.id, sandbox.record())
+        try:
+            self.records.save_sandbox(sandbox.id, sandbox.record())
+        except OSError as refused:
+            note(f"sandbox {sandbox.id}: its state could not be recorded: {_words(refused)}")
+
+
+def note(text: str) -> None:
+    """A line in spawner.log; a full disk is no reason to end."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"spawner: {text}\n".encode())
 
 
 def _words(refused: OSError) -> str:

@@ -1,7 +1,7 @@
 """The spawner's memory on disk: what each sandbox and container is and how it ended.
 
     STATE/sandboxes/ID.json      {"config": ..., "state": ...}, replaced whole (write, rename)
-    STATE/containers/ID.jsonl    the spec, then a state at creation, start and exit: one line each, appended
+    STATE/containers/ID.jsonl    the spec with its first state, then a state at start and exit: a line each, appended
 
 The last whole line of a container counts; half a line of a crash is as good as none, and so is a
 container without a state. Not fsynced: after a power loss the containers are gone anyway, and a record of
@@ -16,6 +16,7 @@ import os
 from typing import Any
 
 Record = dict[str, Any]
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Records:
@@ -33,6 +34,9 @@ class Records:
 
     def save_spec(self, container_id: str, spec: Record) -> None:
         _append(self._path(container_id), {"spec": spec})
+
+    def save_new(self, container_id: str, spec: Record, state: Record) -> None:
+        _append(self._path(container_id), {"spec": spec, "state": state})
 
     def save_state(self, container_id: str, state: Record) -> None:
         _append(self._path(container_id), {"state": state})
@@ -73,7 +77,7 @@ def _replace(path: str, record: Record) -> None:
     draft = f"{path}.new"
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, json.dumps(record, separators=(",", ":")).encode())
+        os.write(fd, _encode(record).encode())
     finally:
         os.close(fd)
     os.rename(draft, path)
@@ -82,7 +86,7 @@ def _replace(path: str, record: Record) -> None:
 def _append(path: str, record: Record) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        os.write(fd, _encode(record).encode() + b"\n")
     finally:
         os.close(fd)
 

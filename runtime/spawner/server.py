@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 
 from runtime.spawner.execs import Execs
-from runtime.spawner.host import Host, Message, Refused, Reply
+from runtime.spawner.host import Host, Message, Refused, Reply, note
 from runtime.spawner.loop import READ, WRITE
 from runtime.spawner.shutdown import shut_down
 from runtime.spawner.wire import Channel, ConnectionLost
@@ -111,7 +110,7 @@ class Server:
         except Refused as refused:
             reply({"error": str(refused), "reason": refused.reason})
         except Exception as failed:  # one bad request must not take the node's containers down
-            traceback.print_exc(file=sys.stderr)
+            note(traceback.format_exc())
             reply({"error": f"{type(failed).__name__}: {failed}", "reason": "Failed"})
 
     def _flush(self, fd: int, channel: Channel) -> None:

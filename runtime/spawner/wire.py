@@ -22,6 +22,7 @@ Message = dict[str, Any]
 _HEAD = struct.Struct("<IH")
 _MAX_FDS = 16
 _CHUNK = 1 << 18
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ConnectionLost(Exception):
@@ -50,7 +51,7 @@ class Channel:
         return len(self._out)
 
     def queue(self, message: Message, fds: Sequence[int] = (), *, close_fds: bool = False) -> None:
-        body = json.dumps(message, separators=(",", ":")).encode()
+        body = _encode(message).encode()
         frame = memoryview(_HEAD.pack(len(body), len(fds)) + body)
         self._out.append((frame, tuple(fds), close_fds))
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from runtime.spawner.container import plan_exit, plan_lost, plan_start_failure
+from runtime.spawner.container import Container, plan_exit, plan_lost, plan_start_failure
+from runtime.spawner.host import Host
 from runtime.spawner.identity import StartError, find_program
 from runtime.spawner.output import Attacher, LogFile, Output
 from runtime.spawner.records import Records
@@ -143,7 +144,7 @@ def test_messages_of_any_size_and_descriptors_arrive_in_order() -> None:
 
 def test_records_are_whole_or_absent(tmp_path: Path) -> None:
     records = Records(str(tmp_path))
-    records.save_spec("a", {"id": "a"})
+    records.save_new("a", {"id": "a"}, {"state": "CREATING"})
     records.save_state("a", {"state": "CREATED"})
     records.save_spec("half", {"id": "half"})
     records.save_state("torn", {"state": "CREATED"})
@@ -178,3 +179,17 @@ def test_lost_containers_are_killed_once() -> None:
     assert (lost["state"], lost["exit_code"], lost["message"]) == ("EXITED", 137, "gone")
     assert plan_lost(lost, "again", 10) == lost
     assert json.dumps(plan_lost({**RUNNING, "state": "CREATED"}, "gone", 9))
+
+
+def test_state_that_a_full_disk_does_not_take_is_told_and_kept_in_memory(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    host = Host.__new__(Host)
+    host.boot_id, host.records = "b", Records(str(tmp_path))
+    container = Container({"id": "c", "sandbox": "s"})
+    (tmp_path / "containers").rmdir()
+    (tmp_path / "containers").write_text("")  # every write below it is refused, as on a full disk
+    container.state.update(state="RUNNING")
+    host._save(container)
+    assert container.is_running
+    assert "container c: its state could not be recorded" in capfd.readouterr().err
