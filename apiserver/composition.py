@@ -55,7 +55,13 @@ def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlug
 
     escalation = EscalationCheck(security.rbac, security.authorizer)
     outside = Outside(
-        engine.clock, engine.rng, escalation, security.authorizer, other_versions(engine.catalog)
+        engine.clock,
+        engine.rng,
+        escalation,
+        security.authorizer,
+        other_versions(engine.catalog),
+        engine.conversions,
+        params_in(engine.catalog),
     )
     return admission_chain(find, outside)
 

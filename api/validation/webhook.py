@@ -49,7 +49,7 @@ def validate_webhooks(obj: Obj, *, mutating: bool) -> Sequence[Cause]:
         if mutating:
             policies = ("IfNeeded", "Never")
             errors.one_of(f"{at}.reinvocationPolicy", hook.get("reinvocationPolicy"), policies)
-        _validate_reviews(errors, hook.get("admissionReviewVersions") or [], f"{at}.admissionReviewVersions")
+        validate_review_versions(errors, hook.get("admissionReviewVersions") or [], f"{at}.admissionReviewVersions")
         if name and name in seen:
             errors.duplicate(f"{at}.name", name)
         seen.add(name)
@@ -86,7 +86,7 @@ def _validate_name(errors: Errors, name: str, path: str) -> None:
         errors.invalid(path, name, "should be a domain with at least three segments separated by dots")
 
 
-def _validate_reviews(errors: Errors, versions: list[str], path: str) -> None:
+def validate_review_versions(errors: Errors, versions: list[str], path: str) -> None:
     if not versions:
         errors.required(path, f"must specify one of {', '.join(_REVIEWS)}")
         return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from apiserver.admission.admission import AdmissionChain, AdmissionPlugin
 from apiserver.admission.certificate_record import CertificateRecord
@@ -27,7 +27,7 @@ from apiserver.admission.expressions import admission_environment
 from apiserver.admission.external_ips import DenyServiceExternalIPs
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.lookup import Lookup, lookup_in
-from apiserver.admission.matching import OtherVersions
+from apiserver.admission.matching import Converter, OtherVersions
 from apiserver.admission.mutating_policy import MutatingAdmissionPolicy
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
@@ -53,6 +53,7 @@ from apiserver.admission.webhooks import (
 )
 from apiserver.auth.escalation import EscalationCheck
 from apiserver.auth.seams import Authorizer
+from apiserver.engine.conversion import Conversions
 from apiserver.storage.store import Store
 from machinery.clock import Clock
 
@@ -96,6 +97,7 @@ class Outside:
     authorizer: Authorizer | None = None
     # The versions of a resource's kind other than itself, in which webhooks and policies may want to see it.
     others: OtherVersions = lambda resource: ()
+    converter: Converter = field(default_factory=Conversions)
     # Where the objects of a kind are, which policies may name as their parameters.
     params: FindParams = lambda api_version, kind: None
     connect: Connect = connect
@@ -142,6 +144,7 @@ def _make_surroundings(stores: Stores, outside: Outside) -> Surroundings:
         WebhookClient(endpoints, outside.rng, outside.connect),
         stores.lookup("namespaces"),
         outside.others,
+        outside.converter,
         new_uid,
         admission_environment(outside.authorizer),
     )
@@ -151,7 +154,9 @@ def _policies(
     stores: Stores, outside: Outside, policies: tuple[str, str], bindings: tuple[str, str]
 ) -> PolicySet:
     around = _surroundings(stores, outside)
-    parts = PolicyParts(around.namespaces, around.others, around.environment, outside.params)
+    parts = PolicyParts(
+        around.namespaces, around.others, around.converter, around.environment, outside.params
+    )
     return PolicySet(stores.all(*policies), stores.all(*bindings), parts)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from api.resource import Obj, Resource
 from apiserver.admission.admission import AdmissionRequest
@@ -60,6 +60,12 @@ def _selector(wire: Mapping[str, Any] | None) -> LabelSelector:
 
 
 OtherVersions = Callable[[Resource], Sequence[Resource]]
+
+
+class Converter(Protocol):
+    """Between versions of a kind; may ask a webhook, and raise what comes of that."""
+
+    async def convert(self, objs: Sequence[Obj], source: Resource, target: Resource) -> list[Obj]: ...
 
 
 def find(criteria: Criteria, request: AdmissionRequest, others: OtherVersions) -> Resource | None:
@@ -136,25 +142,20 @@ def is_namespace(request: AdmissionRequest) -> bool:
     return gvr.group == "" and gvr.resource == _WHOLE_NAMESPACE
 
 
-def convert(obj: Obj | None, source: Resource, target: Resource) -> Obj | None:
+async def convert(converter: Converter, obj: Obj | None, source: Resource, target: Resource) -> Obj | None:
     """The object in another version of its kind: a copy, or the object itself where the versions are the same."""
     if obj is None or source is target:
         return obj
-    made = deep_copy(obj)
-    if source.to_storage is not None:
-        made = source.to_storage(made)
-    if target.from_storage is not None:
-        made = target.from_storage(made)
-    return made
+    return (await converter.convert([deep_copy(obj)], source, target))[0]
 
 
-def replace_object(request: AdmissionRequest, made: Any, form: Resource) -> None:
+async def replace_object(converter: Converter, request: AdmissionRequest, made: Any, form: Resource) -> None:
     """`made`, in the form of one of the kind's versions, becomes the request's object. Raises BadRequest."""
     if not isinstance(made, dict) or request.obj is None:
         raise BadRequest("the changed object is no object")
     if not request.subresource or made.get("kind") == form.kind:
         made, _ = form.codec().decode(deep_copy(made))
-    whole = convert(made, form, request.resource)
+    whole = await convert(converter, made, form, request.resource)
     assert whole is not None
     for key in ("apiVersion", "kind"):
         if key in request.obj:

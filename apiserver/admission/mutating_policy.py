@@ -56,7 +56,7 @@ class MutatingAdmissionPolicy(Plugin):
             try:
                 if applicable.problem:
                     raise BadMutation(applicable.problem)
-                if self._mutate(request, applicable):
+                if await self._mutate(request, applicable):
                     rounds.changed(request)
             except BadMutation as error:
                 if policy.fails_closed:
@@ -66,7 +66,7 @@ class MutatingAdmissionPolicy(Plugin):
         rounds.end(request)
         return rounds.has_changed
 
-    def _mutate(self, request: AdmissionRequest, applicable: Applicable) -> bool:
+    async def _mutate(self, request: AdmissionRequest, applicable: Applicable) -> bool:
         """All mutations or none. Raises BadMutation."""
         before: Obj = applicable.values["object"]
         made = before
@@ -76,7 +76,7 @@ class MutatingAdmissionPolicy(Plugin):
         if made == before:
             return False
         try:
-            replace_object(request, made, applicable.shown)
+            await replace_object(self._policies.converter, request, made, applicable.shown)
         except ApiError as error:
             raise BadMutation(error.message) from error
         return True

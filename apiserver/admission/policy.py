@@ -17,6 +17,7 @@ from apiserver.admission.collection import Collection
 from apiserver.admission.expressions import Values, conditions_hold, values_of
 from apiserver.admission.lookup import Lookup
 from apiserver.admission.matching import (
+    Converter,
     Criteria,
     OtherVersions,
     convert,
@@ -93,6 +94,7 @@ class Applicable:
 class PolicyParts:
     namespaces: Lookup
     others: OtherVersions
+    converter: Converter
     environment: Environment
     params: FindParams
 
@@ -108,6 +110,10 @@ class PolicySet:
     @property
     def environment(self) -> Environment:
         return self._parts.environment
+
+    @property
+    def converter(self) -> Converter:
+        return self._parts.converter
 
     async def bound(self) -> Sequence[tuple[Policy, list[Binding]]]:
         """Policies in force, by name."""
@@ -162,8 +168,8 @@ class PolicySet:
             return
         for param in params:
             # Anew each time: a mutating policy may have changed the object for the parameter before.
-            obj = convert(request.obj, request.resource, shown)
-            old = convert(request.old, request.resource, shown)
+            obj = await convert(self._parts.converter, request.obj, request.resource, shown)
+            old = await convert(self._parts.converter, request.old, request.resource, shown)
             given = {**values_of(request, shown, obj, old, namespace), "params": param}
             try:
                 if conditions_hold(self._parts.environment, policy.spec.get("matchConditions") or (), given):

@@ -114,9 +114,7 @@ class WebhookClient:
             raise CallFailed(f'Post "{shown}": service "{name}" not found')
         place = plan_endpoint(found, slices, int(service.get("port") or 443), self._rng)
         if place is None:
-            raise CallFailed(
-                f'Post "{shown}": no endpoints available for service "{name}"'
-            )
+            raise CallFailed(f'Post "{shown}": no endpoints available for service "{name}"')
         host, port = place
         host = f"[{host}]" if ":" in host else host
         path = service.get("path") or "/"

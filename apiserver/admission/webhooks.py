@@ -22,6 +22,7 @@ from apiserver.admission.collection import Collection
 from apiserver.admission.expressions import conditions_hold, values_of
 from apiserver.admission.lookup import Lookup, Plugin, forbidden
 from apiserver.admission.matching import (
+    Converter,
     Criteria,
     OtherVersions,
     convert,
@@ -78,6 +79,7 @@ class Surroundings:
     client: WebhookClient
     namespaces: Lookup
     others: OtherVersions
+    converter: Converter
     new_uid: NewUid
     environment: Environment
 
@@ -124,8 +126,8 @@ class _Webhooks(Plugin):
             return None
         shown = Shown(
             resource,
-            convert(request.obj, request.resource, resource),
-            convert(request.old, request.resource, resource),
+            await convert(self._around.converter, request.obj, request.resource, resource),
+            await convert(self._around.converter, request.old, request.resource, resource),
         )
         conditions = hook.wire.get("matchConditions") or ()
         if not conditions:
@@ -182,14 +184,14 @@ class MutatingAdmissionWebhook(_Webhooks):
                 continue
             if answer.refusal is not None:
                 raise answer.refusal
-            if answer.patch is not None and self._apply(hook, request, shown, answer.patch):
+            if answer.patch is not None and await self._apply(hook, request, shown, answer.patch):
                 rounds.changed(request)
             if hook.wire.get("reinvocationPolicy") == "IfNeeded":
                 rounds.asked_again(hook.id)
         rounds.end(request)
         return rounds.has_changed
 
-    def _apply(self, hook: Hook, request: AdmissionRequest, shown: Shown, patch: list[Any]) -> bool:
+    async def _apply(self, hook: Hook, request: AdmissionRequest, shown: Shown, patch: list[Any]) -> bool:
         """Changes the request's object in place; False where the patch made no difference."""
         if shown.obj is None or request.obj is None:
             raise InternalError(
@@ -200,7 +202,7 @@ class MutatingAdmissionWebhook(_Webhooks):
             patched = json_patch.apply(shown.obj, patch)
             if patched == shown.obj:
                 return False
-            replace_object(request, patched, shown.resource)
+            await replace_object(self._around.converter, request, patched, shown.resource)
         except (PatchError, ApiError) as error:
             raise InternalError(f"Internal error occurred: {error}") from error
         return True

@@ -1,6 +1,6 @@
 """POST on a collection: a new object, with a generated name where it asks for one.
 
-decode → identity → defaults → mutating admission → managed fields → validation → validating admission → store.
+decode → identity → defaults → managed fields → mutating admission → validation → validating admission → store.
 A generated name that is taken is drawn again, a few times; a given one is 409 AlreadyExists.
 """
 
@@ -58,12 +58,12 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
     undo: Callable[[], None] | None = None
     kept = False
     try:
+        if not tracked:
+            ownership.track_create(resource, obj, call.options.manager, call.subresource, now)
         request = admission_request(engine, call, "CREATE", obj, None)
         if await mutate(engine, request):
             strategy.default(obj)
         undo = engine.hook(call).before_create(call, obj)
-        if not tracked:
-            ownership.track_create(resource, obj, call.options.manager, call.subresource, now)
         causes = [*validate_metadata(obj, resource), *strategy.validate(obj)]
         if causes:
             meta = obj["metadata"]

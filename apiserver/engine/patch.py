@@ -128,8 +128,20 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
         meta["namespace"] = call.namespace
     expect = str(meta.pop("resourceVersion", "") or "")
 
-    def changer(old: Obj, entry: Entry) -> Change:
-        return Change(merged(old), expect, manager_op="")
+    async def changer(old: Obj, entry: Entry) -> Change:
+        if not ownership.is_foreign(resource, old):
+            return Change(merged(old), expect, manager_op="")
+        made = await ownership.apply_foreign(
+            engine,
+            resource,
+            old,
+            applied,
+            manager=call.options.manager,
+            force=call.options.force,
+            subresource=call.subresource,
+            now=engine.clock.now(),
+        )
+        return Change(deep_copy(made), expect, manager_op="")
 
     def merged(live: Obj | None) -> Obj:
         made = ownership.apply(

@@ -1,8 +1,8 @@
 """What every write shares: admission, and the loop that compares and swaps until it wins.
 
     change(old) → new object          the verb's own part, run again on every attempt
-      → defaults, kept identity, generation
-      → mutating admission → managed fields → validation (all errors at once) → validating admission
+      → defaults, kept identity → managed fields
+      → mutating admission → generation → validation (all errors at once) → validating admission
       → compare and swap; a lost race starts over with what stands there now
 
 Invariants: nothing is stored before every check has passed; a dry run passes every check and stores nothing;
@@ -24,6 +24,7 @@ from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.metadata import bump_generation, carry_over, validate_metadata_update
 from apiserver.storage.store import Entry, StaleRevision
 from machinery.errors import Cause, Conflict, NotFound, conflict, invalid, not_found
+from machinery.patch.apply import managed
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -211,14 +212,10 @@ async def _prepare(
     scope.prepare(obj, old)
     undo = None
     try:
-        request = admission_request(engine, call, "UPDATE", obj, old)
-        if not admitted and await mutate(engine, request):
-            strategy.default(obj)
-        if not call.subresource:
-            undo = engine.hook(call).before_update(call, obj, old)
-        if scope.generation:
-            bump_generation(obj, old)
         if made.manager_op:
+            foreign = managed.NO_FOREIGN
+            if ownership.is_foreign(resource, old):
+                foreign = await ownership.foreign_changes(engine, resource, obj, old)
             ownership.track_update(
                 resource,
                 obj,
@@ -227,7 +224,15 @@ async def _prepare(
                 made.manager_op,
                 call.subresource,
                 engine.clock.now(),
+                foreign,
             )
+        request = admission_request(engine, call, "UPDATE", obj, old)
+        if not admitted and await mutate(engine, request):
+            strategy.default(obj)
+        if not call.subresource:
+            undo = engine.hook(call).before_update(call, obj, old)
+        if scope.generation:
+            bump_generation(obj, old)
         if obj == old:
             old["metadata"]["resourceVersion"] = revision
             if undo is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from apiserver.admission.webhook_client import Connect, connect
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_cacher, resources_of
@@ -71,6 +72,7 @@ def run_api() -> RunApi:
         connector: Any = None,
         guard: Callable[[Engine], Guard] = open_guard,
         user: User = ADMIN,
+        connect: Connect = connect,
     ) -> None:
         async def main(clock: LoopClock) -> None:
             rng = random.Random(7)
@@ -84,6 +86,7 @@ def run_api() -> RunApi:
                     make_guard=guard,
                     connector=connector or NoNodes(),
                     resources_of=resources_of,
+                    connect=connect,
                 )
             )
             async with asyncio.TaskGroup() as group:

@@ -217,11 +217,6 @@ class CustomResourceDefinitionStrategy(SpecStatusStrategy):
 
         return validate_definition_status(obj, old)
 
-    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        from api.apiextensions.v1.definition import undone_parts
-
-        return undone_parts(obj)
-
 
 CUSTOMRESOURCEDEFINITION = builtin(
     CRDS,

@@ -5,13 +5,16 @@ Source: Kubernetes "CustomResourceDefinition", API conventions on names.
 
 from __future__ import annotations
 
+import base64
 import re
+import ssl
 from collections.abc import Sequence
 from typing import Any
 
 from api.apiextensions.v1.structural import validate_structural
 from api.apiextensions.v1.values import validate_value
 from api.validation.errors import Errors
+from api.validation.webhook import validate_client_config, validate_review_versions
 from machinery import names
 from machinery.errors import Cause
 
@@ -208,12 +211,23 @@ def _validate_conversion(errors: Errors, spec: Obj) -> None:
         client = (webhook or {}).get("clientConfig")
         if client is None:
             errors.required(f"{at}.clientConfig", "required when strategy is set to Webhook")
-        elif bool(client.get("url")) == bool(client.get("service")):
-            errors.required(f"{at}.clientConfig", "exactly one of url or service is required")
-        if not (webhook or {}).get("conversionReviewVersions"):
-            errors.required(f"{at}.conversionReviewVersions")
+        else:
+            validate_client_config(errors, client, f"{at}.clientConfig")
+            _validate_ca_bundle(errors, client.get("caBundle") or "", f"{at}.clientConfig.caBundle")
+        known = (webhook or {}).get("conversionReviewVersions") or []
+        validate_review_versions(errors, known, f"{at}.conversionReviewVersions")
     elif webhook is not None:
         errors.forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook")
+
+
+def _validate_ca_bundle(errors: Errors, bundle: str, path: str) -> None:
+    """Certificates in PEM, as base64; one that cannot be used would fail every conversion."""
+    if not bundle:
+        return
+    try:
+        ssl.create_default_context(cadata=base64.b64decode(bundle).decode("ascii"))
+    except (ValueError, ssl.SSLError):
+        errors.invalid(path, bundle, "unable to load root certificates: unable to parse bytes as PEM block")
 
 
 def validate_definition_update(crd: Obj, old: Obj) -> Sequence[Cause]:
@@ -240,13 +254,3 @@ def validate_definition_status(crd: Obj, old: Obj) -> Sequence[Cause]:
         if name not in known:
             errors.invalid(f"status.storedVersions[{index}]", name, "must appear in spec.versions")
     return errors.causes
-
-
-def undone_parts(crd: Obj) -> list[str]:
-    """Warnings that name what the server stores and does not do: conversion by webhook."""
-    out = []
-    if (crd["spec"].get("conversion") or {}).get("strategy") == "Webhook":
-        out.append(
-            "spec.conversion: webhooks are not called by this server; versions convert by apiVersion alone"
-        )
-    return out

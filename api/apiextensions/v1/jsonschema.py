@@ -95,7 +95,7 @@ JSONSchemaProps = TypedDict(
             Proto(44),
             ListMap("rule"),
             Patch("merge", "rule"),
-            "CEL rules; stored, not evaluated.",
+            "CEL rules that the value must keep.",
         ],
     },
     total=False,

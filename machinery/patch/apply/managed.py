@@ -11,17 +11,20 @@ Source: apimachinery pkg/util/managedfields/internal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from machinery.clock import rfc3339
 from machinery.patch.apply import sets, typed
 from machinery.patch.apply.sets import FieldSet
+from machinery.patch.apply.typed import Comparison
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
 Entry = dict[str, Any]
 
 MAX_UPDATE_MANAGERS = 10
+NO_FOREIGN: Mapping[str, Comparison | None] = {}
 ANCIENT = "ancient-changes"
 # Fields that belong to nobody: identity, and what the server alone writes.
 _UNOWNED_META = frozenset(
@@ -139,10 +142,12 @@ def update_managed_fields(
     schema: Schema | None,
     operation: str = "Update",
     subresource: str = "",
+    foreign: Mapping[str, Comparison | None] = NO_FOREIGN,
 ) -> None:
     """Writes metadata.managedFields of `new`, which is about to replace `live` (None: a create).
 
-    Only `new["metadata"]` is changed. `now` is epoch seconds.
+    Only `new["metadata"]` is changed. `now` is epoch seconds. `foreign`: how the object changes in other versions in
+    which fields are owned (`versioned.py`); without it they are compared by name.
     """
     entries = entries_for_write(live, new, subresource)
     if live is not None and not entries:
@@ -166,6 +171,15 @@ def update_managed_fields(
             if touched:
                 mine = True
                 entry = {**entry, "time": rfc3339(now)}
+        elif foreign and (version := entry.get("apiVersion", "")) in foreign:
+            change = foreign[version]
+            fields = (
+                {}
+                if change is None
+                else sets.difference(
+                    held, sets.union(sets.union(change.modified, change.added), change.removed)
+                )
+            )
         else:
             fields = sets.difference(held, lost)
         if fields:

@@ -10,13 +10,15 @@ Source: KEP 555; structured-merge-diff merge/update.go; apimachinery managedfiel
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from machinery.clock import rfc3339
 from machinery.errors import BadRequest, Cause, Conflict
 from machinery.patch.apply import managed, sets, typed
-from machinery.patch.apply.managed import Entry
+from machinery.patch.apply.managed import NO_FOREIGN, Entry
 from machinery.patch.apply.sets import FieldSet
+from machinery.patch.apply.typed import Comparison
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
@@ -34,38 +36,99 @@ def apply(
     force: bool = False,
     subresource: str = "",
 ) -> Obj:
-    """The object after the apply. Raises Conflict (409, one cause a field), PatchError for faulty lists."""
+    """The object after the apply. Raises Conflict (409, one cause a field), PatchError for faulty lists.
+
+    Fields owned in other versions of the kind are compared by name; `versioned.apply` converts instead.
+    """
+    plan = plan_apply(
+        live, config, manager=manager, api_version=api_version, schema=schema, subresource=subresource
+    )
+    last: FieldSet = plan.own["fieldsV1"] if plan.own is not None else {}
+    pruned = _prune(plan.merged, plan.applied, last, [entry["fieldsV1"] for entry in plan.others], schema)
+    return settle(
+        plan,
+        pruned,
+        manager=manager,
+        api_version=api_version,
+        now=now,
+        schema=schema,
+        force=force,
+        subresource=subresource,
+    )
+
+
+class ApplyPlan(NamedTuple):
+    """What an apply starts from: the configuration laid over the live object, and who owns what."""
+
+    live: Obj
+    merged: Obj
+    applied: FieldSet
+    own: Entry | None
+    others: list[Entry]
+
+
+def plan_apply(
+    live: Obj | None,
+    config: Obj,
+    *,
+    manager: str,
+    api_version: str,
+    schema: Schema | None,
+    subresource: str,
+) -> ApplyPlan:
     if entries_brought := managed.entries_of(config):
         raise BadRequest(f"metadata.managedFields must be nil, but has {len(entries_brought)} entries")
     entries = _entries_before(live, api_version, schema)
     me = ("Apply", manager, "", subresource)
     own = next((entry for entry in entries if managed.identity(entry) == me), None)
     others = [entry for entry in entries if entry is not own]
-    last: FieldSet = own["fieldsV1"] if own is not None else {}
     applied = typed.field_set(managed.owned_part(config), schema)
     base = live if live is not None else {}
+    return ApplyPlan(base, typed.merge(base, config, schema), applied, own, others)
 
-    merged = typed.merge(base, config, schema)
-    pruned = _prune(merged, applied, last, [entry["fieldsV1"] for entry in others], schema)
-    change = typed.compare(managed.owned_part(base), managed.owned_part(pruned), schema)
-    touched = sets.union(change.modified, change.added)
-    conflicts = [
-        (entry, found) for entry in others if (found := sets.intersection(entry["fieldsV1"], touched))
-    ]
-    if conflicts and not force:
-        raise conflict_error(conflicts)
 
-    lost = sets.union(touched, change.removed)
+def settle(
+    plan: ApplyPlan,
+    pruned: Obj,
+    *,
+    manager: str,
+    api_version: str,
+    now: float,
+    schema: Schema | None,
+    force: bool,
+    subresource: str,
+    foreign: Mapping[str, Comparison | None] = NO_FOREIGN,
+) -> Obj:
+    """`pruned` with its managedFields: conflicts found, what changed taken from the others. `foreign`: how the object
+    changes in the other versions in which fields are owned."""
+    here = typed.compare(managed.owned_part(plan.live), managed.owned_part(pruned), schema)
+    conflicts: list[tuple[Entry, FieldSet]] = []
     kept: list[Entry] = []
-    for entry in others:
+    for entry in plan.others:
+        change = foreign.get(entry.get("apiVersion", ""), here) if foreign else here
+        if change is None:
+            continue  # owned in a version that is gone
         held = entry["fieldsV1"]
-        fields = sets.difference(held, lost)
+        touched = sets.union(change.modified, change.added)
+        if found := sets.intersection(held, touched):
+            conflicts.append((entry, found))
+        fields = sets.difference(held, sets.union(touched, change.removed))
         if fields:
             kept.append(entry if fields is held else {**entry, "fieldsV1": fields})
-    if applied:
-        moved = own is None or touched or change.removed
+    if conflicts and not force:
+        raise conflict_error(conflicts)
+    if plan.applied:
+        own = plan.own
+        moved = (
+            own is None
+            or here.modified
+            or here.added
+            or here.removed
+            or own["fieldsV1"] != plan.applied
+            or own.get("apiVersion") != api_version
+        )
         time = rfc3339(now) if moved or own is None else own.get("time", rfc3339(now))
-        kept.append(managed.make_entry(manager, "Apply", api_version, subresource, time, applied))
+        kept.append(managed.make_entry(manager, "Apply", api_version, subresource, time, plan.applied))
     out: Obj = {**pruned, "metadata": dict(pruned.get("metadata") or {})}
     managed.store(out, managed.cap_updaters(kept))
     return out
@@ -97,18 +160,18 @@ def _prune(
         owned = sets.union(owned, fields)
     owned = typed.with_named_fields(owned, schema)
     named_last = typed.with_named_fields(last, schema)
-    present = typed.with_named_fields(_present(merged, schema), schema)
+    present = typed.with_named_fields(fields_present(merged, schema), schema)
     # First everything applied last time goes, then what is owned comes back ...
-    without_last = _present(typed.remove(merged, named_last, schema), schema)
+    without_last = fields_present(typed.remove(merged, named_last, schema), schema)
     surplus = sets.difference(present, sets.union(typed.with_named_fields(without_last, schema), owned))
     pruned = typed.remove(merged, surplus, schema)
     # ... and so does what was never this manager's own.
-    left = typed.with_named_fields(_present(pruned, schema), schema)
+    left = typed.with_named_fields(fields_present(pruned, schema), schema)
     doomed = sets.intersection(sets.difference(present, left), named_last)
     return typed.remove(merged, doomed, schema)
 
 
-def _present(obj: Obj, schema: Schema | None) -> FieldSet:
+def fields_present(obj: Obj, schema: Schema | None) -> FieldSet:
     """All fields of a whole object. Unlike a configuration's, its lists may have faults."""
     return typed.compare({}, obj, schema).added
 
