@@ -17,8 +17,6 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from clusters import Cluster, running
 
-KINDS = Path(__file__).with_name("kinds.yaml")
-
 
 @pytest.fixture(scope="session")
 def compat_cluster() -> Iterator[Cluster]:
@@ -37,13 +35,19 @@ def api_client(compat_cluster: Cluster) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def new_namespace(api_client: Any) -> Callable[[], str]:
-    from kubernetes import client
+    from kubernetes import client, watch
 
     numbers = count(1)
 
+    core = client.CoreV1Api(api_client)
+
     def make() -> str:
+        """A namespace that has the account which controllers give each."""
         name = f"team-{next(numbers)}"
-        client.CoreV1Api(api_client).create_namespace({"metadata": {"name": name}})
+        core.create_namespace({"metadata": {"name": name}})
+        stream = watch.Watch()
+        for _ in stream.stream(core.list_namespaced_service_account, name, timeout_seconds=15):
+            stream.stop()
         return name
 
     return make
@@ -55,6 +59,19 @@ def namespace(new_namespace: Callable[[], str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def kinds() -> list[dict[str, Any]]:
-    """One object of every kind that clients write."""
-    return list(yaml.safe_load_all(KINDS.read_text()))
+def widgets(api_client: Any) -> str:
+    """Serves the custom kinds of crds.yaml; returns their group."""
+    from kubernetes import client, watch
+
+    extensions = client.ApiextensionsV1Api(api_client)
+    for definition in yaml.safe_load_all(Path(__file__).with_name("crds.yaml").read_text()):
+        extensions.create_custom_resource_definition(definition)
+        name = f"metadata.name={definition['metadata']['name']}"
+        stream = watch.Watch()
+        for event in stream.stream(
+            extensions.list_custom_resource_definition, field_selector=name, timeout_seconds=10
+        ):
+            conditions = event["object"].status.conditions or ()
+            if any(each.type == "Established" and each.status == "True" for each in conditions):
+                stream.stop()
+    return "compat.example.com"
