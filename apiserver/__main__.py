@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api.resource import Resource
+from apiserver.auth.chain import SecurityOptions
 from apiserver.auth.signing import TokenSigner
 from apiserver.auth.token_file import TokenFileAuthenticator, TokenFileError
 from apiserver.backends.backend import Backend, StoreUnavailable
@@ -193,7 +194,12 @@ async def run(options: argparse.Namespace) -> None:
 
     def make_guard(engine: Engine) -> Guard:
         return rbac_guard(
-            engine, signer=signer, clock=clock, rng=rng, make_admission=make_admission, token_file=tokens
+            engine,
+            signer=signer,
+            clock=clock,
+            rng=rng,
+            make_admission=make_admission,
+            options=SecurityOptions(first_authenticators=[tokens] if tokens else ()),
         )
 
     advertise = options.advertise_address or addresses[0]

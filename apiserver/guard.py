@@ -9,9 +9,10 @@ before those: `ApiServer` calls the `make_guard` it was given with its engine.
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -20,13 +21,14 @@ from api.resource import Obj
 from apiserver.admission.admission import AdmissionPlugin
 from apiserver.auth import chain
 from apiserver.auth.bootstrap import ensure_policy
+from apiserver.auth.chain import SecurityOptions
 from apiserver.auth.seams import Authenticator, Authorizer, Credentials, Decision
 from apiserver.auth.signing import TokenSigner
-from apiserver.auth.token_file import TokenFileAuthenticator
 from apiserver.auth.user import Attributes, User
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.reviews import ReviewToken, RulesFor
-from apiserver.http.paths import Keys
+from apiserver.http.identify import Anonymity
+from apiserver.http.paths import OPEN_PATHS, Keys
 from apiserver.http.resources import Action
 from apiserver.storage.store import Store
 from machinery.clock import Clock
@@ -51,8 +53,10 @@ class Guard:
     keys: Keys | None = None
     # POST to serviceaccounts/NAME/token; None where no key signs tokens
     issue_token: Action | None = None
+    anonymity: Anonymity = field(default_factory=lambda: Anonymity(OPEN_PATHS))
 
 
+Follow = Callable[[chain.Security], Coroutine[Any, Any, None]]
 MakeGuard = Callable[[Engine], Guard]
 MakeAdmission = Callable[[Engine, chain.Security], Sequence[AdmissionPlugin]]
 
@@ -64,9 +68,11 @@ def rbac_guard(
     clock: Clock,
     rng: random.Random,
     make_admission: MakeAdmission,
-    audiences: Sequence[str] = (),
-    token_file: TokenFileAuthenticator | None = None,
+    options: SecurityOptions | None = None,
+    anonymity: Anonymity | None = None,
+    follow: Follow | None = None,
 ) -> Guard:
+    """`follow` runs beside the server and may change security while it runs (files that are read again)."""
     stores = chain.SecurityStores(
         roles=store_of(engine, "rbac.authorization.k8s.io", "roles"),
         role_bindings=store_of(engine, "rbac.authorization.k8s.io", "rolebindings"),
@@ -77,7 +83,13 @@ def rbac_guard(
         secrets=store_of(engine, "", "secrets"),
         nodes=store_of(engine, "", "nodes"),
     )
-    security = chain.Security(stores, signer, clock, rng, api_audiences=audiences, token_file=token_file)
+    security = chain.Security(stores, signer, clock, rng, options)
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(security.run(), name="authorizers")
+            if follow is not None:
+                group.create_task(follow(security), name="security files")
 
     async def prepare() -> None:
         await ensure_policy(stores, clock, rng)
@@ -93,7 +105,12 @@ def rbac_guard(
         user = await security.authenticator.authenticate(Credentials(bearer_token=token))
         if user is None:
             raise Unauthorized("the token is not known")
-        return user, list(wanted or security.service_accounts.api_audiences)
+        # Who knows nothing of audiences speaks for this API server's.
+        own = security.service_accounts.api_audiences
+        meant = [each for each in wanted if each in own] if wanted else list(own)
+        if not meant:
+            raise Unauthorized(f"the token is for {list(own)}, not for {list(wanted)}")
+        return user, meant
 
     return Guard(
         [security.authenticator],
@@ -101,10 +118,11 @@ def rbac_guard(
         security.rbac.rules_for,
         review,
         make_admission(engine, security),
-        security.run,
+        run,
         prepare,
         signer,
         issue,
+        anonymity or Anonymity(OPEN_PATHS),
     )
 
 

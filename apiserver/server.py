@@ -217,7 +217,7 @@ class ApiServer:
         )
         return App(
             resources=resources,
-            identify=Identity(guard.authenticators, OPEN_PATHS),
+            identify=Identity(guard.authenticators, guard.anonymity),
             authorizer=guard.authorizer,
             clock=parts.clock,
             rng=parts.rng,

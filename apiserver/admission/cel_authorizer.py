@@ -56,6 +56,8 @@ def authorizer_functions(authorizer: Authorizer | None) -> Sequence[Function]:
             said = {field: asked.get(field, "") for field in _FIELDS}
             attributes = Attributes(user, verb, version=asked.get("version", "*"), **said)
         decision = authorizer.authorize(attributes)
+        if decision.pending is not None:  # an expression cannot wait for a webhook
+            return {_DECISION: {"allowed": False, "reason": "", "error": "a webhook would have to be asked"}}
         return {_DECISION: {"allowed": decision.allowed, "reason": decision.reason}}
 
     return (
@@ -70,8 +72,8 @@ def authorizer_functions(authorizer: Authorizer | None) -> Sequence[Function]:
         Function("check", ("map", "string"), "map", check, True),
         Function("allowed", ("map",), "bool", lambda it: marked(it, _DECISION)["allowed"], True),
         Function("reason", ("map",), "string", lambda it: marked(it, _DECISION)["reason"], True),
-        Function("errored", ("map",), "bool", lambda it: not marked(it, _DECISION), True),
-        Function("error", ("map",), "string", lambda it: "" if marked(it, _DECISION) else "no answer", True),
+        Function("errored", ("map",), "bool", lambda it: "error" in marked(it, _DECISION), True),
+        Function("error", ("map",), "string", lambda it: marked(it, _DECISION).get("error", ""), True),
     )
 
 

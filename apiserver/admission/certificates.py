@@ -13,7 +13,7 @@ import binascii
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.lookup import Plugin, forbidden, is_resource
-from apiserver.auth.seams import Authorizer
+from apiserver.auth.seams import Authorizer, decide
 from apiserver.auth.user import Attributes, User
 
 GROUP = "certificates.k8s.io"
@@ -36,9 +36,9 @@ class _SignerPermission(Plugin):
             and request.subresource == self.subresource
         )
 
-    def _permit(self, request: AdmissionRequest) -> None:
+    async def _permit(self, request: AdmissionRequest) -> None:
         signer = str(((request.old or {}).get("spec") or {}).get("signerName", ""))
-        if not may_use_signer(self._authorizer, request.user, self.verb, signer):
+        if not await may_use_signer(self._authorizer, request.user, self.verb, signer):
             raise forbidden(request, f'user not permitted to {self.verb} requests with signerName "{signer}"')
 
 
@@ -48,7 +48,7 @@ class CertificateApproval(_SignerPermission):
     verb = "approve"
 
     async def validate(self, request: AdmissionRequest) -> None:
-        self._permit(request)
+        await self._permit(request)
 
 
 class CertificateSigning(_SignerPermission):
@@ -59,7 +59,7 @@ class CertificateSigning(_SignerPermission):
     async def validate(self, request: AdmissionRequest) -> None:
         """Only where the certificate or the verdict on signing changes."""
         if _signing(request.obj) != _signing(request.old):
-            self._permit(request)
+            await self._permit(request)
 
 
 class CertificateSubjectRestriction(Plugin):
@@ -76,10 +76,10 @@ class CertificateSubjectRestriction(Plugin):
             raise forbidden(request, f"use of {API_CLIENT_SIGNER} signer with {MASTERS} group is not allowed")
 
 
-def may_use_signer(authorizer: Authorizer, user: User, verb: str, signer: str) -> bool:
+async def may_use_signer(authorizer: Authorizer, user: User, verb: str, signer: str) -> bool:
     for name in (signer, signer.partition("/")[0] + "/*"):
         asked = Attributes(user, verb, GROUP, "*", "signers", name=name)
-        if authorizer.authorize(asked).allowed:
+        if (await decide(authorizer, asked)).allowed:
             return True
     return False
 

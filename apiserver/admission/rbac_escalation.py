@@ -29,6 +29,6 @@ class RBACEscalation(Plugin):
         plural, name = request.resource.gvr.resource, request.name or name_of(obj)
         if plural in _ROLES:
             if any(obj.get(part) != old.get(part) for part in ("rules", "aggregationRule")):
-                self._check.check_role(request.user, plural, request.namespace, name, obj)
+                await self._check.check_role(request.user, plural, request.namespace, name, obj)
         elif any(obj.get(part) != old.get(part) for part in ("subjects", "roleRef")):
-            self._check.check_binding(request.user, plural, request.namespace, name, obj)
+            await self._check.check_binding(request.user, plural, request.namespace, name, obj)

@@ -1,24 +1,26 @@
 """Puts security together: who asks is settled by the first authenticator that knows, may they by the first
-authorizer that allows. `Security` is what the server composes; the pieces stand alone.
+authorizer that allows or denies. `Security` is what the server composes; the pieces stand alone.
 
-    in-process user → client certificate → token file → ServiceAccount token ──► impersonation
-    system:masters → Node → RBAC
+    in-process user → client certificate → token file → ServiceAccount token → bootstrap token → OIDC → webhook
+                                                                                          ──► impersonation
+    system:masters → the authorizers of the configuration, in its order (Node, RBAC where it says nothing)
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from apiserver.auth.bootstrap_tokens import BootstrapTokenAuthenticator
 from apiserver.auth.impersonation import impersonate, is_asked
 from apiserver.auth.node import NodeAuthorizer
 from apiserver.auth.rbac import RBACAuthorizer
 from apiserver.auth.seams import Authenticator, Authorizer, Credentials, Decision
 from apiserver.auth.serviceaccounts import ServiceAccountAuthenticator
 from apiserver.auth.signing import TokenSigner
-from apiserver.auth.token_file import TokenFileAuthenticator
 from apiserver.auth.tokens import TokenIssuer
 from apiserver.auth.user import Attributes, User
 from apiserver.auth.x509 import CertificateAuthenticator
@@ -27,6 +29,7 @@ from machinery.clock import Clock
 
 MASTERS = "system:masters"
 ALLOWED = Decision(True)
+DENIED = Decision(False, denied=True)
 NO_OPINION = Decision(False)
 
 
@@ -49,7 +52,7 @@ class AuthenticatorChain:
             user = await authenticator.authenticate(credentials)
             if user is not None:
                 if is_asked(credentials.headers):
-                    return impersonate(user, credentials.headers or {}, self._authorizer)
+                    return await impersonate(user, credentials.headers or {}, self._authorizer)
                 return user
         return None
 
@@ -61,19 +64,58 @@ class MastersAuthorizer:
         return ALLOWED if MASTERS in attributes.user.groups else NO_OPINION
 
 
+class Always:
+    """The modes AlwaysAllow and AlwaysDeny."""
+
+    def __init__(self, decision: Decision) -> None:
+        self._decision = decision
+
+    def authorize(self, attributes: Attributes) -> Decision:
+        return self._decision
+
+
 class AuthorizerChain:
+    """Asked in order until one allows or denies; the reasons of those without an opinion are joined."""
+
     def __init__(self, authorizers: Sequence[Authorizer]) -> None:
         self._authorizers = tuple(authorizers)
 
+    def replace(self, authorizers: Sequence[Authorizer]) -> None:
+        """From the next question on."""
+        self._authorizers = tuple(authorizers)
+
     def authorize(self, attributes: Attributes) -> Decision:
-        reasons = []
-        for authorizer in self._authorizers:
-            decision = authorizer.authorize(attributes)
-            if decision.allowed:
-                return decision
-            if decision.reason:
-                reasons.append(decision.reason)
-        return Decision(False, ", ".join(reasons)) if reasons else NO_OPINION
+        return _ask(self._authorizers, attributes, [])
+
+
+def _ask(authorizers: Sequence[Authorizer], attributes: Attributes, reasons: list[str]) -> Decision:
+    for index, authorizer in enumerate(authorizers):
+        decision = authorizer.authorize(attributes)
+        if decision.pending is not None:
+            rest = authorizers[index + 1 :]
+            later = functools.partial(_settle, decision.pending, rest, attributes, reasons)
+            return Decision(False, pending=later)
+        if decision.allowed or decision.denied:
+            return decision
+        if decision.reason:
+            reasons.append(decision.reason)
+    return Decision(False, ", ".join(reasons)) if reasons else NO_OPINION
+
+
+async def _settle(
+    pending: Callable[[], Awaitable[Decision]],
+    rest: Sequence[Authorizer],
+    attributes: Attributes,
+    reasons: list[str],
+) -> Decision:
+    """The answer that was pending, and where it is none, that of those behind it."""
+    answer = await pending()
+    if answer.allowed or answer.denied:
+        return answer
+    if answer.reason:
+        reasons.append(answer.reason)
+    later = _ask(rest, attributes, reasons)
+    return later if later.pending is None else await later.pending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +132,20 @@ class SecurityStores:
     nodes: Store
 
 
+@dataclass(frozen=True, slots=True)
+class SecurityOptions:
+    """What a configuration adds. `first_authenticators` are asked after certificates, `last_authenticators` when nobody
+    else knows a token. `modes` are built-in authorizers by name, or others as they are."""
+
+    api_audiences: Sequence[str] = ()
+    first_authenticators: Sequence[Authenticator] = ()
+    last_authenticators: Sequence[Authenticator] = ()
+    bootstrap_tokens: bool = False
+    modes: Sequence[str | Authorizer] = ("Node", "RBAC")
+    longest_token_s: int = 365 * 24 * 3600
+    extend_tokens: bool = True
+
+
 class Security:
     """Everything above, built and kept current: `run` until cancelled, `wait_synced` before serving."""
 
@@ -99,10 +155,9 @@ class Security:
         signer: TokenSigner,
         clock: Clock,
         rng: random.Random,
-        *,
-        api_audiences: Sequence[str] = (),
-        token_file: TokenFileAuthenticator | None = None,
+        options: SecurityOptions | None = None,
     ) -> None:
+        options = options or SecurityOptions()
         self.signer = signer
         self.rbac = RBACAuthorizer(
             roles=stores.roles,
@@ -111,7 +166,7 @@ class Security:
             cluster_role_bindings=stores.cluster_role_bindings,
         )
         self.node = NodeAuthorizer(stores.pods)
-        self.authorizer = AuthorizerChain([MastersAuthorizer(), self.node, self.rbac])
+        self.authorizer = AuthorizerChain(self.authorizers_of(options.modes))
         self.service_accounts = ServiceAccountAuthenticator(
             signer,
             service_accounts=stores.service_accounts,
@@ -119,7 +174,7 @@ class Security:
             secrets=stores.secrets,
             nodes=stores.nodes,
             clock=clock,
-            api_audiences=api_audiences,
+            api_audiences=options.api_audiences,
         )
         self.tokens = TokenIssuer(
             signer,
@@ -129,13 +184,28 @@ class Security:
             nodes=stores.nodes,
             clock=clock,
             rng=rng,
-            api_audiences=api_audiences,
+            api_audiences=options.api_audiences,
+            longest_s=options.longest_token_s,
+            extend=options.extend_tokens,
         )
         authenticators: list[Authenticator] = [InProcessAuthenticator(), CertificateAuthenticator(clock)]
-        if token_file is not None:
-            authenticators.append(token_file)
+        authenticators += options.first_authenticators
         authenticators.append(self.service_accounts)
+        if options.bootstrap_tokens:
+            authenticators.append(BootstrapTokenAuthenticator(stores.secrets, clock))
+        authenticators += options.last_authenticators
         self.authenticator = AuthenticatorChain(authenticators, self.authorizer)
+
+    def authorizers_of(self, modes: Sequence[str | Authorizer]) -> list[Authorizer]:
+        """The authorizers that `modes` name, after the one for system:masters."""
+        built_in: dict[str, Authorizer] = {
+            "Node": self.node,
+            "RBAC": self.rbac,
+            "AlwaysAllow": Always(ALLOWED),
+            "AlwaysDeny": Always(DENIED),
+        }
+        chosen = [built_in[mode] if isinstance(mode, str) else mode for mode in modes]
+        return [MastersAuthorizer(), *chosen]
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

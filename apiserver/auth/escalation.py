@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from apiserver.auth.chain import MASTERS
 from apiserver.auth.rbac import RBACAuthorizer
 from apiserver.auth.rules import PolicyRule, describe, uncovered
-from apiserver.auth.seams import Authorizer
+from apiserver.auth.seams import Authorizer, decide
 from apiserver.auth.user import Attributes, User
 from apiserver.storage.store import Obj
 from machinery.errors import Forbidden, not_found
@@ -26,9 +26,9 @@ class EscalationCheck:
         self._rbac = rbac
         self._authorizer = authorizer
 
-    def check_role(self, user: User, plural: str, namespace: str, name: str, obj: Obj) -> None:
+    async def check_role(self, user: User, plural: str, namespace: str, name: str, obj: Obj) -> None:
         """`plural` is roles or clusterroles. Raises Forbidden."""
-        if self._may(user, "escalate", plural, namespace, name):
+        if await self._may(user, "escalate", plural, namespace, name):
             return
         wanted = list(obj.get("rules") or ())
         if obj.get("aggregationRule") and plural == "clusterroles":
@@ -39,23 +39,23 @@ class EscalationCheck:
             wanted += everything
         self._refuse_missing(user, plural, namespace, name, wanted)
 
-    def check_binding(self, user: User, plural: str, namespace: str, name: str, obj: Obj) -> None:
+    async def check_binding(self, user: User, plural: str, namespace: str, name: str, obj: Obj) -> None:
         """`plural` is rolebindings or clusterrolebindings. Raises Forbidden; NotFound for an absent role."""
         ref = obj.get("roleRef") or {}
         role_plural = "roles" if ref.get("kind") == "Role" else "clusterroles"
         scope = namespace if role_plural == "roles" else ""
-        if self._may(user, "bind", role_plural, namespace, ref.get("name", "")):
+        if await self._may(user, "bind", role_plural, namespace, ref.get("name", "")):
             return
         if not self._rbac.has_role(scope, ref.get("name", "")):
             raise not_found(RBAC_GROUP, role_plural, ref.get("name", ""))
         self._refuse_missing(user, plural, namespace, name, self._rbac.role_rules(scope, ref["name"]))
 
-    def _may(self, user: User, verb: str, plural: str, namespace: str, name: str) -> bool:
+    async def _may(self, user: User, verb: str, plural: str, namespace: str, name: str) -> bool:
         if MASTERS in user.groups:
             return True
         where = "" if plural == "clusterroles" and verb == "escalate" else namespace
         attributes = Attributes(user, verb, RBAC_GROUP, "v1", plural, namespace=where, name=name)
-        return self._authorizer.authorize(attributes).allowed
+        return (await decide(self._authorizer, attributes)).allowed
 
     def _refuse_missing(
         self, user: User, plural: str, namespace: str, name: str, wanted: Sequence[PolicyRule]

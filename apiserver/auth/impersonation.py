@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from apiserver.auth.seams import Authorizer
+from apiserver.auth.seams import Authorizer, decide
 from apiserver.auth.serviceaccounts import service_account_groups, split_user_name
 from apiserver.auth.user import ANONYMOUS, Attributes, User
 from apiserver.auth.x509 import AUTHENTICATED
@@ -23,7 +23,7 @@ def is_asked(headers: Mapping[str, str] | None) -> bool:
     return bool(headers) and any(name.startswith("impersonate-") for name in headers or ())
 
 
-def impersonate(caller: User, headers: Mapping[str, str], authorizer: Authorizer) -> User:
+async def impersonate(caller: User, headers: Mapping[str, str], authorizer: Authorizer) -> User:
     """Whom the request is made as. `headers` are in lower case, repeated ones joined by newlines.
 
     Raises BadRequest where no user is named, Forbidden where the caller may not.
@@ -40,26 +40,28 @@ def impersonate(caller: User, headers: Mapping[str, str], authorizer: Authorizer
         raise BadRequest("requested impersonation of groups, uid or extra without impersonating a user")
     account = split_user_name(name)
     if account:
-        _check(caller, authorizer, "serviceaccounts", account[1], namespace=account[0])
+        await _check(caller, authorizer, "serviceaccounts", account[1], namespace=account[0])
     else:
-        _check(caller, authorizer, "users", name)
+        await _check(caller, authorizer, "users", name)
     for group in groups:
-        _check(caller, authorizer, "groups", group)
+        await _check(caller, authorizer, "groups", group)
     if uid:
-        _check(caller, authorizer, "uids", uid, group="authentication.k8s.io")
+        await _check(caller, authorizer, "uids", uid, group="authentication.k8s.io")
     for key, values in extra.items():
         for value in values:
-            _check(caller, authorizer, "userextras", value, group="authentication.k8s.io", subresource=key)
+            await _check(
+                caller, authorizer, "userextras", value, group="authentication.k8s.io", subresource=key
+            )
     if not groups and account:
         groups = list(service_account_groups(account[0]))
-    if name != ANONYMOUS.name and AUTHENTICATED not in groups:
+    if name == ANONYMOUS.name:
+        groups += [group for group in ANONYMOUS.groups if group not in groups]
+    elif not {AUTHENTICATED, *ANONYMOUS.groups} & set(groups):
         groups.append(AUTHENTICATED)
-    elif name == ANONYMOUS.name:
-        groups = groups or list(ANONYMOUS.groups)
-    return User(name, tuple(groups), uid, extra)
+    return User(name, tuple(groups), uid, extra, caller)
 
 
-def _check(
+async def _check(
     caller: User,
     authorizer: Authorizer,
     resource: str,
@@ -72,7 +74,7 @@ def _check(
     attributes = Attributes(
         caller, "impersonate", group, "v1", resource, subresource, namespace=namespace, name=name
     )
-    decision = authorizer.authorize(attributes)
+    decision = await decide(authorizer, attributes)
     if decision.allowed:
         return
     full = f"{resource}/{subresource}" if subresource else resource

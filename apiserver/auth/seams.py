@@ -1,12 +1,13 @@
 """The two questions security asks of every request, as Protocols: who is it, and may they?
 
 Implementations are chained by `apiserver/__main__.py`: authenticators until one knows the caller,
-authorizers until one allows. Authorizers answer from caches and never wait.
+authorizers until one allows or denies. Authorizers answer from memory; one that would have to wait (a webhook that
+was not asked yet) says so, and `decide` waits for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,11 +34,23 @@ class Authenticator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """allowed True: go. allowed False: no opinion, ask the next. `reason` is shown to the denied."""
+    """allowed True: go. denied True: nobody else is asked. Neither: no opinion, ask the next.
+
+    `pending` is set where the answer is not at hand (a webhook must be asked): awaited, it gives a decision without
+    one. `reason` is shown to the denied.
+    """
 
     allowed: bool
     reason: str = ""
+    denied: bool = False
+    pending: Callable[[], Awaitable[Decision]] | None = None
 
 
 class Authorizer(Protocol):
     def authorize(self, attributes: Attributes) -> Decision: ...
+
+
+async def decide(authorizer: Authorizer, attributes: Attributes) -> Decision:
+    """The answer, waited for where it must be."""
+    decision = authorizer.authorize(attributes)
+    return decision if decision.pending is None else await decision.pending()

@@ -9,13 +9,16 @@ Source: Kubernetes "Managing Service Accounts", bound service account tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from apiserver.auth.seams import Credentials
-from apiserver.auth.signing import Claims, TokenSigner
+from apiserver.auth.signing import LEGACY_ISSUER, Claims, TokenSigner
 from apiserver.auth.user import User
 from apiserver.auth.x509 import AUTHENTICATED
 from apiserver.storage.store import Entry, Store
@@ -28,6 +31,8 @@ REMEMBERED = 8192
 DELETION_LEEWAY_S = 60.0  # a terminating pod may still say good-bye
 CLOCK_SKEW_S = 10.0
 _EXTRA = "authentication.kubernetes.io/"
+LEGACY_CLAIMS = "kubernetes.io/serviceaccount"
+_LEGACY_FIELDS = ("namespace", "secret.name", "service-account.name", "service-account.uid")
 
 
 def service_account_user(
@@ -63,6 +68,7 @@ class ServiceAccountAuthenticator:
         self._bound = {"pod": pods, "secret": secrets, "node": nodes}
         self._clock = clock
         self.api_audiences = tuple(api_audiences) or (signer.issuer,)
+        self.on_legacy_use: Callable[[Entry], None] | None = None  # told of the Secret
         self._verified: dict[str, Claims] = {}
         self._identities: dict[tuple[str, str], tuple[int, str, float | None]] = {}
 
@@ -86,8 +92,37 @@ class ServiceAccountAuthenticator:
             if len(self._verified) >= REMEMBERED:
                 self._verified.clear()
             self._verified[token] = claims
-        meant = check_claims(claims, self._signer.issuer, audiences or self.api_audiences, self._clock.now())
+        if claims.get("iss") == LEGACY_ISSUER:
+            # Such a token names no audience: it is for this API server.
+            meant = (
+                [each for each in audiences if each in self.api_audiences]
+                if audiences
+                else list(self.api_audiences)
+            )
+            if not meant:
+                raise Unauthorized(
+                    f"Unauthorized: the token is for {list(self.api_audiences)}, not for {list(audiences)}"
+                )
+            return await self._legacy_user(claims, token), meant
+        meant = check_claims(claims, self._signer.issuers, audiences or self.api_audiences, self._clock.now())
         return await self._live_user(claims), meant
+
+    async def _legacy_user(self, claims: Claims, token: str) -> User:
+        """Of a token that lives in a Secret, and as long as it does there."""
+        said = {key: str(claims.get(f"{LEGACY_CLAIMS}/{key}", "")) for key in _LEGACY_FIELDS}
+        namespace, name = said["namespace"], said["service-account.name"]
+        if claims.get("sub") != f"{PREFIX}{namespace}:{name}":
+            raise Unauthorized("Unauthorized: the token's subject does not match its service account")
+        uid = said["service-account.uid"]
+        await self._check_alive("serviceaccount", self._accounts, namespace, name, uid)
+        entry = await self._bound["secret"].get(namespace, said["secret.name"])
+        if entry is None:
+            raise Unauthorized("Unauthorized: service account token has been invalidated")
+        if self._identity(entry)[1] is not None or not _holds_token(entry, token):
+            raise Unauthorized("Unauthorized: service account token has been invalidated")
+        if self.on_legacy_use is not None:
+            self.on_legacy_use(entry)
+        return service_account_user(namespace, name, uid)
 
     async def _live_user(self, claims: Claims) -> User:
         private = claims.get(PRIVATE) or {}
@@ -136,9 +171,17 @@ class ServiceAccountAuthenticator:
         return known[1], known[2]
 
 
-def check_claims(claims: Claims, issuer: str, audiences: Sequence[str], now: float) -> list[str]:
+def _holds_token(entry: Entry, token: str) -> bool:
+    stored = (orjson.loads(entry.data).get("data") or {}).get("token", "")
+    try:
+        return hmac.compare_digest(base64.b64decode(stored), token.encode())
+    except (binascii.Error, ValueError):
+        return False
+
+
+def check_claims(claims: Claims, issuers: Collection[str], audiences: Sequence[str], now: float) -> list[str]:
     """Which of `audiences` the token is for. Raises Unauthorized where it does not hold now, or for none."""
-    if claims.get("iss") != issuer:
+    if claims.get("iss") not in issuers:
         raise Unauthorized("Unauthorized: the token has another issuer")
     expires, not_before = claims.get("exp"), claims.get("nbf", 0)
     if not isinstance(expires, int | float) or now > expires:

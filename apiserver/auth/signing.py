@@ -6,6 +6,7 @@ token: it is not needed to start.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from joserfc.jwk import ECKey, RSAKey
 
 Claims = dict[str, Any]
+LEGACY_ISSUER = "kubernetes/serviceaccount"  # of tokens that live in Secrets
+_PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\n?", re.DOTALL)
 
 
 class SigningKeyError(Exception):
@@ -22,12 +25,24 @@ class SigningKeyError(Exception):
 
 
 class TokenSigner:
-    """`private_pem` signs; `older_public_pems` still verify tokens that a replaced key has signed."""
+    """`private_pem` signs; `older_public_pems` (public or private, several in one are fine) still verify what replaced
+    keys have signed. Tokens are issued under `issuer`; those of `older_issuers` are still believed.
+    """
 
-    def __init__(self, private_pem: bytes, issuer: str, older_public_pems: Sequence[bytes] = ()) -> None:
+    def __init__(
+        self,
+        private_pem: bytes,
+        issuer: str,
+        older_public_pems: Sequence[bytes] = (),
+        *,
+        older_issuers: Sequence[str] = (),
+        jwks_uri: str = "",
+    ) -> None:
         self.issuer = issuer
+        self.issuers = frozenset({issuer, *older_issuers})
+        self._jwks_uri = jwks_uri or f"{issuer}/openid/v1/jwks"
         self._private_pem = private_pem
-        self._older = tuple(older_public_pems)
+        self._older = tuple(block for pem in older_public_pems for block in pem_blocks(pem))
         self._keys: list[ECKey | RSAKey] = []
 
     def sign(self, claims: Mapping[str, Any]) -> str:
@@ -51,7 +66,7 @@ class TokenSigner:
         raise Unauthorized("Unauthorized: the token was not signed by this cluster") from failure
 
     def is_ours(self, token: str) -> bool:
-        """Whether it looks like a JWT of this issuer, without trusting it."""
+        """Whether it looks like a JWT of this cluster, without trusting it."""
         import base64
         import binascii
 
@@ -64,7 +79,8 @@ class TokenSigner:
             claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         except (binascii.Error, ValueError):
             return False
-        return isinstance(claims, dict) and claims.get("iss") == self.issuer
+        issuer = claims.get("iss") if isinstance(claims, dict) else None
+        return isinstance(issuer, str) and (issuer in self.issuers or issuer == LEGACY_ISSUER)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, for who verifies tokens without asking us."""
@@ -78,7 +94,7 @@ class TokenSigner:
     def openid_configuration(self) -> dict[str, Any]:
         return {
             "issuer": self.issuer,
-            "jwks_uri": f"{self.issuer}/openid/v1/jwks",
+            "jwks_uri": self._jwks_uri,
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": sorted({_algorithm(key) for key in self._loaded()}),
@@ -86,8 +102,14 @@ class TokenSigner:
 
     def _loaded(self) -> list[ECKey | RSAKey]:
         if not self._keys:
-            self._keys = [_load(pem) for pem in (self._private_pem, *self._older)]
+            keys = [_load(pem) for pem in (self._private_pem, *self._older)]
+            self._keys = list({key.thumbprint(): key for key in keys}.values())
         return self._keys
+
+
+def pem_blocks(pem: bytes) -> list[bytes]:
+    """Every key of a file that may hold several."""
+    return [match.group(0) for match in _PEM.finditer(pem)]
 
 
 def _load(pem: bytes) -> ECKey | RSAKey:

@@ -12,6 +12,7 @@ class User:
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    impersonator: User | None = field(default=None, compare=False)  # who really asks, where this is another
 
 
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))

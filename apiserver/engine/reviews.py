@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from api.resource import Obj
-from apiserver.auth.seams import Authorizer
+from apiserver.auth.seams import Authorizer, decide
 from apiserver.auth.user import Attributes, User
 from apiserver.engine.engine import Call, Engine, Written
 from machinery import field_errors
@@ -31,15 +31,15 @@ class Reviews:
 
     async def self_subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
         spec = obj.get("spec") or {}
-        return self._answer(call, obj, self._decide(call.served.resource.kind, call.user, spec, None))
+        return self._answer(call, obj, await self._decide(call.served.resource.kind, call.user, spec, None))
 
     async def subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
-        return self._answer(call, obj, self._of_subject(call, obj, None))
+        return self._answer(call, obj, await self._of_subject(call, obj, None))
 
     async def local_subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
-        return self._answer(call, obj, self._of_subject(call, obj, call.namespace))
+        return self._answer(call, obj, await self._of_subject(call, obj, call.namespace))
 
-    def _of_subject(self, call: Call, obj: Obj, namespace: str | None) -> dict[str, Any]:
+    async def _of_subject(self, call: Call, obj: Obj, namespace: str | None) -> dict[str, Any]:
         spec = obj.get("spec") or {}
         if not spec.get("user") and not spec.get("groups"):
             raise invalid(
@@ -58,9 +58,11 @@ class Reviews:
             spec.get("uid", ""),
             spec.get("extra") or {},
         )
-        return self._decide(call.served.resource.kind, user, spec, namespace)
+        return await self._decide(call.served.resource.kind, user, spec, namespace)
 
-    def _decide(self, kind: str, user: User, spec: dict[str, Any], namespace: str | None) -> dict[str, Any]:
+    async def _decide(
+        self, kind: str, user: User, spec: dict[str, Any], namespace: str | None
+    ) -> dict[str, Any]:
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if (resource is None) == (path is None):
             raise invalid(
@@ -93,8 +95,10 @@ class Reviews:
                 raise BadRequest("nonResourceAttributes disallowed on a namespaced review")
             asked: Mapping[str, str] = path or {}
             attributes = Attributes(user, asked.get("verb", ""), path=asked.get("path", ""))
-        decision = self._authorizer.authorize(attributes)
+        decision = await decide(self._authorizer, attributes)
         status: dict[str, Any] = {"allowed": decision.allowed}
+        if decision.denied:
+            status["denied"] = True
         if decision.reason:
             status["reason"] = decision.reason
         return status

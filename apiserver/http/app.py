@@ -94,7 +94,7 @@ class App:
                 if self.counts.in_flight > self.max_in_flight and not long_running:
                     raise TooManyRequests("too many requests, please try again later", retry_after_s=1)
                 request.user = await self.identify(scope, headers)
-                self._authorize(info, request.user)
+                await self._authorize(info, request.user)
                 if info.is_resource:
                     streamer = self._streamer(info)
                     if streamer is not None:
@@ -161,7 +161,7 @@ class App:
             return
         try:
             request.user = await self.identify(scope, headers)
-            self._authorize(info, request.user)
+            await self._authorize(info, request.user)
             code = await self.websocket(request, scope, receive, send)
         except ApiError as error:
             code = error.code
@@ -175,7 +175,7 @@ class App:
         finally:
             self._record(request_id, scope, request, code, self.clock.monotonic() - started)
 
-    def _authorize(self, info: RequestInfo, user: User) -> None:
+    async def _authorize(self, info: RequestInfo, user: User) -> None:
         """Raises Forbidden in upstream's words."""
         if info.is_resource:
             attributes = Attributes(
@@ -193,6 +193,8 @@ class App:
                 return
             attributes = Attributes(user, info.verb, path=info.path)
         decision = self.authorizer.authorize(attributes)
+        if decision.pending is not None:
+            decision = await decision.pending()
         if not decision.allowed:
             raise refuse(attributes, decision.reason)
 

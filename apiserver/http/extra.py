@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from apiserver.auth.seams import Authorizer
+from apiserver.auth.seams import Authorizer, decide
 from apiserver.auth.user import Attributes, User
 from apiserver.backends.backend import Backend
 from apiserver.engine.catalog import Catalog
@@ -56,7 +56,7 @@ class Extra:
         attributes = Attributes(
             user, "get", info.group, info.version, info.resource, "", info.namespace, info.name
         )
-        decision = self._authorizer.authorize(attributes)
+        decision = await decide(self._authorizer, attributes)
         if not decision.allowed:
             raise refuse(attributes, decision.reason)
         namespace = info.namespace if served.resource.namespaced else ""

@@ -17,12 +17,22 @@ from machinery.errors import Unauthorized
 _TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 
 
-class Identity:
-    """`anonymous_paths`: where a caller who shows nothing is taken as system:anonymous instead of being refused."""
+class Anonymity:
+    """Where a caller who shows nothing is taken as system:anonymous instead of being refused; None is everywhere."""
 
-    def __init__(self, authenticators: Sequence[Authenticator], anonymous_paths: frozenset[str]) -> None:
+    __slots__ = ("paths",)
+
+    def __init__(self, paths: frozenset[str] | None) -> None:
+        self.paths = paths
+
+    def allows(self, path: str) -> bool:
+        return self.paths is None or path in self.paths
+
+
+class Identity:
+    def __init__(self, authenticators: Sequence[Authenticator], anonymity: Anonymity) -> None:
         self._authenticators = authenticators
-        self._anonymous_paths = anonymous_paths
+        self._anonymity = anonymity
 
     async def __call__(self, scope: Scope, headers: Mapping[bytes, bytes]) -> User:
         """Raises Unauthorized."""
@@ -34,8 +44,10 @@ class Identity:
         if not token and scope["type"] == "websocket":
             token = token_of(scope.get("subprotocols") or ())
         impersonation = None
-        if b"impersonate-user" in headers or b"impersonate-group" in headers or b"impersonate-uid" in headers:
-            impersonation = _impersonation(scope)
+        for name in headers:
+            if name.startswith(b"impersonate-"):
+                impersonation = _impersonation(scope)
+                break
         client = scope.get("client")
         credentials = Credentials(
             tls["der"] if tls else None,
@@ -48,7 +60,7 @@ class Identity:
             user = await authenticator.authenticate(credentials)
             if user is not None:
                 return user
-        if token or scope["path"] not in self._anonymous_paths:
+        if token or not self._anonymity.allows(scope["path"]):
             raise Unauthorized("Unauthorized")
         return ANONYMOUS
 

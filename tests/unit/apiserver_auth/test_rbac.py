@@ -201,18 +201,18 @@ def test_nobody_gives_away_more_than_they_have(with_cluster: Any) -> None:
         await c.put("cluster_roles", role("reader", pods("get list")))
         await c.put("cluster_roles", role("killer", pods("delete")))
         await c.put("role_bindings", binding("r", "reader", USER_JANE, namespace="a"))
-        check.check_role(JANE, "roles", "a", "x", role("x", pods("get")))
+        await check.check_role(JANE, "roles", "a", "x", role("x", pods("get")))
         with pytest.raises(
             Forbidden, match=r"(?s)not currently held:\n.*Resources:\[\"pods\"\], Verbs:\[\"delete\"\]"
         ):
-            check.check_role(JANE, "roles", "a", "x", role("x", pods("get delete")))
+            await check.check_role(JANE, "roles", "a", "x", role("x", pods("get delete")))
         with pytest.raises(Forbidden):
-            check.check_role(JANE, "clusterroles", "", "x", role("x", pods("get")))
-        check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "reader", USER_JANE))
+            await check.check_role(JANE, "clusterroles", "", "x", role("x", pods("get")))
+        await check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "reader", USER_JANE))
         with pytest.raises(Forbidden):
-            check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "killer", USER_JANE))
+            await check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "killer", USER_JANE))
         with pytest.raises(NotFound):
-            check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "none", USER_JANE))
+            await check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "none", USER_JANE))
         bind = {
             "verbs": ["bind"],
             "apiGroups": [GROUP],
@@ -221,7 +221,7 @@ def test_nobody_gives_away_more_than_they_have(with_cluster: Any) -> None:
         }
         await c.put("cluster_roles", role("binder", bind))
         await c.put("cluster_role_bindings", binding("binder", "binder", USER_JANE))
-        check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "killer", USER_JANE))
-        check.check_role(User("root", ("system:masters",)), "clusterroles", "", "x", role("x", pods("*")))
+        await check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "killer", USER_JANE))
+        await check.check_role(User("root", ("system:masters",)), "clusterroles", "", "x", role("x", pods("*")))
 
     with_cluster(body)
