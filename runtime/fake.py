@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from machinery.clock import Clock
+from machinery.version import VERSION
 from runtime.cri import (
     Container,
     ContainerConfig,
@@ -37,6 +38,7 @@ from runtime.cri import (
     Sandbox,
     SandboxConfig,
     SandboxState,
+    require_handler,
 )
 from runtime.events import EventBus, EventFeed
 from runtime.fake_images import FakeImages
@@ -139,7 +141,7 @@ class FakeRuntime:
         self._events.close()
 
     async def version(self) -> tuple[str, str]:
-        return "kctl-fake", "0.1.0"
+        return "kctl-fake", VERSION
 
     async def status(self) -> Sequence[RuntimeCondition]:
         return self.conditions
@@ -157,6 +159,7 @@ class FakeRuntime:
     # -- sandboxes -------------------------------------------------------------------------------------
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> Sandbox:
+        require_handler(config.runtime_handler)
         await self._take("run_pod_sandbox", self._delays.sandbox_s)
         sandbox_id = self._new_id()
         ips: tuple[str, ...] = ()

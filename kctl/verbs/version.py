@@ -6,6 +6,7 @@ import json
 
 from kctl.flags import Flag, Options
 from kctl.session import Session
+from machinery.version import VERSION
 
 USAGE = "version [flags]"
 EXAMPLES = (("Both", "kctl version"), ("Without asking the server", "kctl version --client"))
@@ -16,9 +17,7 @@ FLAGS = (
 
 
 def run(options: Options, session: Session) -> int:
-    from importlib.metadata import version
-
-    client = version("kctl")
+    client = VERSION
     server = None if options.client else session.rest.get("/version")
     if options.output:
         shown = {"clientVersion": {"gitVersion": f"v{client}"}}

@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 
 from machinery.clock import Clock
+from machinery.version import VERSION
 from runtime.cgroups.layout import Layout, detect
 from runtime.cri import (
     Container,
@@ -42,7 +43,7 @@ from runtime.service.mirror import Mirror
 from runtime.service.seccomp_cache import SeccompCache
 from runtime.service.streams import SocketConnection
 
-NAME, VERSION = "kctl", "0.1.0"
+NAME = "kctl"
 
 
 class NativeRuntime:
