@@ -33,17 +33,15 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
         if len(body) > LIMIT_BYTES:
             raise _too_large()
         return body
-    pieces, size = [body], len(body)
+    whole = bytearray(body)  # not a list: a body may come in very many pieces
     while message.get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > LIMIT_BYTES:
+        whole += message.get("body", b"")
+        if len(whole) > LIMIT_BYTES:
             raise _too_large()
-        pieces.append(piece)
-    return b"".join(pieces)
+    return bytes(whole)
 
 
 def _too_large() -> TooLarge:

@@ -1,19 +1,22 @@
-"""An ASGI application on sockets: TLS with optional client certificates, several addresses, a stop that drains.
-
-uvicorn's protocols do the HTTP; its server, which wakes ten times a second, is not needed.
-"""
+"""An ASGI application on sockets: TLS with optional client certificates, several addresses, a stop that drains."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_KEEP_ALIVE_S = 120
+from apiserver.http.protocol import Connection, Limits, Served
+from client.listening import inherited, listen
+
+if TYPE_CHECKING:
+    from apiserver.http.websocket import WebSockets
+
 _BACKLOG = 2048
-_MAX_WEBSOCKET_BYTES = 64 * 1024 * 1024
+_HANDSHAKE_S = 20.0
+_FAREWELL_S = 5.0  # for a client to answer TLS's goodbye
 
 
 def server_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
@@ -32,60 +35,75 @@ class Listener:
     """Serves `app` on every (host, port). Port 0 takes a free one, told by `ports` once started."""
 
     def __init__(
-        self, app: Any, addresses: Sequence[tuple[str, int]], context: ssl.SSLContext | None = None
+        self,
+        app: Any,
+        addresses: Sequence[tuple[str, int]],
+        context: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._app = app
         self._addresses = addresses
         self._context = context
+        self._limits = limits or Limits()
         self._servers: list[asyncio.Server] = []
-        self._state: Any = None
+        self._served: Served | None = None
+        self._websockets: WebSockets | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
         self.ports: list[int] = []
 
     async def start(self) -> None:
         """Raises OSError where an address cannot be had (in use, not ours)."""
-        make = self._protocol_factory()
         loop = asyncio.get_running_loop()
+        served = self._served = Served(self._app, loop, self._limits, self._upgrade)
+        timeouts: dict[str, Any] = {}
+        if self._context is not None:
+            timeouts = {"ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _FAREWELL_S}
         for host, port in self._addresses:
-            server = await loop.create_server(make, host, port, ssl=self._context, backlog=_BACKLOG)
+            server = await loop.create_server(
+                lambda: Connection(served),
+                sock=inherited(host, port) or listen(host, port, _BACKLOG),
+                ssl=self._context,
+                backlog=_BACKLOG,
+                **timeouts,
+            )
             self._servers.append(server)
             self.ports.append(server.sockets[0].getsockname()[1])
+        self._sweep()
 
-    def _protocol_factory(self) -> Callable[[], asyncio.Protocol]:
-        from uvicorn.config import Config
-        from uvicorn.server import ServerState
+    def _upgrade(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
+        if self._websockets is None:
+            from apiserver.http.websocket import WebSockets
 
-        from apiserver.http.protocol import HttpProtocol, WebSocketProtocol
+            self._websockets = WebSockets(self._app)
+        self._websockets.take(transport, head, rest)
 
-        config = Config(
-            self._app,
-            http=HttpProtocol,
-            ws=WebSocketProtocol,
-            ws_max_size=_MAX_WEBSOCKET_BYTES,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-        )
-        config.load()
-        self._state = ServerState()
-        return lambda: HttpProtocol(config, self._state, {})
+    def _sweep(self) -> None:
+        assert self._served is not None
+        self._served.sweep()
+        limits = self._limits
+        every_s = min(limits.head_s, limits.body_s, limits.idle_s, limits.write_s) / 8
+        self._sweeping = self._served.loop.call_later(every_s, self._sweep)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """No new connections; requests under way get `grace_s`, then their connections are closed."""
         for server in self._servers:
             server.close()
-        if self._state is None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        if self._served is None:
             return
-        for connection in list(self._state.connections):
-            connection.shutdown()
-        tasks = list(self._state.tasks)
+        self._served.stopping = True
+        connections = list(self._served.connections)
+        for connection in connections:
+            connection.stop()
+        tasks = {task for connection in connections if (task := connection.busy) is not None}
+        if self._websockets is not None:
+            tasks |= self._websockets.stop()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace_s)
             for task in late:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=1.0)
+        for connection in list(self._served.connections):
+            connection.leave()

@@ -1,0 +1,226 @@
+"""One HTTP/1.1 request and its answer, as the ASGI application meets them: `receive` and `send`.
+
+Made by a Connection when a request's headers are whole; the connection adds the body as it comes. An answer of known
+length leaves together with its head, in one write; a stream's head leaves at once, so that a watch is seen to be open.
+What the client would wait for is never held back: nothing is buffered here beyond the head.
+
+Invariants: `receive` gives each byte of the body once, then waits for the end of the exchange; a client that asked for
+`100 Continue` gets it when, and only when, the application wants the body; an answer that breaks its own announcement
+(more or fewer bytes than its length, a header with a line break) ends the connection instead of confusing the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+from typing import Any, Protocol
+
+from apiserver.http.reply import Message, Scope
+
+# A body waits here until it is asked for; with this much of it the client is asked to wait, too.
+BODY_AHEAD_BYTES = 256 * 1024
+# Up to here head and body are joined into one piece of memory, which is one TLS record fewer.
+_JOINED_BYTES = 16 * 1024
+
+
+def _status_line(status: int) -> bytes:
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
+
+
+STATUS_LINES = {status: _status_line(status) for status in range(100, 600)}
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Link(Protocol):
+    """What an exchange asks of its connection."""
+
+    transport: asyncio.Transport
+    write_paused: bool
+
+    async def drain(self) -> None: ...
+
+    def want_body(self) -> None:
+        """The application waits for more of the body."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """The last byte of the answer is written."""
+
+
+class Exchange:
+    __slots__ = (
+        "_chunked",
+        "_expects_continue",
+        "_head",
+        "_left",
+        "_link",
+        "_waiter",
+        "body_whole",
+        "buffered",
+        "chunks",
+        "done",
+        "gone",
+        "handed",
+        "is_head",
+        "keep_alive",
+        "old",
+        "scope",
+        "started",
+        "task",
+    )
+
+    def __init__(
+        self, link: Link, scope: Scope, *, keep_alive: bool, expects_continue: bool, old: bool
+    ) -> None:
+        """`old`: an HTTP/1.0 client, which knows no chunks."""
+        self._link = link
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.old = old
+        self._expects_continue = expects_continue
+        self.is_head = scope["method"] == "HEAD"
+        self.chunks: list[bytes] = []
+        self.buffered = 0
+        self.body_whole = False  # all of it has come
+        self.handed = False  # all of it was given to the application
+        self.gone = False  # the client left
+        self.started = False
+        self.done = False
+        self.task: asyncio.Task[None] | None = None
+        self._head = b""  # written with the first piece of the body
+        self._left = 0  # bytes still to come by the announced length
+        self._chunked = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    # What the connection tells
+
+    def add_body(self, data: bytes) -> None:
+        if not self.done:
+            self.chunks.append(data)
+            self.buffered += len(data)
+            self.wake()
+
+    def end_body(self) -> None:
+        self.body_whole = True
+        self.wake()
+
+    def leave(self) -> None:
+        """The client is gone, or is not listened to any more."""
+        self.gone = True
+        self.wake()
+
+    def wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # What the application calls
+
+    async def receive(self) -> Message:
+        if self._expects_continue and not (self.body_whole or self.started or self.gone):
+            self._expects_continue = False
+            self._link.transport.write(CONTINUE)
+        while not (self.gone or self.done):
+            if self.chunks or (self.body_whole and not self.handed):
+                chunks = self.chunks
+                body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                self.chunks, self.buffered = [], 0
+                self.handed = self.body_whole
+                return {"type": "http.request", "body": body, "more_body": not self.body_whole}
+            if not self.body_whole:
+                self._link.want_body()
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Raises RuntimeError where the messages are out of order or break what was announced."""
+        link = self._link
+        if link.write_paused and not self.gone:
+            await link.drain()
+        if self.gone:
+            return
+        if message["type"] == "http.response.start":
+            self._start(message["status"], message.get("headers") or ())
+            return
+        if not self.started or self.done:
+            raise RuntimeError(f"{message['type']} where none is expected")
+        body: bytes = message.get("body", b"")
+        last = not message.get("more_body", False)
+        if self.is_head:
+            body = b""
+        elif self._chunked:
+            body = _chunk(body, last=last)
+        else:
+            self._left -= len(body)
+            if self._left < 0 or (last and self._left):
+                raise RuntimeError("the answer's body is not as long as announced")
+        head, self._head = self._head, b""
+        if not head:
+            if body:
+                link.transport.write(body)
+        elif len(body) <= _JOINED_BYTES:
+            link.transport.write(head + body)
+        else:
+            link.transport.writelines((head, body))
+        if last:
+            self.done = True
+            self.wake()
+            link.answered(self)
+
+    def _start(self, status: int, headers: Any) -> None:
+        if self.started:
+            raise RuntimeError("an answer begins twice")
+        lines = [STATUS_LINES[status]]
+        length = None
+        for name, value in headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"connection" and b"close" in value.lower():
+                self.keep_alive = False
+                continue
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if not self.body_whole and not self._ends_soon():
+            self.keep_alive = False
+        bodiless = status in (204, 304)
+        if length is not None:
+            self._left = 0 if self.is_head or bodiless else length
+        elif not (self.is_head or bodiless):
+            if self.old:
+                self.keep_alive = False
+                self._left = 1 << 62  # the end of the connection is the end of the body
+            else:
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        head = b"".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+            raise RuntimeError("a header of the answer holds a line break")
+        self.started = True
+        head += b"\r\n"
+        if length is None:
+            self._link.transport.write(head)
+        else:
+            self._head = head
+
+    def _ends_soon(self) -> bool:
+        """Whether what is left of an unread body is worth reading for the sake of the connection."""
+        if self._expects_continue:
+            return False
+        for name, value in self.scope["headers"]:
+            if name == b"content-length":
+                return len(value) < 10 and int(value) <= BODY_AHEAD_BYTES
+        return False
+
+
+def _chunk(body: bytes, *, last: bool) -> bytes:
+    if not body:
+        return b"0\r\n\r\n" if last else b""
+    return b"%x\r\n%b\r\n%b" % (len(body), body, b"0\r\n\r\n" if last else b"")
