@@ -144,7 +144,8 @@ class Resource:
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
-    # field label → path into the object, beyond metadata.name and metadata.namespace
+    # field label → path into the object, beyond metadata.name and metadata.namespace. `.a|.b|=c`: what stands at .a, else
+    # at .b, else c.
     selectable_fields: Mapping[str, str] = field(default_factory=dict)
     # Two resources may be two names of one store (core and events.k8s.io Events; versions of a CRD).
     # The key prefix in storage, e.g. "pods" or "apps/deployments"; never contains the version.

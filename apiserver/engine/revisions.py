@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from apiserver.engine.query import Query
-from machinery.errors import BadRequest, Cause, Expired, Invalid, Timeout
+from machinery.errors import BadRequest, Cause, Expired, Timeout, invalid
 
 _TOKEN_VERSION = "meta.k8s.io/v1"
 
@@ -74,26 +74,7 @@ def parse_list(query: Query) -> ListOptions:
         return _PLAIN
     revision, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
     token, limit = query.get("continue", ""), parse_int(query, "limit")
-    if query.get("sendInitialEvents") is not None:
-        raise _forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
-    if match:
-        if match not in ("Exact", "NotOlderThan"):
-            raise _refused(
-                "NotSupported",
-                f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""',
-            )
-        if token:
-            raise _forbidden(
-                "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"
-            )
-        if not revision:
-            raise _forbidden(
-                "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
-            )
-        if match == "Exact" and revision == "0":
-            raise _forbidden(
-                "resourceVersionMatch", 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
-            )
+    _refuse(_wrong_with_list(match, revision, token, query.get("sendInitialEvents")))
     labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
     if token:
         if revision and revision != "0":
@@ -114,18 +95,44 @@ def parse_watch(query: Query) -> WatchOptions:
     bookmarks = query.flag("allowWatchBookmarks")
     timeout_s = float(parse_int(query, "timeoutSeconds")) or None
     labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+    initial = query.get("sendInitialEvents")
+    _refuse(_wrong_with_watch(match, query.get("continue", ""), initial))
     asked = parse_revision(revision)
-    if query.get("sendInitialEvents") is None:
-        if match:
-            raise _forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch")
+    if initial is None:
         return WatchOptions(labels, fields, asked, asked == 0, False, bookmarks, timeout_s)
-    if match != "NotOlderThan":
-        raise _forbidden(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )
-    initial = query.flag("sendInitialEvents")
-    return WatchOptions(labels, fields, asked, initial, initial and bookmarks, bookmarks, timeout_s)
+    begin = query.flag("sendInitialEvents")
+    return WatchOptions(labels, fields, asked, begin, begin and bookmarks, bookmarks, timeout_s)
+
+
+def _wrong_with_list(match: str, revision: str, token: str, initial: str | None) -> list[Cause]:
+    wrong = []
+    if match:
+        if not revision:
+            wrong.append(_forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"))
+        if token:
+            wrong.append(_forbidden("resourceVersionMatch is forbidden when continue is provided"))
+        if match not in ("Exact", "NotOlderThan"):
+            wrong.append(_unknown(match, '"Exact", "NotOlderThan", ""'))
+        if match == "Exact" and revision == "0":
+            wrong.append(_forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    if initial is not None:
+        wrong.append(_forbidden("sendInitialEvents is forbidden for list", "sendInitialEvents"))
+    return wrong
+
+
+def _wrong_with_watch(match: str, token: str, initial: str | None) -> list[Cause]:
+    wrong = []
+    if initial is not None and match != "NotOlderThan":
+        wrong.append(_forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+    if match:
+        if initial is None:
+            text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            wrong.append(_forbidden(text))
+        if match != "NotOlderThan":
+            wrong.append(_unknown(match, '"NotOlderThan"'))
+        if token:
+            wrong.append(_forbidden("resourceVersionMatch is forbidden when continue is provided"))
+    return wrong
 
 
 def encode_token(revision: int, start_key: str) -> str:
@@ -175,14 +182,15 @@ def refuse_future(asked: int, current: int) -> Timeout:
     )
 
 
-def _forbidden(field: str, text: str) -> Invalid:
-    return _refused("FieldValueForbidden", f"Forbidden: {text}", field)
+def _forbidden(text: str, field: str = "resourceVersionMatch") -> Cause:
+    return Cause("FieldValueForbidden", f"Forbidden: {text}", field)
 
 
-def _refused(reason: str, text: str, field: str = "resourceVersionMatch") -> Invalid:
-    return Invalid(
-        f'ListOptions.meta.k8s.io "" is invalid: {field}: {text}',
-        group="meta.k8s.io",
-        kind="ListOptions",
-        causes=[Cause(reason, text, field)],
-    )
+def _unknown(match: str, known: str) -> Cause:
+    text = f'Unsupported value: "{match}": supported values: {known}'
+    return Cause("FieldValueNotSupported", text, "resourceVersionMatch")
+
+
+def _refuse(wrong: list[Cause]) -> None:
+    if wrong:
+        raise invalid("meta.k8s.io", "ListOptions", "", wrong)

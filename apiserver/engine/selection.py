@@ -55,5 +55,11 @@ def _check(served: Served, selector: FieldSelector) -> None:
     """Every field is one the kind offers."""
     known = served.resource.selectable_fields
     for requirement in selector.requirements:
-        if requirement.field not in known and requirement.field not in _ALWAYS:
-            raise BadRequest(f"field label not supported: {requirement.field}")
+        field = requirement.field
+        if field in known or field in _ALWAYS:
+            continue
+        if known or served.resource.custom:
+            raise BadRequest(f"field label not supported: {field}")
+        raise BadRequest(
+            f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )

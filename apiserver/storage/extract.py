@@ -11,23 +11,38 @@ _NONE: Mapping[str, str] = {}
 
 
 def extractor(selectable_fields: Mapping[str, str], *, namespaced: bool) -> Extract:
-    """`selectable_fields`: field label → simple path (`.spec.nodeName` or `spec.nodeName`).
+    """`selectable_fields`: field label → where its value is, as in `Resource.selectable_fields`.
 
-    An absent field counts as "" (as upstream's field sets do), a bool as true/false.
+    An absent field counts as what its path says of it, or as "" (as upstream's field sets do), a bool as true/false.
     """
-    paths = [(label, path.strip(".").split(".")) for label, path in selectable_fields.items()]
+    paths = [(label, *_parsed(path)) for label, path in selectable_fields.items()]
 
     def extract(obj: Obj) -> tuple[Mapping[str, str], Mapping[str, str]]:
         metadata = obj["metadata"]
         fields = {"metadata.name": metadata.get("name", "")}
         if namespaced:
             fields["metadata.namespace"] = metadata.get("namespace", "")
-        for label, path in paths:
-            fields[label] = _text(obj, path)
+        for label, first, others, absent in paths:
+            fields[label] = _text(obj, first) or _first(obj, others) or absent
         labels = metadata.get("labels")
         return (dict(labels) if labels else _NONE), fields
 
     return extract
+
+
+def _parsed(path: str) -> tuple[list[str], list[list[str]], str]:
+    """The steps of the first path, of those tried after it, and what stands for nothing."""
+    found, absent = [], ""
+    for part in path.split("|"):
+        if part.startswith("="):
+            absent = part[1:]
+        else:
+            found.append(part.strip(".").split("."))
+    return found[0], found[1:], absent
+
+
+def _first(obj: Any, paths: list[list[str]]) -> str:
+    return next((value for path in paths if (value := _text(obj, path))), "")
 
 
 def _text(obj: Obj, path: list[str]) -> str:

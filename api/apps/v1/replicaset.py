@@ -144,5 +144,5 @@ REPLICASET = builtin(
         ),
         status_of("ReplicaSet"),
     ),
-    selectable_fields={"status.replicas": ".status.replicas"},
+    selectable_fields={"status.replicas": ".status.replicas|=0"},
 )

@@ -116,5 +116,5 @@ JOB = builtin(
     ),
     categories=("all",),
     subresources=(status_of("Job"),),
-    selectable_fields={"status.successful": ".status.succeeded"},
+    selectable_fields={"status.successful": ".status.succeeded|=0"},
 )

@@ -129,7 +129,7 @@ EVENT = builtin(
         "involvedObject.fieldPath": ".involvedObject.fieldPath",
         "reason": ".reason",
         "reportingComponent": ".reportingComponent",
-        "source": ".source.component",
+        "source": ".source.component|.reportingComponent",
         "type": ".type",
     },
     storage_prefix="events",

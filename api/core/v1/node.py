@@ -190,5 +190,5 @@ NODE = builtin(
     ),
     short_names=("no",),
     subresources=(Subresource("proxy", "NodeProxyOptions", _PROXY), status_of("Node")),
-    selectable_fields={"spec.unschedulable": ".spec.unschedulable"},
+    selectable_fields={"spec.unschedulable": ".spec.unschedulable|=false"},
 )

@@ -136,7 +136,7 @@ POD = builtin(
         "spec.restartPolicy": ".spec.restartPolicy",
         "spec.schedulerName": ".spec.schedulerName",
         "spec.serviceAccountName": ".spec.serviceAccountName",
-        "spec.hostNetwork": ".spec.hostNetwork",
+        "spec.hostNetwork": ".spec.hostNetwork|=false",
         "status.phase": ".status.phase",
         "status.podIP": ".status.podIP",
         "status.podIPs": ".status.podIPs[*].ip",

@@ -91,5 +91,5 @@ REPLICATIONCONTROLLER = builtin(
     short_names=("rc",),
     categories=("all",),
     subresources=(scale_of(), status_of("ReplicationController")),
-    selectable_fields={"status.replicas": ".status.replicas"},
+    selectable_fields={"status.replicas": ".status.replicas|=0"},
 )

@@ -47,6 +47,60 @@ def test_contradictory_list_options_are_refused(query, error):
         parse_list(parse_query(query))
 
 
+M = "resourceVersionMatch: Forbidden: "
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (
+            b"resourceVersionMatch=Exact",
+            f"{M}resourceVersionMatch is forbidden unless resourceVersion is provided",
+        ),
+        (
+            b"resourceVersion=0&resourceVersionMatch=Exact",
+            f'{M}resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+        ),
+        (
+            b"resourceVersion=1&resourceVersionMatch=Exact&continue=x",
+            f"{M}resourceVersionMatch is forbidden when continue is provided",
+        ),
+        (
+            b"resourceVersion=1&resourceVersionMatch=X",
+            'resourceVersionMatch: Unsupported value: "X": supported values: "Exact", "NotOlderThan", ""',
+        ),
+        (b"sendInitialEvents=false", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
+        (
+            b"resourceVersionMatch=X",
+            f"[{M}resourceVersionMatch is forbidden unless resourceVersion is provided, "
+            'resourceVersionMatch: Unsupported value: "X": supported values: "Exact", "NotOlderThan", ""]',
+        ),
+        (
+            b"watch=1&sendInitialEvents=true",
+            f"{M}sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        ),
+        (
+            b"watch=1&resourceVersionMatch=NotOlderThan&resourceVersion=1",
+            f"{M}resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        ),
+        (
+            b"watch=1&resourceVersionMatch=Exact&sendInitialEvents=true",
+            f"[{M}sendInitialEvents requires setting resourceVersionMatch to NotOlderThan, "
+            'resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"]',
+        ),
+        (
+            b"watch=1&resourceVersionMatch=NotOlderThan&sendInitialEvents=true&continue=x",
+            f"{M}resourceVersionMatch is forbidden when continue is provided",
+        ),
+    ],
+)
+def test_every_contradiction_is_named_as_upstream_names_it(query, said):
+    parse = parse_watch if query.startswith(b"watch") else parse_list
+    with pytest.raises(Invalid) as caught:
+        parse(parse_query(query))
+    assert caught.value.message == f'ListOptions.meta.k8s.io "" is invalid: {said}'
+
+
 def test_a_continue_token_holds_its_revision_and_place():
     token = encode_token(42, "/registry/pods/a/b")
     assert decode_token(token) == (42, "/registry/pods/a/b")
