@@ -23,6 +23,13 @@ def metadata_of(obj: Obj) -> dict[str, Any]:
     return meta
 
 
+def drop_empty(meta: dict[str, Any]) -> None:
+    """Labels of which the last was taken away are absent, not empty: a Go server writes no empty map or list here."""
+    for key in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if not meta.get(key, True):
+            del meta[key]
+
+
 def prepare_new(obj: Obj, resource: Resource, namespace: str, uid: str, now: str) -> None:
     """Give a new object its identity; forget what only a server may set."""
     meta = obj["metadata"]
@@ -40,6 +47,7 @@ def prepare_new(obj: Obj, resource: Resource, namespace: str, uid: str, now: str
         meta.pop("namespace", None)
     meta["uid"] = uid
     meta["creationTimestamp"] = now
+    drop_empty(meta)
     if resource.strategy.has_generation:
         meta["generation"] = 1
 
@@ -72,6 +80,7 @@ def carry_over(obj: Obj, old: Obj, resource: Resource, plural: str) -> None:
         elif key != "generateName":
             meta.pop(key, None)
     meta["name"] = was["name"]
+    drop_empty(meta)
     if resource.namespaced:
         meta["namespace"] = was.get("namespace", "")
     else:
