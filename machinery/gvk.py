@@ -74,6 +74,7 @@ DEPLOYMENTS = GVR("apps", "v1", "deployments", kind="Deployment")
 REPLICASETS = GVR("apps", "v1", "replicasets", kind="ReplicaSet")
 ENDPOINTSLICES = GVR("discovery.k8s.io", "v1", "endpointslices", kind="EndpointSlice")
 LEASES = GVR("coordination.k8s.io", "v1", "leases", kind="Lease")
+RUNTIMECLASSES = GVR("node.k8s.io", "v1", "runtimeclasses", namespaced=False, kind="RuntimeClass")
 CRDS = GVR(
     "apiextensions.k8s.io",
     "v1",

@@ -27,7 +27,9 @@ from runtime.cri import (
 DEFAULT_TERMINATION_PATH = "/dev/termination-log"
 
 
-def sandbox_config(pod: Obj, attempt: int, dns: DnsConfig, config: AgentConfig) -> SandboxConfig:
+def sandbox_config(
+    pod: Obj, attempt: int, dns: DnsConfig, config: AgentConfig, runtime_handler: str = ""
+) -> SandboxConfig:
     meta, spec = pod["metadata"], podspec.spec_of(pod)
     namespace, name, uid = podspec.namespace_of(pod), podspec.name_of(pod), podspec.uid_of(pod)
     host_network = podspec.uses_host_network(pod)
@@ -51,6 +53,7 @@ def sandbox_config(pod: Obj, attempt: int, dns: DnsConfig, config: AgentConfig) 
         sysctls={s["name"]: s["value"] for s in (spec.get("securityContext") or {}).get("sysctls") or ()},
         cgroup_parent=cgroup_parent(pod, config),
         resources=pod_resources(pod, config),
+        runtime_handler=runtime_handler,
     )
 
 

@@ -26,6 +26,16 @@ class RuntimeFailure(Exception):
         self.reason = reason
 
 
+HANDLERS = ("", "kctl")  # ways to run a pod that a RuntimeClass may name here
+
+
+def require_handler(name: str) -> None:
+    """Raises RuntimeFailure for a way to run pods that is not one of HANDLERS."""
+    if name not in HANDLERS:
+        text = f'failed to get sandbox runtime: no runtime for "{name}" is configured'
+        raise RuntimeFailure("FailedCreatePodSandBox", text)
+
+
 class NotFoundInRuntime(RuntimeFailure):
     def __init__(self, what: str) -> None:
         super().__init__("NotFound", f"{what} does not exist")
@@ -78,6 +88,7 @@ class SandboxConfig:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     cgroup_parent: str = ""  # e.g. /kctl/NODE/burstable/podUID
     resources: LinuxResources | None = None  # of the pod's cgroup as a whole
+    runtime_handler: str = ""  # of the pod's RuntimeClass
 
 
 class SandboxState(Enum):
@@ -202,6 +213,7 @@ class Container:
     message: str = ""
     pid: int = 0
     log_path: str = ""  # absolute
+    warnings: Sequence[str] = ()  # what it asked for and this host did not give, in words for people
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from typing import Any
 
 from machinery import quantity
 from machinery.clock import rfc3339
+from machinery.version import KUBERNETES_VERSION
 from nodeagent.config import AgentConfig
 from nodeagent.node.machine import Machine
-from runtime.cri import FilesystemUsage, Image, RuntimeCondition
+from runtime.cri import HANDLERS, FilesystemUsage, Image, RuntimeCondition
 
 Obj = dict[str, Any]
-VERSION = "v1.36.0+kctl"
 MAX_IMAGES = 50
+HANDLER_FEATURES = {"recursiveReadOnlyMounts": True, "userNamespaces": False}
 _SUFFICIENT = {
     "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -122,12 +123,15 @@ def node_status(
             "containerRuntimeVersion": f"{reading.runtime_name}://{reading.runtime_version}",
             "kernelVersion": machine.kernel,
             "kubeProxyVersion": "",
-            "kubeletVersion": VERSION,
+            "kubeletVersion": KUBERNETES_VERSION,
             "machineID": machine.machine_id,
             "operatingSystem": "linux",
             "osImage": machine.os_image,
             "systemUUID": machine.system_uuid,
         },
+        "runtimeHandlers": [
+            {**({"name": name} if name else {}), "features": dict(HANDLER_FEATURES)} for name in HANDLERS
+        ],
     }
 
 
@@ -181,7 +185,15 @@ def _timeless(status: Mapping[str, Any]) -> Obj:
     return {
         **{
             k: status.get(k)
-            for k in ("addresses", "capacity", "allocatable", "daemonEndpoints", "images", "nodeInfo")
+            for k in (
+                "addresses",
+                "capacity",
+                "allocatable",
+                "daemonEndpoints",
+                "images",
+                "nodeInfo",
+                "runtimeHandlers",
+            )
         },
         "conditions": conditions,
     }

@@ -15,7 +15,7 @@ from nodeagent.pod.mounts import container_mounts
 from nodeagent.pod.stop import stop_container
 from nodeagent.podspec import Obj
 from nodeagent.state.actions import Start
-from runtime.cri import ContainerConfig, RuntimeFailure, Sandbox
+from runtime.cri import ContainerConfig, NotFoundInRuntime, RuntimeFailure, Sandbox
 
 
 class StartFailed(Exception):
@@ -57,6 +57,7 @@ async def start_container(
         deps.events.warning(pod, "Failed", f"Error: {error}", start.role, container)
         raise StartFailed(_reason(error, "RunContainerError"), str(error)) from error
     deps.events.normal(pod, "Started", f"Started container {name}", start.role, container)
+    await _tell_warnings(deps, pod, start, container, container_id)
     return container_id
 
 
@@ -117,6 +118,16 @@ def _configuration(
         config=deps.config,
         node_memory_bytes=deps.node.memory_bytes,
     )
+
+
+async def _tell_warnings(deps: Deps, pod: Obj, start: Start, container: Obj, container_id: str) -> None:
+    """What the host did not give (a limit beyond its own, a score it may not lower): once per start."""
+    try:
+        status = await deps.runtime.container_status(container_id)
+    except NotFoundInRuntime:  # over already
+        return
+    for text in status.warnings:
+        deps.events.warning(pod, "LimitNotApplied", text, start.role, container)
 
 
 def _reason(error: RuntimeFailure, default: str) -> str:

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from client.transport import TransportError
+from machinery.errors import ApiError
 from nodeagent import podspec
 from nodeagent.cri_config import sandbox_config
 from nodeagent.cri_resources import pod_resources
@@ -18,6 +20,7 @@ from nodeagent.hooks.hook import ObjectRef
 from nodeagent.pod.deps import Deps
 from nodeagent.pod.images import PulledImage, PullFailure
 from nodeagent.pod.mounts import write_pod_files
+from nodeagent.pod.runtime_class import runtime_handler
 from nodeagent.pod.start import StartFailed, post_start, start_container
 from nodeagent.pod.stop import stop_container
 from nodeagent.pod.volumes import MountFailed, set_up_volumes
@@ -152,13 +155,13 @@ class Sync:
 
     async def _sandbox(self, actions: PodActions) -> Sandbox | None:
         deps, pod = self._deps, self._pod
-        config = sandbox_config(
-            pod, actions.sandbox_attempt, pod_dns(pod, deps.config, deps.node.host_dns), deps.config
-        )
+        dns = pod_dns(pod, deps.config, deps.node.host_dns)
         try:
+            handler = await runtime_handler(deps.client, pod)
+            config = sandbox_config(pod, actions.sandbox_attempt, dns, deps.config, handler)
             deps.log_files.make_dir(config.log_directory, 0o755)
             sandbox = await deps.runtime.run_pod_sandbox(config)
-        except (RuntimeFailure, OSError) as error:
+        except (RuntimeFailure, OSError, ApiError, TransportError) as error:
             text = f"Failed to create pod sandbox: {error}"
             deps.events.warning(pod, "FailedCreatePodSandBox", text)
             self._delay(SANDBOX_RETRY_S)

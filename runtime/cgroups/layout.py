@@ -2,7 +2,7 @@
 
 In comes the text of /proc/self/mountinfo (and of cgroup.controllers); out comes a `Layout`. A controller
 that sits on a v1 hierarchy is used there, else on the v2 tree; a hybrid host has both. Only the
-controllers a container needs are looked at.
+controllers a container needs are looked at; hugetlb alone is no reason to use a v2 tree beside v1.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "cpuset")
+OPTIONAL = ("hugetlb",)
 
 
 class Layout:
@@ -58,11 +59,12 @@ def plan_layout(mountinfo: str, v2_controllers: str) -> Layout:
             v2 = v2 or fields[4]
         elif tail[0] == "cgroup":
             for option in tail[2].split(","):
-                if option in CONTROLLERS:
+                if option in CONTROLLERS + OPTIONAL:
                     v1.setdefault(option, fields[4])
-    usable = tuple(c for c in CONTROLLERS if c in v2_controllers.split() and c not in v1)
+    free = [c for c in v2_controllers.split() if c not in v1]
+    usable = tuple(c for c in CONTROLLERS if c in free)
     if not v1 or usable:
-        return Layout(v1, v2, usable)
+        return Layout(v1, v2, usable + tuple(c for c in OPTIONAL if c in free))
     return Layout(v1)
 
 

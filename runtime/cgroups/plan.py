@@ -4,7 +4,8 @@
 
 Conversions follow the OCI runtimes: cpu.shares 2..262144 ↔ cpu.weight 1..10000, quota and period in one
 file on v2, memory and swap as one sum on v1 and apart on v2. A pod with a memory limit gets no swap
-beyond it, as a kubelet with NoSwap does.
+beyond it, as a kubelet with NoSwap does. Huge pages are bounded where there is a hugetlb controller;
+where there is none, `plan_warnings` says so.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def weight_of_shares(shares: int) -> int:
 def plan_writes(layout: Layout, resources: LinuxResources, *, is_container: bool = True) -> Sequence[Write]:
     """What to write for these resources; what is not set is not touched."""
     writes: list[Write] = []
-    for controller in ("cpu", "memory", "pids", "cpuset"):
+    for controller in ("cpu", "memory", "pids", "cpuset", "hugetlb"):
         if controller in layout.v1:
             writes += _V1[controller](resources)
         elif controller in layout.v2_controllers:
@@ -41,11 +42,23 @@ def plan_writes(layout: Layout, resources: LinuxResources, *, is_container: bool
 
 
 def needed_controllers(layout: Layout, resources: LinuxResources) -> Sequence[str]:
-    """The v1 hierarchies a container joins. cpuset only where it is asked for: each join costs."""
+    """The v1 hierarchies a container joins. cpuset and hugetlb only where asked for: each join costs."""
     wanted = ["cpu", "cpuacct", "memory", "pids"]
     if resources.cpuset_cpus or resources.cpuset_mems:
         wanted.append("cpuset")
+    if resources.hugepage_limits:
+        wanted.append("hugetlb")
     return [controller for controller in wanted if controller in layout.v1]
+
+
+def plan_warnings(layout: Layout, resources: LinuxResources) -> Sequence[str]:
+    """What is asked for and cannot be bounded on this host, in words for people."""
+    if layout.has("hugetlb"):
+        return []
+    return [
+        f"the limit of hugepages-{size} is not enforced: this host has no hugetlb cgroup controller"
+        for size in sorted(resources.hugepage_limits)
+    ]
 
 
 def _cpu_v1(resources: LinuxResources) -> list[Write]:
@@ -81,6 +94,22 @@ def _cpuset(resources: LinuxResources) -> list[Write]:
     return writes
 
 
+def _hugetlb_v1(resources: LinuxResources) -> list[Write]:
+    return _hugetlb(resources, "limit_in_bytes")
+
+
+def _hugetlb_v2(resources: LinuxResources) -> list[Write]:
+    return _hugetlb(resources, "max")
+
+
+def _hugetlb(resources: LinuxResources, suffix: str) -> list[Write]:
+    """Kubernetes writes a page's size as 2Mi, the kernel as 2MB."""
+    return [
+        ("hugetlb", f"hugetlb.{size.removesuffix('i')}B.{suffix}", str(limit))
+        for size, limit in sorted(resources.hugepage_limits.items())
+    ]
+
+
 def _cpu_v2(resources: LinuxResources) -> list[Write]:
     writes: list[Write] = []
     if resources.cpu_shares:
@@ -98,5 +127,5 @@ def _memory_v2(resources: LinuxResources) -> list[Write]:
     return [("memory", "memory.max", limit), ("memory", "memory.swap.max", "0")]
 
 
-_V1 = {"cpu": _cpu_v1, "memory": _memory_v1, "pids": _pids, "cpuset": _cpuset}
-_V2 = {"cpu": _cpu_v2, "memory": _memory_v2, "pids": _pids, "cpuset": _cpuset}
+_V1 = {"cpu": _cpu_v1, "memory": _memory_v1, "pids": _pids, "cpuset": _cpuset, "hugetlb": _hugetlb_v1}
+_V2 = {"cpu": _cpu_v2, "memory": _memory_v2, "pids": _pids, "cpuset": _cpuset, "hugetlb": _hugetlb_v2}

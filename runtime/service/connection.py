@@ -10,7 +10,6 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from runtime.cri import NotFoundInRuntime, RuntimeFailure
 from runtime.spawner.wire import Channel, ConnectionLost, Message
@@ -124,8 +123,3 @@ class SpawnerConnection:
     def _lost(self) -> None:
         self.close()
         self._on_lost()
-
-
-def words_of(answer: dict[str, Any]) -> str:
-    """Warnings of an answer in one line, "" without."""
-    return "; ".join(str(text) for text in answer.get("warnings") or ())

@@ -9,7 +9,7 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runtime.cgroups.plan import needed_controllers, plan_writes
+from runtime.cgroups.plan import needed_controllers, plan_warnings, plan_writes
 from runtime.cri import (
     ContainerConfig,
     ContainerState,
@@ -50,6 +50,8 @@ async def create(runtime: NativeRuntime, sandbox_id: str, config: ContainerConfi
     try:
         spec = plan_spec(runtime, container_id, sandbox, config, image_config, rootfs)
         wire = spec.to_wire() | _identity(config, image)
+        if warnings := plan_warnings(runtime.layout, config.resources):
+            wire["warnings"] = list(warnings)
         answer, _ = await runtime.connection.ask("create_container", {"spec": wire})
     except RuntimeFailure as refused:
         await runtime.rootfs.remove(container_id)

@@ -133,6 +133,7 @@ class Mirror:
             image_id=spec["image_id"],
             image_ref=spec["image_ref"],
             log_path=spec["log_path"],
+            warnings=tuple(state.get("warnings", ())),
             **{name: state[name] for name in _COPIED},
         )
         self.containers[container.id] = container
@@ -167,7 +168,12 @@ class Mirror:
         before = self.containers.get(state["id"])
         if before is None:
             return
-        after = replace(before, state=_STATES[state["state"]], **{name: state[name] for name in _COPIED})
+        after = replace(
+            before,
+            state=_STATES[state["state"]],
+            warnings=tuple(state.get("warnings", ())),
+            **{name: state[name] for name in _COPIED},
+        )
         self.containers[after.id] = after
         if before.state is ContainerState.CREATED and after.started_at_ns:
             self._tell_of(EventType.STARTED, after)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.cgroups.plan import plan_writes
-from runtime.cri import LinuxResources, RuntimeFailure, Sandbox, SandboxConfig
+from runtime.cri import LinuxResources, RuntimeFailure, Sandbox, SandboxConfig, require_handler
 from runtime.network.ipam import AddressesExhausted
 from runtime.service.codec import encode
 from runtime.service.connection import SpawnerRefused
@@ -20,6 +20,7 @@ DEFAULT_PARENT = "/kctl/pods"
 
 
 async def run(runtime: NativeRuntime, config: SandboxConfig) -> Sandbox:
+    require_handler(config.runtime_handler)
     sandbox_id = f"{runtime.rng.getrandbits(256):064x}"
     address = _allocate(runtime, sandbox_id, config)
     try:

@@ -46,7 +46,7 @@ class Container:
         self.stdin = -1  # our end of its stdin, or the terminal's master
         self.master = -1
         self.error = ""
-        self.warnings: list[str] = []
+        self.warnings: list[str] = list(spec.get("warnings", ()))
         self.is_starting = False
 
     @property
@@ -59,7 +59,8 @@ class Container:
 
     def public(self) -> dict[str, Any]:
         """What the agent is told about it."""
-        return {"id": self.id, "sandbox": self.sandbox_id, **self.state}
+        warned = {"warnings": self.warnings} if self.warnings else {}
+        return {"id": self.id, "sandbox": self.sandbox_id, **self.state, **warned}
 
     def signal(self, number: int) -> None:
         if self.pidfd >= 0:

@@ -187,7 +187,7 @@ class Host:
             self.records.forget_container(container.id)
             raise Refused("Failed", _words(refused)) from refused
         self.containers[container.id] = container
-        reply({"container": container.public(), "warnings": container.warnings})
+        reply({"container": container.public()})
 
     def start_container(self, message: Message, fds: list[int], reply: Reply) -> None:
         container = self._container(message["id"])
@@ -304,7 +304,7 @@ class Host:
             return
         container.state.update(state="RUNNING", started_at_ns=time.time_ns())
         self._save(container)
-        reply({"container": container.public(), "warnings": container.warnings})
+        reply({"container": container.public()})
 
     def _adopt_terminal(self, container: Container, master: int) -> None:
         output = container.output

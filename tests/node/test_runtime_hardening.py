@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from runtime.cri import (
     Mount,
     Namespaces,
     RuntimeFailure,
+    SandboxState,
     SeccompProfile,
     SecurityContext,
 )
@@ -322,6 +324,43 @@ def test_lower_oom_score_is_refused_with_grace(run: Run) -> None:
             world, "cat /proc/self/oom_score_adj", resources=LinuxResources(oom_score_adj=1000)
         )
         assert text == "1000"
+
+    run(body)
+
+
+def test_what_the_host_refuses_is_said_of_the_container(run: Run) -> None:
+    """Told whether or not this host refuses: a warning stands exactly where the wish was not granted."""
+
+    async def body(world: World) -> None:
+        from runtime.cri import LinuxResources
+
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        container = await world.start(
+            await world.sandbox(),
+            "sh",
+            "-c",
+            "ulimit -H -n; cat /proc/self/oom_score_adj",
+            security=SecurityContext(rlimits={"RLIMIT_NOFILE": (most + 1, most + 1)}),
+            resources=LinuxResources(oom_score_adj=-997, hugepage_limits={"2Mi": 0}),
+        )
+        limit, score = world.printed(ended := await world.ended(container)).split()
+        told = " ".join(ended.warnings)
+        assert ("RLIMIT_NOFILE" in told) == (int(limit) == most)
+        assert ("oom_score_adj -997 is refused" in told) == (int(score) != -997)
+        assert ("hugepages-2Mi is not enforced" in told) == (not world.runtime.layout.has("hugetlb"))
+        plain = await world.start(await world.sandbox(), "true")
+        assert (await world.ended(plain)).warnings == ()
+
+    run(body)
+
+
+def test_cgroup_files_are_read_only_inside_and_stay_writable_on_the_host(run: Run) -> None:
+    async def body(world: World) -> None:
+        code, text = await output(
+            world, "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mkdir $d/x; done; echo done"
+        )
+        assert code == 0 and text.count("Read-only file system") == text.count("mkdir:") > 0
+        assert (await world.sandbox()).state is SandboxState.READY  # its groups could be made
 
     run(body)
 

@@ -43,6 +43,17 @@ def test_host_network_sandbox_has_no_address_of_its_own(in_runtime: Run) -> None
     in_runtime(body)
 
 
+def test_handlers_are_the_default_and_our_own_and_no_other(in_runtime: Run) -> None:
+    async def body(world: Any) -> None:
+        assert (await world.sandbox(runtime_handler="kctl")).state is SandboxState.READY
+        with pytest.raises(RuntimeFailure, match='no runtime for "gvisor" is configured') as refused:
+            await world.sandbox(runtime_handler="gvisor")
+        assert refused.value.reason == "FailedCreatePodSandBox"
+        assert len(await world.runtime.list_pod_sandboxes()) == 1
+
+    in_runtime(body)
+
+
 def test_stopped_sandbox_is_not_ready_and_its_containers_have_exited(in_runtime: Run) -> None:
     async def body(world: Any) -> None:
         sandbox = await world.sandbox()

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from machinery.gvk import CONFIGMAPS, PODS
+from machinery.gvk import CONFIGMAPS, PODS, RUNTIMECLASSES
 from runtime.cri import ContainerState, ImageFailure
 from runtime.fake import Program
 
@@ -540,5 +541,54 @@ def test_fifty_pods_at_once_run_side_by_side(in_world, make_pod):
         for number in range(50):
             await world.until(ready, name=f"web-{number}")
         assert world.clock.now() - begun < 0.2
+
+    in_world(test)
+
+
+def test_runtime_class_with_a_handler_of_ours_runs(in_world, make_pod):
+    async def test(world):
+        runc = {"metadata": {"name": "own"}, "handler": "kctl"}
+        await world.api.create(RUNTIMECLASSES, runc)
+        await world.create(make_pod(runtimeClassName="own"))
+        await world.until(ready)
+        assert (await world.runtime.list_pod_sandboxes())[0].config.runtime_handler == "kctl"
+
+    in_world(test)
+
+
+def test_runtime_class_of_another_runtime_keeps_the_pod_waiting_and_says_why(in_world, make_pod):
+    async def test(world):
+        await world.api.create(RUNTIMECLASSES, {"metadata": {"name": "boxed"}, "handler": "gvisor"})
+        await world.create(make_pod(runtimeClassName="boxed"))
+        await world.clock.sleep(1)
+        assert 'no runtime for "gvisor" is configured' in world.events("FailedCreatePodSandBox")[0]
+        assert phase(await world.pod()) == "Pending" and not await world.runtime.list_pod_sandboxes()
+
+    in_world(test)
+
+
+def test_missing_runtime_class_is_told_and_mended_when_it_comes(in_world, make_pod):
+    async def test(world):
+        await world.create(make_pod(runtimeClassName="late"))
+        await world.clock.sleep(0.5)
+        assert '"late" not found' in world.events("FailedCreatePodSandBox")[0]
+        await world.api.create(RUNTIMECLASSES, {"metadata": {"name": "late"}, "handler": ""})
+        await world.until(ready)
+
+    in_world(test)
+
+
+def test_what_the_host_does_not_give_becomes_an_event_of_the_pod(in_world, make_pod):
+    async def test(world):
+        real = world.runtime.container_status
+
+        async def status(container_id):
+            return replace(await real(container_id), warnings=("oom_score_adj -997 is refused by this host",))
+
+        world.runtime.container_status = status
+        await world.create(make_pod())
+        await world.until(ready)
+        await world.clock.sleep(1)
+        assert world.events("LimitNotApplied") == ["oom_score_adj -997 is refused by this host"]
 
     in_world(test)

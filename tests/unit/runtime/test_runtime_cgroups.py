@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.cgroups.layout import Layout, plan_layout
-from runtime.cgroups.plan import needed_controllers, plan_writes, weight_of_shares
+from runtime.cgroups.plan import needed_controllers, plan_warnings, plan_writes, weight_of_shares
 from runtime.cgroups.stats import read_oom_kills, read_throttled_ns, read_usage
 from runtime.cgroups.tree import CgroupTree
 from runtime.cri import LinuxResources
@@ -34,14 +34,14 @@ def test_v1_host_uses_its_hierarchies() -> None:
 def test_v2_host_uses_the_tree() -> None:
     assert LAYOUT_V2.mode == "v2"
     assert LAYOUT_V2.v2 == "/sys/fs/cgroup"
-    assert LAYOUT_V2.v2_controllers == ("cpu", "memory", "pids", "cpuset")
+    assert LAYOUT_V2.v2_controllers == ("cpu", "memory", "pids", "cpuset", "hugetlb")
 
 
 def test_hybrid_host_takes_each_controller_from_where_it_is() -> None:
     empty = plan_layout(V1 + UNIFIED, "hugetlb")
     assert empty.mode == "v1"
     mixed = plan_layout(V1 + UNIFIED, "hugetlb cpuset")
-    assert mixed.mode == "hybrid" and mixed.v2_controllers == ("cpuset",)
+    assert mixed.mode == "hybrid" and mixed.v2_controllers == ("cpuset", "hugetlb")
     writes = plan_writes(mixed, LinuxResources(cpuset_cpus="1", pids_limit=5))
     assert writes == [("pids", "pids.max", "5"), ("cpuset", "cpuset.cpus", "1")]
 
@@ -161,3 +161,27 @@ def test_v2_join_is_by_handle(v2_tree: CgroupTree, tmp_path: Path) -> None:
     os.close(handle)
     assert v2_tree.open_procs("/pod", ()) == []
     assert CgroupTree(LAYOUT_V1).open_v2("/pod") == -1
+
+
+HUGE = LinuxResources(hugepage_limits={"2Mi": 4 << 20, "1Gi": 0})
+HUGETLB_V1 = "36 30 0:32 / /sys/fs/cgroup/hugetlb rw - cgroup cgroup rw,hugetlb\n"
+
+
+def test_huge_pages_are_bounded_where_the_controller_is() -> None:
+    v1 = plan_layout(V1 + HUGETLB_V1, "")
+    assert plan_writes(v1, HUGE) == [
+        ("hugetlb", "hugetlb.1GB.limit_in_bytes", "0"),
+        ("hugetlb", "hugetlb.2MB.limit_in_bytes", "4194304"),
+    ]
+    assert "hugetlb" in needed_controllers(v1, HUGE)
+    assert "hugetlb" not in needed_controllers(v1, RESOURCES)
+    assert ("hugetlb", "hugetlb.2MB.max", "4194304") in plan_writes(LAYOUT_V2, HUGE)
+    assert not plan_warnings(v1, HUGE) and not plan_warnings(LAYOUT_V2, HUGE)
+
+
+def test_huge_pages_that_cannot_be_bounded_are_warned_about() -> None:
+    assert plan_writes(LAYOUT_V1, HUGE) == []
+    warnings = plan_warnings(LAYOUT_V1, HUGE)
+    assert [w.split()[3] for w in warnings] == ["hugepages-1Gi", "hugepages-2Mi"]
+    assert all("no hugetlb cgroup controller" in w for w in warnings)
+    assert not plan_warnings(LAYOUT_V1, RESOURCES)
