@@ -17,8 +17,9 @@ import asyncio
 import functools
 import ipaddress
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from api import registry
 from api.resource import Obj, Resource
@@ -37,6 +38,9 @@ from apiserver.engine.eviction import evict
 from apiserver.engine.reviews import Reviews
 from apiserver.engine.services import ServiceNumbers
 from apiserver.engine.stores import MakeStore, Stores
+from apiserver.flowcontrol.flow import SERVER_SEATS, FlowControl
+from apiserver.flowcontrol.seats import CatalogSizes
+from apiserver.flowcontrol.upkeep import Upkeep
 from apiserver.guard import Guard, MakeGuard
 from apiserver.http.app import App
 from apiserver.http.audit import Audit, NoAudit
@@ -49,7 +53,7 @@ from apiserver.http.metrics import Metrics
 from apiserver.http.openapi import OpenApi
 from apiserver.http.paths import OPEN_PATHS, Paths
 from apiserver.http.proxy import Proxy
-from apiserver.http.reply import Receive, Scope, Send
+from apiserver.http.reply import Receive, Reply, Scope, Send, text_reply
 from apiserver.http.resources import Action, ActionSpec, Resources
 from apiserver.http.watch_stream import Streams
 from apiserver.http.watching import Watching
@@ -58,6 +62,9 @@ from apiserver.peers import SharedServiceNumbers, follow_peers
 from apiserver.storage.extract import extractor
 from apiserver.storage.view import View
 from machinery.clock import Clock
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
@@ -77,6 +84,7 @@ class Parts:
     service_cidr: str = "10.96.0.0/16"
     advertise: Sequence[str] = ("127.0.0.1",)
     port: int = 6443
+    seats: int = SERVER_SEATS
 
 
 class ApiServer:
@@ -90,13 +98,14 @@ class ApiServer:
         numbers = SharedServiceNumbers if parts.backend.shared else ServiceNumbers
         self._numbers = numbers(self._network, parts.rng)
         self.engine = Engine(self.catalog, parts.clock, parts.rng)
+        self.flow = FlowControl(parts.clock, CatalogSizes(self.catalog), seats=parts.seats)
         self._webhooks = WebhookClient(self._endpoints, parts.rng, parts.connect)
         self.engine.conversions = Conversions(self._webhooks.call, self.engine.new_uid)
         self._customs = CustomResources(self.engine, self.stores, parts.resources_of)
         self.engine.hooks = {("", "services"): self._numbers, CRDS: self._customs}
         self._ready = asyncio.Event()
         self._app: App | None = None
-        self._group: asyncio.TaskGroup | None = None
+        self._settling: Sequence[asyncio.Event] = ()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application, from the first moment on."""
@@ -107,6 +116,12 @@ class ApiServer:
 
     async def ready(self) -> None:
         await self._ready.wait()
+
+    async def settled(self) -> None:
+        """Ready, and everything that the server makes for itself beside its first requests has been made once."""
+        await self._ready.wait()
+        for event in self._settling:
+            await event.wait()
 
     @property
     def is_ready(self) -> bool:
@@ -165,6 +180,10 @@ class ApiServer:
         )
         await basics()
         group.create_task(keep_basics(parts.clock, basics), name="basics")
+        group.create_task(self.flow.run(), name="flow control")
+        upkeep = Upkeep(engine, self.flow, parts.clock)
+        group.create_task(upkeep.run(), name="flow control's configuration")
+        self._settling = [upkeep.settled]
         self._app = self._compose(guard)
         self._ready.set()
 
@@ -211,7 +230,9 @@ class ApiServer:
             self.metrics,
             OpenApi(self.catalog).reply,
             guard.keys,
+            [self._dump],
         )
+        self.metrics.source(self._flow_metrics)
         self.metrics.gauge(
             "apiserver_open_streams", "Open watches and logs.", lambda: float(len(self.streams))
         )
@@ -235,9 +256,21 @@ class ApiServer:
                 ("nodes", "proxy"): proxy,
             },
             websocket=connectors.websocket,
+            flow=self.flow,
             open_paths=OPEN_PATHS,
             extra=Extra(parts.backend, self.catalog, guard.authorizer),
         )
+
+    def _dump(self, path: str) -> Reply | None:
+        from apiserver.flowcontrol.report import dump
+
+        text = dump(self.flow, path)
+        return None if text is None else text_reply(text)
+
+    def _flow_metrics(self) -> Iterator[Metric]:
+        from apiserver.flowcontrol.report import collect
+
+        return collect(self.flow)
 
     def _ready_checks(self) -> dict[str, Check]:
         backend = self._parts.backend

@@ -132,7 +132,7 @@ class Simulation:
     async def _start(self, group: asyncio.TaskGroup, nodes: int) -> None:
         self._group = group
         group.create_task(self.server.run(), name="apiserver")
-        await self.server.ready()
+        await self.server.settled()
         group.create_task(self._record(), name="history")
         self._start_scheduler(group)
         manager = ControllerManager(

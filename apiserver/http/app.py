@@ -1,6 +1,7 @@
 """The API server as one ASGI application: the chain every request goes through.
 
-    request id → what is asked (request_info) → who asks (authentication) → may they (authorization)
+    request id → what is asked (request_info) → who asks (authentication) → is there room (flow control)
+      → may they (authorization)
       → health, discovery, OpenAPI, metrics ... by path, or a resource's verb → answer → audit, metrics
 
 Requests for resources touch nothing but this chain and the engine. Errors of the ApiError tree become Status
@@ -19,6 +20,7 @@ from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import ANONYMOUS, Attributes, User
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.query import parse_query
+from apiserver.flowcontrol.flow import Entry, FlowControl
 from apiserver.http.audit import Audit
 from apiserver.http.body import ClientGone, read_body
 from apiserver.http.compress import Compressor
@@ -26,13 +28,23 @@ from apiserver.http.denial import refuse
 from apiserver.http.extra import PREFIXES as EXTRA_PREFIXES
 from apiserver.http.extra import Extra
 from apiserver.http.metrics import Requests
-from apiserver.http.reply import Header, Receive, Reply, Scope, Send, error_reply, send_reply, warning_headers
+from apiserver.http.reply import (
+    Header,
+    Message,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    error_reply,
+    send_reply,
+    warning_headers,
+)
 from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo, parse_request
 from apiserver.http.resources import Resources
 from client.logs import get_logger
 from machinery.clock import Clock
-from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable, TooManyRequests
+from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable
 
 log = get_logger("apiserver")
 
@@ -60,8 +72,8 @@ class App:
     watch: Streamer
     connectors: Mapping[tuple[str, str], Streamer]
     websocket: Callable[[Request, Scope, Receive, Send], Awaitable[int]]
+    flow: FlowControl
     open_paths: frozenset[str] = frozenset()
-    max_in_flight: int = 2000
     extra: Extra | None = None
     compressor: Compressor = field(default_factory=Compressor)
 
@@ -87,17 +99,23 @@ class App:
         common: list[Header] = [(b"audit-id", request_id), (b"cache-control", b"no-cache, private")]
         long_running = info.verb == "watch" or (info.resource, info.subresource) in self.connectors
         code = 0
+        entry: Entry | None = None
         if not long_running:
-            self.counts.in_flight += 1
+            self.counts.begin(method)
         try:
             try:
-                if self.counts.in_flight > self.max_in_flight and not long_running:
-                    raise TooManyRequests("too many requests, please try again later", retry_after_s=1)
                 request.user = await self.identify(scope, headers)
+                if not long_running or info.verb == "watch":
+                    entry = self.flow.arrive(request.user, info, query)
+                    common += entry.headers
+                    if entry.waits:
+                        await entry.turn()
                 await self._authorize(info, request.user)
                 if info.is_resource:
                     streamer = self._streamer(info)
                     if streamer is not None:
+                        if entry is not None:
+                            send = _leaving(entry, send, query.flag("sendInitialEvents"))
                         code = await _streamed(streamer, request, receive, send, common)
                         return
                     if method in ("POST", "PUT", "PATCH", "DELETE"):
@@ -130,8 +148,10 @@ class App:
             with suppress(OSError):  # the client left
                 await send_reply(send, reply, common)
         finally:
+            if entry is not None:
+                entry.leave()
             if not long_running:
-                self.counts.in_flight -= 1
+                self.counts.end(method)
             elapsed = self.clock.monotonic() - started
             key = (info.verb, info.group, info.version, info.resource, info.subresource)
             self.counts.record(
@@ -225,6 +245,18 @@ class App:
             ended - elapsed_s,
             ended,
         )
+
+
+def _leaving(entry: Entry, send: Send, has_initial: bool) -> Send:
+    """A watch counts as work until it has begun, or told what was there before."""
+    last = "http.response.body" if has_initial else "http.response.start"
+
+    async def sending(message: Message) -> None:
+        await send(message)
+        if message["type"] == last:
+            entry.leave()
+
+    return sending
 
 
 async def _streamed(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 _Key = tuple[str, str, str, str, str]  # verb, group, version, resource, subresource
 Gauge = Callable[[], float]
+_READS = frozenset({"GET", "HEAD"})
 
 
 class Requests:
@@ -24,7 +25,13 @@ class Requests:
     def __init__(self) -> None:
         self._codes: dict[tuple[_Key, int], int] = {}
         self._seconds: dict[_Key, list[float]] = {}
-        self.in_flight = 0
+        self.in_flight = {"mutating": 0, "readOnly": 0}
+
+    def begin(self, method: str) -> None:
+        self.in_flight["readOnly" if method in _READS else "mutating"] += 1
+
+    def end(self, method: str) -> None:
+        self.in_flight["readOnly" if method in _READS else "mutating"] -= 1
 
     def record(self, key: _Key, code: int, elapsed_s: float, *, long_running: bool) -> None:
         at = (key, code)
@@ -63,9 +70,12 @@ class Requests:
             buckets.append(("+Inf", so_far + row[-2]))
             seconds.add_metric([_verb(key[0]), *key[1:]], buckets, row[-1])
         yield seconds
-        yield GaugeMetricFamily(
-            "apiserver_current_inflight_requests", "Requests being served.", value=float(self.in_flight)
+        served = GaugeMetricFamily(
+            "apiserver_current_inflight_requests", "Requests being served.", labels=["request_kind"]
         )
+        for kind, count in self.in_flight.items():
+            served.add_metric([kind], count)
+        yield served
 
 
 def _verb(verb: str) -> str:
@@ -78,15 +88,22 @@ class Metrics:
     def __init__(self) -> None:
         self.requests = Requests()
         self._gauges: dict[str, tuple[str, Gauge]] = {}
+        self._sources: list[Callable[[], Iterator[Metric]]] = []
         self._registry: Any = None
 
     def gauge(self, name: str, text: str, value: Gauge) -> None:
         self._gauges[name] = (text, value)
 
+    def source(self, collect: Callable[[], Iterator[Metric]]) -> None:
+        """Families that somebody else counts."""
+        self._sources.append(collect)
+
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.metrics_core import GaugeMetricFamily
 
         yield from self.requests.collect()
+        for source in self._sources:
+            yield from source()
         for name, (text, value) in self._gauges.items():
             yield GaugeMetricFamily(name, text, value=value())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -14,8 +14,8 @@ from apiserver.http.health import Health
 from apiserver.http.metrics import Metrics
 from apiserver.http.reply import JSON, Reply, json_reply
 from apiserver.http.request import Request
+from machinery.version import KUBERNETES_VERSION
 
-VERSION = "v1.36.0+kctl"
 # What anybody may read: enough to see that the server lives, and which one it is.
 OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 
@@ -29,7 +29,7 @@ class Keys(Protocol):
 
 
 def version_info() -> dict[str, str]:
-    major, minor = VERSION.removeprefix("v").split(".")[:2]
+    major, minor = KUBERNETES_VERSION.removeprefix("v").split(".")[:2]
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return {
         "major": major,
@@ -38,7 +38,7 @@ def version_info() -> dict[str, str]:
         "emulationMinor": minor,
         "minCompatibilityMajor": major,
         "minCompatibilityMinor": str(int(minor) - 1),
-        "gitVersion": VERSION,
+        "gitVersion": KUBERNETES_VERSION,
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",
@@ -56,12 +56,15 @@ class Paths:
         metrics: Metrics,
         openapi: Callable[[Request], Reply | None],
         keys: Keys | None,
+        debug: Sequence[Callable[[str], Reply | None]] = (),
     ) -> None:
+        """`debug` answer paths below /debug/."""
         self._discovery = discovery
         self._health = health
         self._metrics = metrics
         self._openapi = openapi
         self._keys = keys
+        self._debug = debug
         self._version = orjson.dumps(version_info())
 
     async def handle(self, request: Request) -> Reply | None:
@@ -77,6 +80,8 @@ class Paths:
         if path == "/metrics":
             body, content_type = self._metrics.render()
             return Reply(200, body, content_type)
+        if path.startswith("/debug/"):
+            return next((reply for each in self._debug if (reply := each(path)) is not None), None)
         if path.startswith("/openapi/"):
             return self._openapi(request)
         if self._keys is not None and path == "/openid/v1/jwks":

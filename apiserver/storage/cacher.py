@@ -36,6 +36,7 @@ from apiserver.backends.backend import (
     StoreUnavailable,
     TxnResult,
 )
+from apiserver.storage.blocks import Blocks, change_in
 from apiserver.storage.encoding import Cipher, encode, with_revision
 from apiserver.storage.expiry import Expiry
 from apiserver.storage.extract import Extract
@@ -43,6 +44,7 @@ from apiserver.storage.store import (
     Entry,
     ListResult,
     Obj,
+    Piece,
     Predicate,
     StaleRevision,
     StoreEvent,
@@ -103,7 +105,14 @@ class Cacher:
         self._waiting: Waiting = []
         self._watchers = Watchers()
         self._blobs: dict[str, bytes] = {}
+        self._blocks: Blocks | None = None
         self._closed = False
+
+    def objects(self) -> int:
+        return len(self._entries)
+
+    def watching(self, namespace: str) -> int:
+        return self._watchers.interested(namespace)
 
     # Life
 
@@ -191,6 +200,14 @@ class Cacher:
             blob = b",".join([entries[key].data for key in self._order[lo:hi]])
             self._blobs[namespace] = blob
         return blob, self._progress
+
+    async def list_pieces(self, namespace: str = "") -> tuple[Sequence[Piece], int]:
+        if self._shared:
+            await self._catch_up()
+        if self._blocks is None:
+            self._blocks = Blocks(self._order)
+        prefix = self._key(namespace, "") if namespace and self._namespaced else self._prefix
+        return self._blocks.pieces(self._entries, prefix, prefix + "\U0010ffff"), self._progress
 
     async def revision(self) -> int:
         if self._shared:
@@ -367,6 +384,8 @@ class Cacher:
                 event = CacheEvent(kv.mod_revision, before, after)
                 if self._expiry:
                     self._expiry.add(after)
+            if self._blocks is not None:
+                change_in(self._blocks, kv.key, before, event.after)
             self._window.add(event)
             self._watchers.offer(event)
         self._blobs.clear()
@@ -392,6 +411,7 @@ class Cacher:
         self._window = Window(self._window_size, result.revision)
         self._loaded = result.revision
         self._blobs.clear()
+        self._blocks = None
         if self._expiry:
             self._expiry.load(entries.values())
 
@@ -440,6 +460,8 @@ class Cacher:
             if now >= next_bookmark:
                 self._watchers.bookmark(self._progress)
                 next_bookmark = now + BOOKMARK_EVERY_S - 1
+                if self._blocks is not None and self._blocks.forget():
+                    self._blocks = None
             if self._expiry:
                 await self._expiry.sweep(self._entries, self._backend)
             await self._clock.sleep(every_s)

@@ -48,6 +48,16 @@ class StoreEvent:
     renderings: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
+class Piece:
+    """Some of a list's JSON, ready to be sent, and shared by all who send it. `packed` is the compressor's."""
+
+    __slots__ = ("data", "packed")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.packed: object = None
+
+
 @dataclass(frozen=True, slots=True)
 class ListResult:
     entries: Sequence[Entry]
@@ -85,7 +95,11 @@ class Store(Protocol):
         ...
 
     async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
-        """All objects' JSON joined by commas, and the revision: cached, for whole lists without selectors."""
+        """All objects' JSON joined by commas, and the revision: cached, for small collections read again and again."""
+        ...
+
+    async def list_pieces(self, namespace: str = "") -> tuple[Sequence[Piece], int]:
+        """The same in pieces, to be sent one after the other: for whole lists without selectors, of any size."""
         ...
 
     async def create(self, namespace: str, name: str, obj: Obj) -> Entry:
@@ -114,4 +128,12 @@ class Store(Protocol):
 
     async def revision(self) -> int:
         """The newest revision of the whole backend, as the cache knows it."""
+        ...
+
+    def objects(self) -> int:
+        """How many there are, as the cache knows it."""
+        ...
+
+    def watching(self, namespace: str) -> int:
+        """How many open watches a change in `namespace` is told to."""
         ...

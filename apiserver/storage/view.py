@@ -23,7 +23,16 @@ import orjson
 
 from apiserver.storage.encoding import encode, with_revision
 from apiserver.storage.extract import Extract
-from apiserver.storage.store import Entry, ListResult, Obj, Predicate, StaleRevision, Store, StoreEvent
+from apiserver.storage.store import (
+    Entry,
+    ListResult,
+    Obj,
+    Piece,
+    Predicate,
+    StaleRevision,
+    Store,
+    StoreEvent,
+)
 from apiserver.storage.window import restamped
 
 _SPARE = 1024
@@ -84,6 +93,10 @@ class View:
         self._blobs[namespace] = (found.revision, blob)
         return blob, found.revision
 
+    async def list_pieces(self, namespace: str = "") -> tuple[Sequence[Piece], int]:
+        blob, revision = await self.list_json(namespace)
+        return [Piece(blob)] if blob else [], revision
+
     async def create(self, namespace: str, name: str, obj: Obj) -> Entry:
         try:
             return await self._shown_one(
@@ -112,6 +125,12 @@ class View:
 
     async def revision(self) -> int:
         return await self._store.revision()
+
+    def objects(self) -> int:
+        return self._store.objects()
+
+    def watching(self, namespace: str) -> int:
+        return self._store.watching(namespace)
 
     @asynccontextmanager
     async def watch(

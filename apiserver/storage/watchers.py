@@ -20,6 +20,11 @@ class Watchers:
         for group in (*self._by_namespace.values(), *self._by_field.values()):
             yield from group
 
+    def interested(self, namespace: str) -> int:
+        """How many are told of every change there; who follows a single node's objects is not counted."""
+        count = len(self._by_namespace.get("", ()))
+        return count + len(self._by_namespace.get(namespace, ())) if namespace else count
+
     def add(self, watcher: Watcher) -> None:
         self._place(watcher).append(watcher)
 

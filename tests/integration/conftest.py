@@ -91,7 +91,7 @@ def run_api() -> RunApi:
             )
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(server.run())
-                await server.ready()
+                await server.settled()
                 transport = InProcessTransport(server.app, user)
                 await body(Api(server, Client(transport, user_agent="tester/1"), transport, clock))
                 await transport.close()
