@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from client.listening import inherited
+
 Check = Callable[[], str | None]
 
 _ENDPOINTS = ("healthz", "livez", "readyz")
@@ -78,7 +80,11 @@ async def health_server(
             connections.discard(writer)
             writer.close()
 
-    server = await asyncio.start_server(serve, host, port, ssl=ssl_context)
+    sock = inherited(host, port)
+    if sock is not None:
+        server = await asyncio.start_server(serve, sock=sock, ssl=ssl_context)
+    else:
+        server = await asyncio.start_server(serve, host, port, ssl=ssl_context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

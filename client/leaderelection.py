@@ -10,8 +10,12 @@ Source: client-go leaderelection (lease 15 s, renew deadline 10 s, retry 2 s, ji
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import math
+import os
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +24,7 @@ from client.client import Client, Obj
 from client.logs import get_logger
 from client.transport import TransportError
 from machinery.clock import Clock, rfc3339_micro
+from machinery.durations import parse_duration
 from machinery.errors import AlreadyExists, ApiError, NotFound
 from machinery.gvk import LEASES
 
@@ -44,6 +49,30 @@ class LeaderElectionConfig:
     retry_period_s: float = 2.0
 
 
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Upstream's flags, of every component that may have several instances."""
+    add, standard = parser.add_argument, LeaderElectionConfig("", "")
+    add("--leader-elect", action="store_true", help="run only while holding the lease")
+    for flag, default, what in (
+        ("lease-duration", standard.lease_duration_s, "how long a leader that is silent is left alone"),
+        ("renew-deadline", standard.renew_deadline_s, "how long a leader that cannot renew goes on"),
+        ("retry-period", standard.retry_period_s, "how often the lease is renewed or looked at"),
+    ):
+        add(f"--leader-elect-{flag}", type=parse_duration, default=default, help=f"{what} ({default:g}s)")
+
+
+def config_of(options: argparse.Namespace, name: str, namespace: str = "kube-system") -> LeaderElectionConfig:
+    """What the flags say, for this process."""
+    return LeaderElectionConfig(
+        name,
+        f"{socket.gethostname()}_{os.getpid()}",
+        namespace,
+        options.leader_elect_lease_duration,
+        options.leader_elect_renew_deadline,
+        options.leader_elect_retry_period,
+    )
+
+
 class LeaderElector:
     def __init__(
         self, client: Client, clock: Clock, rng: random.Random, config: LeaderElectionConfig
@@ -56,6 +85,7 @@ class LeaderElector:
         self._config = config
         self._observed: Obj = {}  # the lease's spec as last seen
         self._observed_at = 0.0  # when it was first seen so, monotonic
+        self._held_for_s = 0.0  # from then on
         self._lease: Obj | None = None
         self.is_leader = False
 
@@ -87,7 +117,13 @@ class LeaderElector:
 
     async def _acquire(self) -> None:
         while not await self._try_acquire_or_renew():
-            await self._clock.sleep(self._config.retry_period_s * (1.0 + _JITTER * self._rng.random()))
+            retry_s = self._config.retry_period_s * (1.0 + _JITTER * self._rng.random())
+            await self._clock.sleep(min(retry_s, self._until_free()))
+
+    def _until_free(self) -> float:
+        """Seconds until the lease that was seen has run out; endless where that says nothing of when to look again."""
+        left_s = self._observed_at + self._held_for_s - self._clock.monotonic()
+        return left_s if self.leader and left_s > 0 else math.inf
 
     async def _renew_until_lost(self) -> None:
         renewed_at = self._clock.monotonic()
@@ -134,8 +170,9 @@ class LeaderElector:
         self._observe(lease)
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
-        lease_s = float(spec.get("leaseDurationSeconds") or config.lease_duration_s)
-        if holder not in ("", config.identity) and self._clock.monotonic() - self._observed_at < lease_s:
+        self._held_for_s = float(spec.get("leaseDurationSeconds") or config.lease_duration_s)
+        held_since_s = self._clock.monotonic() - self._observed_at
+        if holder not in ("", config.identity) and held_since_s < self._held_for_s:
             return False
         self._observe(await self._client.update(LEASES, {**lease, "spec": self._record(spec, now)}))
         return True

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 
-from client import loop
+from client import leaderelection, loop
 from client.client import Client
 from client.events import EventRecorder
 from client.health import serve_health
 from client.informer import InformerFactory
 from client.kubeconfig import KubeconfigError, load_or_in_cluster
-from client.leaderelection import LeaderElectionConfig, LeaderElector
+from client.leaderelection import LeaderElector, LeadershipLost
 from client.logs import get_logger, setup_logging
 from machinery.clock import SystemClock
 from machinery.gvk import NAMESPACES
@@ -41,9 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=int, default=10259, help="of the health and metrics server; 0 chooses one"
     )
-    parser.add_argument(
-        "--leader-elect", action="store_true", help="run only while holding the scheduler's lease"
-    )
+    leaderelection.add_flags(parser)
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
 
@@ -77,8 +73,7 @@ async def run(options: argparse.Namespace) -> None:
         if not options.leader_elect:
             await scheduler.run()
             return
-        identity = f"{socket.gethostname()}_{os.getpid()}"
-        config = LeaderElectionConfig("kube-scheduler", identity)
+        config = leaderelection.config_of(options, "kube-scheduler")
         await LeaderElector(client, clock, rng, config).run(scheduler.run)
 
     try:
@@ -109,12 +104,14 @@ async def _until_signalled(options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     setup_logging(options.log_level, "scheduler")
+    code = 0
     try:
         loop.run(_until_signalled(options))
-    except KubeconfigError as error:
-        print(f"kctl scheduler: {error}", file=sys.stderr)
-        return 1
-    return 0
+    except* (KubeconfigError, LeadershipLost) as failed:
+        for error in failed.exceptions:
+            print(f"kctl scheduler: {error}", file=sys.stderr)
+        code = 1
+    return code
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ nodes up again. It is written whole and atomically; one that cannot be read is n
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2s
 from pathlib import Path
@@ -48,11 +49,22 @@ class ClusterConfig:
     network_index: int  # picks the cluster's networks; unique among the clusters of a host
     nodes: tuple[NodeConfig, ...] = field(default=())
     etcd_tls: tuple[str, str, str] = ("", "", "")  # files for an https etcd: CA, certificate, key
+    identity: str = (
+        ""  # tells clusters of one name in two directories apart; "" for one made before there was one
+    )
+    apiservers: int = 1
+    controllers: int = 1
+    schedulers: int = 1
 
     @property
     def short_id(self) -> str:
-        """Eight characters that stand for the cluster in names of limited length (links, firewall tables)."""
-        return blake2s(self.name.encode(), digest_size=4).hexdigest()
+        """Eight characters that stand for the cluster in names that are the whole host's."""
+        return blake2s((self.identity or self.name).encode(), digest_size=4).hexdigest()
+
+    @property
+    def host_name(self) -> str:
+        """What its namespaces and cgroups are called on this host."""
+        return f"kctl-{self.name}-{self.short_id}" if self.identity else f"kctl-{self.name}"
 
     @property
     def bridge(self) -> str:
@@ -76,7 +88,7 @@ class ClusterConfig:
         return f"https://127.0.0.1:{self.api_port}"
 
     def netns(self, node: NodeConfig) -> str:
-        return f"kctl-{self.name}-{node.name}"
+        return f"{self.host_name}-{node.name}"
 
 
 def plan_nodes(config: ClusterConfig, count: int, free_ports: Iterable[int]) -> tuple[NodeConfig, ...]:
@@ -93,6 +105,11 @@ def plan_nodes(config: ClusterConfig, count: int, free_ports: Iterable[int]) -> 
         )
         for index in range(1, count + 1)
     )
+
+
+def identity_of(layout: Layout) -> str:
+    """Where a cluster was made: no two on a host have it in common. It is remembered, and stays when the directory moves."""
+    return str(layout.root.resolve())
 
 
 def check_name(name: str) -> None:
@@ -135,10 +152,6 @@ def free_port(preferred: int = 0) -> int:
     raise ConfigError("no free TCP port on this machine")
 
 
-def is_port_free(port: int) -> bool:
-    return free_port(port) == port
-
-
 def free_network_index(home: Path, routes: Iterable[str]) -> int:
     """The lowest index whose networks no other cluster under `home` and no route of the host uses.
 
@@ -159,9 +172,13 @@ def free_network_index(home: Path, routes: Iterable[str]) -> int:
     raise ConfigError("no free pair of networks among 10.50-99.0.0/24 and 10.195-244.0.0/16 on this machine")
 
 
-def with_nodes(config: ClusterConfig, count: int) -> ClusterConfig:
+def with_nodes(
+    config: ClusterConfig, count: int, choose_port: Callable[[], int] | None = None
+) -> ClusterConfig:
     """The same cluster with `count` nodes: existing ones keep their names, addresses and ports."""
     kept = config.nodes[:count]
-    ports = (free_port() for _ in range(count))
+    ports = itertools.chain(
+        (node.kubelet_port for node in kept), ((choose_port or free_port)() for _ in range(count))
+    )
     planned = plan_nodes(config, count, ports)
     return replace(config, nodes=kept + planned[len(kept) :])

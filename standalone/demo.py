@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import manifests
-from standalone.config import ClusterConfig
+from standalone.config import ClusterConfig, identity_of
 from standalone.kernel_view import KernelView, look
 from standalone.layout import layout_of
 
@@ -78,7 +78,7 @@ class Demo:
     @property
     def marks(self) -> tuple[str, ...]:
         """What a trace of this cluster bears in the kernel."""
-        config = ClusterConfig(NAME, "native", "sqlite", 0, 0)
+        config = ClusterConfig(NAME, "native", "sqlite", 0, 0, identity=identity_of(self._layout))
         return (f"/kctl-{NAME}", f"kctl-{NAME}-", config.bridge, str(self._home))
 
     # -- running and asking ------------------------------------------------------------------------------

@@ -12,12 +12,13 @@ import ctypes
 import importlib
 import os
 import signal
-import socket
 import sys
-import time
 import traceback
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from client.listening import ENVIRONMENT, named
 
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
@@ -27,21 +28,20 @@ _LOG_LIMIT_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A component to run. `wait_for` is the (host, port) that must accept connections before `main` is called:
-    the program's modules load meanwhile."""
+    """A component to run. `listen` are the (host, port) of the sockets that it finds open (`sockets.py`)."""
 
     name: str
     module: str  # has main(argv) -> int
     argv: tuple[str, ...]
     log: Path
     netns: str = ""
-    wait_for: tuple[str, int] | None = None
+    listen: tuple[tuple[str, int], ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     health_port: int = 0  # on loopback, where the program has one
 
 
-def spawn(program: Program) -> int:
-    """Forks; returns the child's pid. The caller must be single-threaded."""
+def spawn(program: Program, sockets: Mapping[tuple[str, int], int] | None = None) -> int:
+    """Forks; returns the child's pid. The caller must be single-threaded. `sockets`: listening descriptors."""
     supervisor = os.getpid()
     _rotate(program.log)
     pid = os.fork()
@@ -49,10 +49,8 @@ def spawn(program: Program) -> int:
         return pid
     code = 1
     try:
-        _become(program, supervisor)
+        _become(program, supervisor, sockets or {})
         module = importlib.import_module(program.module)
-        if program.wait_for:
-            _wait_for_port(*program.wait_for)
         code = module.main(list(program.argv))
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
@@ -66,7 +64,7 @@ def spawn(program: Program) -> int:
         os._exit(code or 0)
 
 
-def _become(program: Program, supervisor: int) -> None:
+def _become(program: Program, supervisor: int, sockets: Mapping[tuple[str, int], int]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != supervisor:
@@ -82,8 +80,10 @@ def _become(program: Program, supervisor: int) -> None:
     os.dup2(null, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.closerange(3, 1024)
+    own = {address: sockets[address] for address in program.listen if address in sockets}
+    _close_all_but(own.values())
     os.environ.update(program.env)
+    os.environ[ENVIRONMENT] = named(own)
     if program.netns:
         # Images are pulled through the host's network, whatever namespace the node lives in.
         outside = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -94,14 +94,11 @@ def _become(program: Program, supervisor: int) -> None:
         os.close(handle)
 
 
-def _wait_for_port(host: str, port: int) -> None:
-    """Returns once something listens, or after a minute: the component then reports the refusal itself."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        with socket.socket() as probe:
-            if probe.connect_ex((host, port)) == 0:
-                return
-        time.sleep(0.004)
+def _close_all_but(kept: Iterable[int]) -> None:
+    first = 3
+    for descriptor in (*sorted(kept), 1024):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
 
 
 def _rotate(log: Path) -> None:

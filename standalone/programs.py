@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from standalone.config import API_SERVICE_IP, CLUSTER_DNS, SERVICE_CIDR, ClusterConfig, NodeConfig
 from standalone.layout import Layout
@@ -12,34 +12,26 @@ from standalone.store_etcd import etcd_address, etcd_programs, is_etcd
 
 # Where each answers /healthz, /readyz, /livez and /metrics on loopback: Kubernetes' own ports, where they are free.
 _HEALTH_PORTS = {"controllers": 10257, "scheduler": 10259, "network": 10256}
+_LOOPBACK = "127.0.0.1"
+# So that another leads within five seconds of a leader's death (upstream's 15 s, 10 s and 2 s are for many machines).
+_ELECTION = (
+    "--leader-elect",
+    "--leader-elect-lease-duration=3s",
+    "--leader-elect-renew-deadline=2s",
+    "--leader-elect-retry-period=500ms",
+)
 
 
 def plan_programs(
     layout: Layout, config: ClusterConfig, choose_port: Callable[[int], int] = lambda preferred: preferred
 ) -> list[Program]:
-    """In the order of their start. All but the API server load while it does, and begin when it listens."""
-    api = (config.gateway, config.api_port)
-    ports = {name: choose_port(port) for name, port in _HEALTH_PORTS.items()}
+    """In the order of their start. All begin at once: who comes before an API server is ready waits in its socket."""
     return [
         *etcd_programs(layout, config),
-        Program("apiserver", "apiserver.__main__", _apiserver(layout, config), layout.log("apiserver")),
-        Program(
-            "controllers",
-            "controllers.__main__",
-            (f"--kubeconfig={layout.component_kubeconfig('controllers')}", f"--port={ports['controllers']}"),
-            layout.log("controllers"),
-            wait_for=api,
-            health_port=ports["controllers"],
-        ),
-        Program(
-            "scheduler",
-            "scheduler.__main__",
-            (f"--kubeconfig={layout.component_kubeconfig('scheduler')}", f"--port={ports['scheduler']}"),
-            layout.log("scheduler"),
-            wait_for=api,
-            health_port=ports["scheduler"],
-        ),
-        *_network(layout, config, api, ports["network"]),
+        *(_apiserver(layout, config, number) for number in range(1, config.apiservers + 1)),
+        *_replicas(layout, "controllers", config.controllers, choose_port),
+        *_replicas(layout, "scheduler", config.schedulers, choose_port),
+        *_network(layout, config, choose_port),
         *(
             Program(
                 f"nodeagent-{node.name}",
@@ -47,26 +39,64 @@ def plan_programs(
                 _nodeagent(layout, config, node),
                 layout.log(f"nodeagent-{node.name}"),
                 netns=config.netns(node) if config.runtime == "native" else "",
-                wait_for=api,
+                listen=((node.ip, node.kubelet_port),),
             )
             for node in config.nodes
         ),
     ]
 
 
-def _network(layout: Layout, config: ClusterConfig, api: tuple[str, int], port: int) -> list[Program]:
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
+
+
+def _replicas(layout: Layout, name: str, count: int, choose_port: Callable[[int], int]) -> list[Program]:
+    """Of several one leads, and the others wait for its end."""
+    found = []
+    for number in range(1, count + 1):
+        port = choose_port(_HEALTH_PORTS[name] if number == 1 else 0)
+        argv = (f"--kubeconfig={layout.component_kubeconfig(name)}", f"--port={port}")
+        found.append(
+            Program(
+                _numbered(name, number),
+                f"{name}.__main__",
+                (*argv, *_ELECTION) if count > 1 else argv,
+                layout.log(_numbered(name, number)),
+                listen=((_LOOPBACK, port),),
+                health_port=port,
+            )
+        )
+    return found
+
+
+def _network(layout: Layout, config: ClusterConfig, choose_port: Callable[[int], int]) -> list[Program]:
     """One service proxy for all nodes of this host: it enters their namespaces only to hand over rules."""
     if config.runtime != "native":
         return []
+    port = choose_port(_HEALTH_PORTS["network"])
     nodes = [f"--node={node.name}=/run/netns/{config.netns(node)}" for node in config.nodes]
     argv = (f"--kubeconfig={layout.component_kubeconfig('network')}", f"--port={port}", *nodes)
     log = layout.log("network")
-    return [Program("network", "network.__main__", argv, log, wait_for=api, health_port=port)]
+    listen = ((_LOOPBACK, port),)
+    return [Program("network", "network.__main__", argv, log, listen=listen, health_port=port)]
 
 
-def _apiserver(layout: Layout, config: ClusterConfig) -> tuple[str, ...]:
+def api_addresses(config: ClusterConfig) -> list[str]:
+    """Where all API servers of the cluster listen, on the same sockets."""
+    return [_LOOPBACK] + ([config.gateway] if config.runtime == "native" else [])
+
+
+def _apiserver(layout: Layout, config: ClusterConfig, number: int) -> Program:
+    name, addresses = _numbered("apiserver", number), api_addresses(config)
+    argv = _apiserver_flags(layout, config, addresses, _numbered("audit", number))
+    listen = tuple((address, config.api_port) for address in addresses)
+    return Program(name, "apiserver.__main__", argv, layout.log(name), listen=listen)
+
+
+def _apiserver_flags(
+    layout: Layout, config: ClusterConfig, addresses: Sequence[str], audit: str
+) -> tuple[str, ...]:
     pki = layout.pki
-    addresses = ["127.0.0.1"] + ([config.gateway] if config.runtime == "native" else [])
     return (
         f"--data-dir={layout.store}",
         *_store(layout, config),
@@ -82,7 +112,7 @@ def _apiserver(layout: Layout, config: ClusterConfig) -> tuple[str, ...]:
         f"--kubelet-client-certificate={pki / 'apiserver-kubelet-client.crt'}",
         f"--kubelet-client-key={pki / 'apiserver-kubelet-client.key'}",
         f"--kubelet-certificate-authority={pki / 'ca.crt'}",
-        f"--audit-log-path={layout.logs / 'audit.log'}",
+        f"--audit-log-path={layout.log(audit)}",
     )
 
 

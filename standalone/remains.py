@@ -28,7 +28,7 @@ class Remains(list[str]):
 
 def cgroup_root(config: ClusterConfig) -> str:
     """The cluster's own cgroup below every hierarchy's root."""
-    return f"/kctl-{config.name}"
+    return f"/{config.host_name}"
 
 
 def node_cgroup_root(config: ClusterConfig, node: NodeConfig) -> str:

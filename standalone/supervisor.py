@@ -15,7 +15,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +83,16 @@ def running_pid(layout: Layout) -> int | None:
 
 
 class Supervisor:
-    def __init__(self, layout: Layout, programs: Sequence[Program], lock: Lock) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        programs: Sequence[Program],
+        lock: Lock,
+        sockets: Mapping[tuple[str, int], int] | None = None,
+    ) -> None:
+        """`sockets`: listening descriptors by address, which programs find open when they begin."""
         self._layout = layout
+        self._sockets = sockets or {}
         self._children = [_Child(program) for program in programs]
         self._lock = lock
         self._selector = selectors.DefaultSelector()
@@ -131,7 +139,7 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         child.due = None
-        child.pid = spawn(child.program)
+        child.pid = spawn(child.program, self._sockets)
         child.pidfd = os.pidfd_open(child.pid)
         child.started = time.monotonic()
         self._selector.register(child.pidfd, selectors.EVENT_READ, child)

@@ -155,11 +155,11 @@ def leftovers(config: ClusterConfig) -> list[str]:
     return found
 
 
-def host_routes() -> list[str]:
-    """Destinations of the host's IPv4 routes that are networks."""
+def host_routes(but: str = "") -> list[str]:
+    """Destinations of the host's IPv4 routes that are networks; not those over the link `but`."""
     lines = _run(["ip", "-4", "route", "show", "table", "all"], ok_if_fails=True).splitlines()
     words = [line.split() for line in lines]
-    return [w[0] for w in words if w and "/" in w[0]]
+    return [w[0] for w in words if w and "/" in w[0] and not (but and but in w)]
 
 
 def _link_exists(name: str) -> bool:

@@ -8,26 +8,31 @@ reboot, and mends a directory that an interrupted call left half made.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import ipaddress
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from standalone import config as cluster_config
 from standalone import topology
-from standalone.config import ClusterConfig, ConfigError
+from standalone.config import ClusterConfig, ConfigError, NodeConfig
 from standalone.kubeconfigs import write_kubeconfigs
 from standalone.layout import Layout, kctl_home, layout_of
 from standalone.pki import component_leaves, ensure_pki, server_leaves, utc_now
 from standalone.probe import Prober, wait_until
 from standalone.programs import api_server_names, plan_programs
-from standalone.store_etcd import check_answers, check_store
+from standalone.sockets import Sockets
+from standalone.store_etcd import check_answers, check_store, is_etcd
 from standalone.supervisor import AlreadyRunning, Lock, Supervisor, read_state
 
 READY_TIMEOUT_S = 60.0
 _FORWARDING_MARK = "ip-forward-was-off"
+_NETWORKS_LOCK = Path("/run/kctl-networks.lock")
+_LOOPBACK = "127.0.0.1"
 
 
 class UpFailed(Exception):
@@ -44,6 +49,10 @@ class UpRequest:
     fake_runtime: bool = False
     store: str = ""  # "": as before, sqlite for a new cluster
     etcd_tls: tuple[str, str, str] = ("", "", "")  # files for an https etcd: CA, certificate, key
+    # how many of each; None: as before, 1 for a new cluster
+    apiservers: int | None = None
+    controllers: int | None = None
+    schedulers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +80,40 @@ def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
     _check_privileges(request)
     layout.make()
     lock = Lock(layout.lock)
-    config = _describe(request, layout)
-    check_answers(config)
-    cluster_config.save(layout, config)
-    _make_credentials(layout, config)
-    done("certificates")
-    if config.runtime == "native":
-        if topology.apply(config):
-            (layout.root / _FORWARDING_MARK).touch()
-        done("network")
-    pid = _fork_supervisor(layout, config, lock, detach=not request.foreground)
+    with contextlib.closing(Sockets()) as sockets:
+        with _choosing_networks(request):
+            config = _describe(request, layout, sockets)
+            check_answers(config)
+            cluster_config.save(layout, config)
+            _make_credentials(layout, config)
+            done("certificates")
+            if config.runtime == "native":
+                if topology.apply(config):
+                    (layout.root / _FORWARDING_MARK).touch()
+                _hold_gateway(config, sockets)
+                done("network")
+        pid = _fork_supervisor(layout, config, lock, sockets, detach=not request.foreground)
     lock.release()  # the supervisor's copy keeps it held
     _wait_ready(layout, config, pid, done)
     return UpResult(layout, config, pid, tuple(stages))
+
+
+@contextlib.contextmanager
+def _choosing_networks(request: UpRequest) -> Iterator[None]:
+    """Networks are the whole host's: who chooses them sets them up before the next one looks."""
+    if request.fake_runtime:
+        yield
+        return
+    with _NETWORKS_LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _hold_gateway(config: ClusterConfig, sockets: Sockets) -> None:
+    if sockets.again(config.gateway, config.api_port) is None:
+        raise ConfigError(
+            f"port {config.api_port} of {config.gateway} is taken by another program: choose another --api-port"
+        )
 
 
 def _check_privileges(request: UpRequest) -> None:
@@ -95,8 +125,8 @@ def _check_privileges(request: UpRequest) -> None:
         )
 
 
-def _describe(request: UpRequest, layout: Layout) -> ClusterConfig:
-    """The remembered cluster, changed as asked; or a new one."""
+def _describe(request: UpRequest, layout: Layout, sockets: Sockets) -> ClusterConfig:
+    """The remembered cluster, changed as asked; or a new one. Its ports on loopback are held from now on."""
     config = cluster_config.load(layout)
     check_store(request.store or (config.store if config else "sqlite"))
     runtime = "fake" if request.fake_runtime else "native"
@@ -104,15 +134,23 @@ def _describe(request: UpRequest, layout: Layout) -> ClusterConfig:
         routes = topology.host_routes() if runtime == "native" else ()
         index = cluster_config.free_network_index(kctl_home(), routes)
         store = request.store or "sqlite"
-        config = ClusterConfig(request.name, runtime, store, 0, index, etcd_tls=request.etcd_tls)
-        config = cluster_config.with_nodes(config, request.nodes or 1)
+        config = ClusterConfig(
+            request.name,
+            runtime,
+            store,
+            0,
+            index,
+            etcd_tls=request.etcd_tls,
+            identity=cluster_config.identity_of(layout),
+        )
+        config = cluster_config.with_nodes(config, request.nodes or 1, sockets.choose)
     elif config.runtime != runtime:
         raise ConfigError(
             f"cluster {config.name!r} was made with the {config.runtime} runtime. Use it so, "
             f"or give the other one a name of its own"
         )
     elif request.nodes is not None and request.nodes != len(config.nodes):
-        config = cluster_config.with_nodes(config, request.nodes)
+        config = cluster_config.with_nodes(config, request.nodes, sockets.choose)
     if request.store and request.store != config.store:
         raise ConfigError(
             f"cluster {config.name!r} keeps its objects in {config.store}, not {request.store}: "
@@ -120,13 +158,52 @@ def _describe(request: UpRequest, layout: Layout) -> ClusterConfig:
         )
     if any(request.etcd_tls):
         config = replace(config, etcd_tls=request.etcd_tls)
-    return replace(config, api_port=_choose_port(request, config))
+    config = _with_replicas(request, config)
+    if runtime == "native":
+        _check_networks(config)
+    port = _choose_port(request, config, sockets)
+    return replace(config, api_port=port, nodes=tuple(_with_port(node, sockets) for node in config.nodes))
 
 
-def _choose_port(request: UpRequest, config: ClusterConfig) -> int:
+def _with_replicas(request: UpRequest, config: ClusterConfig) -> ClusterConfig:
+    config = replace(
+        config,
+        apiservers=request.apiservers or config.apiservers,
+        controllers=request.controllers or config.controllers,
+        schedulers=request.schedulers or config.schedulers,
+    )
+    if config.apiservers > 1 and not is_etcd(config.store):
+        raise ConfigError(
+            f"{config.apiservers} API servers need a store that they can share, and {config.store} is one server's own. "
+            f"Use etcd (`--store etcd` for a new cluster, `kctl store migrate {config.name} --to etcd` for this one), "
+            f"or `kctl up {config.name} --apiservers 1`"
+        )
+    return config
+
+
+def _check_networks(config: ClusterConfig) -> None:
+    """Another cluster may have taken the networks while this one was stopped."""
+    for route in topology.host_routes(but=config.bridge):
+        theirs = ipaddress.IPv4Network(route, strict=False)
+        if any(theirs.overlaps(mine) for mine in (config.node_network, config.pod_network)):
+            raise ConfigError(
+                f"this machine routes {route} elsewhere, and cluster {config.name!r} was made with "
+                f"{config.node_network} and {config.pod_network}: stop what uses it (another cluster?) first"
+            )
+
+
+def _with_port(node: NodeConfig, sockets: Sockets) -> NodeConfig:
+    """Simulated nodes share loopback: each needs a port there."""
+    if node.ip != _LOOPBACK or (node.ip, node.kubelet_port) in sockets.held:
+        return node
+    return replace(node, kubelet_port=sockets.again(node.ip, node.kubelet_port) or sockets.choose())
+
+
+def _choose_port(request: UpRequest, config: ClusterConfig, sockets: Sockets) -> int:
     if request.api_port is None:
-        return cluster_config.free_port(config.api_port or cluster_config.DEFAULT_API_PORT)
-    if not cluster_config.is_port_free(request.api_port):
+        remembered = sockets.again(_LOOPBACK, config.api_port) if config.api_port else None
+        return remembered or sockets.choose(cluster_config.DEFAULT_API_PORT)
+    if sockets.again(_LOOPBACK, request.api_port) is None:
         raise ConfigError(
             f"port {request.api_port} is taken by another program. Choose another --api-port, "
             "or leave the flag out to get a free one"
@@ -140,9 +217,11 @@ def _make_credentials(layout: Layout, config: ClusterConfig) -> None:
     write_kubeconfigs(layout, config)
 
 
-def _fork_supervisor(layout: Layout, config: ClusterConfig, lock: Lock, *, detach: bool) -> int:
+def _fork_supervisor(
+    layout: Layout, config: ClusterConfig, lock: Lock, sockets: Sockets, *, detach: bool
+) -> int:
     """Forks it; detached, it is a daemon in a session of its own. Returns its pid."""
-    programs = plan_programs(layout, config, cluster_config.free_port)
+    programs = plan_programs(layout, config, sockets.choose)
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid:
@@ -163,7 +242,7 @@ def _fork_supervisor(layout: Layout, config: ClusterConfig, lock: Lock, *, detac
             _redirect_output(layout)
         os.close(write_end)
         _preload()
-        Supervisor(layout, programs, lock).run()
+        Supervisor(layout, programs, lock, sockets.held).run()
         os._exit(0)
     except BaseException:
         import traceback

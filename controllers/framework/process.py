@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from client import loop
+from client import leaderelection, loop
 from client.client import Client
 from client.health import serve_health
 from client.kubeconfig import ClientConfig, KubeconfigError, load_or_in_cluster
-from client.leaderelection import LeaderElectionConfig, LeaderElector, LeadershipLost
+from client.leaderelection import LeaderElector, LeadershipLost
 from client.logs import get_logger, setup_logging
 from controllers.framework.metrics import Collector, ReconcilerMetrics
 from controllers.framework.reconciler import Reconciler
@@ -59,7 +57,7 @@ def add_flags(parser: argparse.ArgumentParser, *, port: int, namespace: str) -> 
     parser.add_argument(
         "--port", type=int, default=port, help="of the health and metrics server; 0 chooses one"
     )
-    parser.add_argument("--leader-elect", action="store_true", help="run only while holding the lease")
+    leaderelection.add_flags(parser)
     parser.add_argument("--leader-elect-resource-namespace", default=namespace, help="of the lease")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
 
@@ -115,8 +113,7 @@ async def _run(name: str, options: argparse.Namespace, make: MakeWork) -> None:
         if not options.leader_elect:
             await work.run()
             return
-        identity = f"{socket.gethostname()}_{os.getpid()}"
-        lease = LeaderElectionConfig(name, identity, options.leader_elect_resource_namespace)
+        lease = leaderelection.config_of(options, name, options.leader_elect_resource_namespace)
         await LeaderElector(client, clock, rng, lease).run(work.run)
 
     ready = {} if options.leader_elect else {"informers": synced}

@@ -17,6 +17,10 @@ EXAMPLES = (
     ("A cluster of one node", "kctl up"),
     ("Another one, of three nodes", "kctl up lab --nodes 3"),
     ("One that keeps its objects in etcd", "kctl up lab --store etcd"),
+    (
+        "One that loses no API server, controller or scheduler for long",
+        "kctl up lab --store etcd --apiservers 2 --controllers 2 --schedulers 2",
+    ),
     ("Without root, with simulated containers", "kctl up --fake-runtime"),
 )
 FLAGS = (
@@ -33,7 +37,11 @@ FLAGS = (
         help="where objects are kept: sqlite (default), memory, etcd (one of the cluster's own), or the address of one",
     ),
     *ETCD_FLAGS,
+    Flag("apiservers", type="int", help="API servers behind the one address; more than one need etcd"),
+    Flag("controllers", type="int", help="controller managers, of which one leads"),
+    Flag("schedulers", type="int", help="schedulers, of which one leads"),
 )
+_REPLICAS = ("apiservers", "controllers", "schedulers")
 
 
 def run(options: Options) -> int:
@@ -42,6 +50,10 @@ def run(options: Options) -> int:
     if options.nodes is not None and not 1 <= options.nodes <= 100:
         print(f"error: --nodes must be between 1 and 100, not {options.nodes}", file=sys.stderr)
         return 1
+    for name in _REPLICAS:
+        if getattr(options, name) is not None and not 1 <= getattr(options, name) <= 16:
+            print(f"error: --{name} must be between 1 and 16, not {getattr(options, name)}", file=sys.stderr)
+            return 1
     from standalone.config import ConfigError
     from standalone.pki import PKIError
     from standalone.supervisor import AlreadyRunning
@@ -57,6 +69,7 @@ def run(options: Options) -> int:
         fake_runtime=options.fake_runtime,
         store=options.store,
         etcd_tls=etcd_files(options),
+        **{name: getattr(options, name) for name in _REPLICAS},
     )
     started = time.monotonic()
     try:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from client import listening
 from client.logs import get_logger
 from client.subprotocols import accept_kubernetes_subprotocols
 from nodeagent.server.asgi import Receive, Scope, Send
@@ -36,13 +37,7 @@ class ServeConfig:
 
 def listen(host: str, port: int) -> socket.socket:
     """Raises OSError when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((host, port))
-    sock.listen(128)
-    sock.setblocking(False)
-    return sock
+    return listening.inherited(host, port) or listening.listen(host, port, 128)
 
 
 async def serve(app: App, config: ServeConfig, sock: socket.socket) -> None:

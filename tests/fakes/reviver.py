@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from api import registry
@@ -35,7 +34,7 @@ def main(root: Path) -> None:
     for _ in sys.stdin:
         if child:
             os.waitpid(child, 0)
-        child = spawn(replace(program, wait_for=None))
+        child = spawn(program)
         print(child, flush=True)
     if child:
         os.kill(child, signal.SIGKILL)
