@@ -130,14 +130,17 @@ def _cipher(options: argparse.Namespace) -> Cipher | None:
 
 
 def _write_key(path: Path, content: bytes) -> None:
-    """Whole or not at all: Secrets that were encrypted with a lost key are lost too."""
+    """Whole or not at all: Secrets that were encrypted with a lost key are lost too. Of several servers that begin at once
+    the first one's stands."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    part.rename(path)
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(part)
+    part.unlink()
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
