@@ -29,6 +29,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--root-ca-file", default="", help="CA bundle to publish in every namespace (default: kubeconfig's)"
     )
+    parser.add_argument(
+        "--allocate-node-cidrs", action="store_true", help="give every node a range of --cluster-cidr"
+    )
+    parser.add_argument("--cluster-cidr", default="10.244.0.0/16", help="the addresses of all pods")
     return parser
 
 
@@ -51,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def make(client: Client, clock: Clock, rng: random.Random, config: ClientConfig) -> ControllerManager:
         bundle = Path(options.root_ca_file).read_bytes() if options.root_ca_file else config.ca_data
-        return ControllerManager(client, clock, rng, ca_bundle=bundle.decode(), only=only)
+        cidr = options.cluster_cidr if options.allocate_node_cidrs else ""
+        return ControllerManager(client, clock, rng, ca_bundle=bundle.decode(), cluster_cidr=cidr, only=only)
 
     return run_process("kube-controller-manager", options, make)
 

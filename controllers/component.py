@@ -27,6 +27,8 @@ from controllers import (
 from controllers.framework import Reconciler, Runner
 from controllers.framework.metrics import ReconcilerMetrics
 from controllers.garbagecollector import GarbageCollector
+from controllers.nodeipam import NAME as NODE_IPAM
+from controllers.nodeipam import node_ipam
 from controllers.resourcequota import ResourceQuotas
 from controllers.rootca import root_ca_publisher
 from machinery.clock import Clock
@@ -50,11 +52,12 @@ RESOURCE_QUOTAS = ResourceQuotas.name
 
 
 def controller_names() -> list[str]:
-    return [*(each.name for each in RECONCILERS), "rootca", RESOURCE_QUOTAS, GARBAGE_COLLECTOR]
+    return [*(each.name for each in RECONCILERS), "rootca", NODE_IPAM, RESOURCE_QUOTAS, GARBAGE_COLLECTOR]
 
 
 class ControllerManager:
-    """`ca_bundle` (PEM) is published to every namespace; empty publishes nothing.
+    """`ca_bundle` (PEM) is published to every namespace; empty publishes nothing. `cluster_cidr` is shared out
+    among nodes that come without a range of pod addresses; empty gives none.
 
     `only` names the controllers to run; None runs all.
     """
@@ -66,6 +69,7 @@ class ControllerManager:
         rng: random.Random,
         *,
         ca_bundle: str = "",
+        cluster_cidr: str = "",
         only: Sequence[str] | None = None,
     ) -> None:
         names = set(controller_names() if only is None else only)
@@ -73,7 +77,11 @@ class ControllerManager:
             raise ValueError(
                 f"no such controllers: {', '.join(sorted(unknown))}; there are {', '.join(controller_names())}"
             )
-        reconcilers = [*RECONCILERS, *([root_ca_publisher(ca_bundle)] if ca_bundle else [])]
+        reconcilers = [
+            *RECONCILERS,
+            *([root_ca_publisher(ca_bundle)] if ca_bundle else []),
+            *([node_ipam(cluster_cidr)] if cluster_cidr else []),
+        ]
         self._informers = InformerFactory(client, clock, rng)
         chosen = [each for each in reconcilers if each.name in names]
         self.runner = Runner(client, clock, rng, chosen, informers=self._informers)

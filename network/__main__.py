@@ -17,6 +17,7 @@ from client.kubeconfig import KubeconfigError, load_or_in_cluster
 from client.logs import get_logger, setup_logging
 from machinery.clock import SystemClock
 from network.component import ServiceProxy
+from network.routes import NodeRoutes
 
 log = get_logger("network")
 
@@ -32,6 +33,11 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         metavar="NAME[=NETNS]",
         help="a node to serve and the path of its network namespace (default: this one); may be repeated",
+    )
+    parser.add_argument(
+        "--routes",
+        action="store_true",
+        help="keep routes to the pods of nodes on other machines; for one --node, in this network namespace",
     )
     parser.add_argument("--bind-address", default="127.0.0.1", help="of the health server")
     parser.add_argument("--port", type=int, default=10256, help="of the health server; 0 chooses one")
@@ -49,9 +55,12 @@ async def run(options: argparse.Namespace) -> None:
         name, _, netns = word.partition("=")
         nodes[name] = Path(netns) if netns else None
     proxy = ServiceProxy(informers, clock, nodes)
+    routes = NodeRoutes(informers, clock, next(iter(nodes))) if options.routes else None
 
     def synced() -> str | None:
-        return None if proxy.has_synced() else "rules are not applied yet"
+        if not proxy.has_synced():
+            return "rules are not applied yet"
+        return "routes are not set yet" if routes and not routes.has_synced() else None
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -60,6 +69,8 @@ async def run(options: argparse.Namespace) -> None:
             )
             group.create_task(informers.run())
             group.create_task(proxy.run())
+            if routes:
+                group.create_task(routes.run())
     finally:
         await transport.close()
 
@@ -76,7 +87,10 @@ async def _until_signalled(options: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.routes and (len(options.node) > 1 or "=" in options.node[0]):
+        parser.error("--routes is for one node, in the network namespace of this process")
     setup_logging(options.log_level, "network")
     try:
         asyncio.run(_until_signalled(options))
