@@ -18,16 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api.resource import Resource
-from apiserver.auth.chain import SecurityOptions
-from apiserver.auth.signing import TokenSigner
-from apiserver.auth.token_file import TokenFileAuthenticator, TokenFileError
+from apiserver.auth.token_file import TokenFileError
 from apiserver.backends.backend import Backend, StoreUnavailable
 from apiserver.composition import is_secret, make_admission, make_cacher, resources_of
+from apiserver.config_file import ConfigFileError
 from apiserver.engine.engine import Engine
 from apiserver.guard import Guard, rbac_guard
 from apiserver.http.audit import Audit, FileAudit, NoAudit
 from apiserver.http.serve import Listener, server_context
 from apiserver.node_tls import TlsNodeConnector
+from apiserver.security import FlaggedSecurity
+from apiserver.security_flags import add_flags as add_security_flags
 from apiserver.server import ApiServer, Parts
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.cipher import CipherError
@@ -68,17 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-cert-file", type=Path, help="this server's certificate; without it, plain HTTP on loopback")
     add("--tls-private-key-file", type=Path, help="its key")
     add("--client-ca-file", type=Path, help="CA of client certificates")
-    add("--service-account-key-file", type=Path, help="private key that signs ServiceAccount tokens")
-    add(
-        "--service-account-issuer",
-        default="https://kubernetes.default.svc.cluster.local",
-        help="their issuer",
-    )
     add("--service-cluster-ip-range", default="10.96.0.0/16", help="addresses of Services")
     add("--kubelet-client-certificate", type=Path, help="certificate shown to node agents")
     add("--kubelet-client-key", type=Path, help="its key")
     add("--kubelet-certificate-authority", type=Path, help="CA of the node agents' certificates")
-    add("--token-auth-file", type=Path, help="bearer tokens: token,user,uid,groups on each line")
     add(
         "--encryption-key-file",
         default="",
@@ -86,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "(made in the data directory if missing; 'none' stores them as they are)",
     )
     add("--audit-log-path", type=Path, help="where the audit log is written; none without it")
+    add_security_flags(parser)
     add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
 
@@ -157,20 +152,6 @@ def _node_context(options: argparse.Namespace) -> ssl.SSLContext | None:
     return context
 
 
-def _signer(options: argparse.Namespace) -> TokenSigner:
-    """The key of the flag; without one a key for the life of this process, whose tokens end with it."""
-    if options.service_account_key_file is not None:
-        return TokenSigner(options.service_account_key_file.read_bytes(), options.service_account_issuer)
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    log.warning("no --service-account-key-file: tokens will not outlive this process")
-    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return TokenSigner(pem, options.service_account_issuer)
-
-
 def _tls(options: argparse.Namespace, addresses: Sequence[str]) -> ssl.SSLContext | None:
     if options.tls_cert_file is None:
         if any(address not in ("127.0.0.1", "::1", "localhost") for address in addresses):
@@ -184,9 +165,8 @@ async def run(options: argparse.Namespace) -> None:
     clock, rng = SystemClock(), random.Random()
     backend = _backend(options, clock, rng)
     addresses = options.bind_address or ["127.0.0.1"]
-    signer = _signer(options)
+    security = FlaggedSecurity(options, clock, rng)
     cipher = _cipher(options)
-    tokens = TokenFileAuthenticator.from_file(options.token_auth_file) if options.token_auth_file else None
     audit: Audit = NoAudit()
     file_audit = FileAudit(options.audit_log_path, clock) if options.audit_log_path else None
     if file_audit is not None:
@@ -198,11 +178,13 @@ async def run(options: argparse.Namespace) -> None:
     def make_guard(engine: Engine) -> Guard:
         return rbac_guard(
             engine,
-            signer=signer,
+            signer=security.signer,
             clock=clock,
             rng=rng,
             make_admission=make_admission,
-            options=SecurityOptions(first_authenticators=[tokens] if tokens else ()),
+            options=security.options,
+            anonymity=security.anonymity,
+            follow=security.follow,
         )
 
     advertise = options.advertise_address or addresses[0]
@@ -269,7 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(options))
-    except* (StartError, StoreUnavailable, CipherError, TokenFileError, OSError) as errors:
+    except* (StartError, StoreUnavailable, CipherError, ConfigFileError, TokenFileError, OSError) as errors:
         for error in _leaves(errors):
             print(f"kctl apiserver: {error}", file=sys.stderr)
         code = 1

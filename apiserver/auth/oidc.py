@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -38,7 +38,7 @@ class OidcAuthenticator:
 
     def __init__(self, issuer: JwtIssuer, keys: IssuerKeys, clock: Clock, path: str = "jwt[0]") -> None:
         """Raises Invalid where an expression cannot be compiled."""
-        self._issuer = issuer
+        self.issuer = issuer
         self._keys = keys
         self._clock = clock
         self._mapper = ClaimsMapper(issuer, path)
@@ -58,16 +58,16 @@ class OidcAuthenticator:
         if known is not None and now < known[1]:
             return known[0]
         parts = split_jwt(token)
-        if parts is None or parts[1].get("iss") != self._issuer.url:
+        if parts is None or parts[1].get("iss") != self.issuer.url:
             return None
         header, claims = parts
         try:
             await self._verify(token, header)
             expires = check_times(claims, now)
-            _check_audience(claims, self._issuer.audiences)
+            _check_audience(claims, self.issuer.audiences)
             user = self._mapper.user_of(claims)
         except Unauthorized as error:
-            log.warning("a token was refused", issuer=self._issuer.url, why=error.message)
+            log.warning("a token was refused", issuer=self.issuer.url, why=error.message)
             raise
         if len(self._known) >= REMEMBERED:
             self._known.clear()
@@ -98,10 +98,11 @@ class OidcAuthenticator:
 
 
 class OidcAuthenticators:
-    """Several issuers; each token goes to its own."""
+    """Several issuers; each token goes to its own. They may be replaced while `run` keeps their keys."""
 
-    def __init__(self, issuers: Sequence[OidcAuthenticator]) -> None:
+    def __init__(self, issuers: Sequence[OidcAuthenticator] = ()) -> None:
         self._issuers = tuple(issuers)
+        self._replaced = asyncio.Event()
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         for issuer in self._issuers:
@@ -110,10 +111,24 @@ class OidcAuthenticators:
                 return user
         return None
 
+    def replace(
+        self, issuers: Sequence[JwtIssuer], make: Callable[[JwtIssuer, str], OidcAuthenticator]
+    ) -> None:
+        """From the next token on. Who stays as they were keep their keys. Raises Invalid, and then nothing changes."""
+        there = {each.issuer: each for each in self._issuers}
+        self._issuers = tuple(
+            there.get(issuer) or make(issuer, f"jwt[{index}]") for index, issuer in enumerate(issuers)
+        )
+        self._replaced.set()
+
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for issuer in self._issuers:
-                group.create_task(issuer.run())
+        while True:
+            self._replaced.clear()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(issuer.run()) for issuer in self._issuers]
+                await self._replaced.wait()
+                for task in tasks:
+                    task.cancel()
 
 
 def split_jwt(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -222,6 +222,8 @@ def test_nobody_gives_away_more_than_they_have(with_cluster: Any) -> None:
         await c.put("cluster_roles", role("binder", bind))
         await c.put("cluster_role_bindings", binding("binder", "binder", USER_JANE))
         await check.check_binding(JANE, "rolebindings", "a", "b", binding("b", "killer", USER_JANE))
-        await check.check_role(User("root", ("system:masters",)), "clusterroles", "", "x", role("x", pods("*")))
+        await check.check_role(
+            User("root", ("system:masters",)), "clusterroles", "", "x", role("x", pods("*"))
+        )
 
     with_cluster(body)
