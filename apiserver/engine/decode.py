@@ -23,11 +23,12 @@ _MAX_NAMED = 10
 
 
 class Parsed(NamedTuple):
-    """A body as plain data, the paths of keys that stand twice in it, and its text."""
+    """A body as plain data, the paths of keys that stand twice in it (in YAML: the reader's words), and its text."""
 
     data: Any
     duplicates: list[str] = []  # noqa: RUF012 (never changed)
     text: bytes = b""
+    is_yaml: bool = False
 
 
 def parse_json(body: bytes) -> Parsed:
@@ -89,8 +90,11 @@ def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], so
     mode = call.options.field_validation
     if mode == "Ignore":
         return
+    if source is not None and source.is_yaml and duplicates:
+        _judge_yaml(call, duplicates, strict=mode == "Strict")
+        duplicates = []
     strange = set(unknown)
-    found = [(path, f'unknown field "{path}"') for path in unknown]
+    found: list[tuple[str, str]] = [(path, f'unknown field "{path}"') for path in unknown]
     found += [(path, f'duplicate field "{path}"') for path in duplicates if path not in strange]
     if source is not None and len(found) > 1 and source.text[:1] == b"{":
         places = _places(source.text)
@@ -104,6 +108,15 @@ def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], so
     call.warnings.extend(messages[:_MAX_NAMED])
     if len(messages) > _MAX_NAMED:
         call.warnings.append(f"and {len(messages) - _MAX_NAMED} more unknown or duplicate fields")
+
+
+def _judge_yaml(call: Call, duplicates: list[str], *, strict: bool) -> None:
+    if strict:
+        listed = "\n".join(f"  {each}" for each in duplicates)
+        raise BadRequest(
+            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n" + listed
+        )
+    call.warnings.extend(f"yaml: unmarshal errors: {each}" for each in duplicates[:_MAX_NAMED])
 
 
 def _places(text: bytes) -> dict[str, int]:

@@ -12,19 +12,24 @@ from collections.abc import Callable
 
 from api.resource import Obj, Resource
 from apiserver.engine.engine import Engine
-from machinery.errors import BadRequest
 from machinery.objects import deep_copy
-from machinery.patch import PatchError
 from machinery.patch import apply as structured
 from machinery.patch.apply import managed, versioned
 from machinery.patch.apply.versioned import Foreign, Form, Translate
 
 
 def track_create(resource: Resource, obj: Obj, manager: str, subresource: str, now: float) -> None:
-    """`obj` is complete and about to be stored; managedFields it came with are where tracking starts."""
+    """`obj` is complete and about to be stored; managedFields it came with are where tracking starts.
+
+    What a kind puts into the status of a new object is nobody's: the status is written through its subresource.
+    """
     structured.update_managed_fields(
         None,
-        obj,
+        {
+            key: value
+            for key, value in obj.items()
+            if key != "status" or "status" not in resource.subresources
+        },
         manager=manager,
         api_version=resource.gvr.api_version,
         now=now,
@@ -79,20 +84,17 @@ def apply(
     subresource: str,
     now: float,
 ) -> Obj:
-    """The object after a server-side apply, managedFields included. Raises Conflict, BadRequest."""
-    try:
-        return structured.apply(
-            live,
-            applied,
-            manager=manager,
-            api_version=resource.gvr.api_version,
-            now=now,
-            schema=resource.schema(),
-            force=force,
-            subresource=subresource,
-        )
-    except PatchError as error:
-        raise BadRequest(f"failed to create typed patch object: {error}") from error
+    """The object after a server-side apply, managedFields included. Raises Conflict, PatchError."""
+    return structured.apply(
+        live,
+        applied,
+        manager=manager,
+        api_version=resource.gvr.api_version,
+        now=now,
+        schema=resource.schema(),
+        force=force,
+        subresource=subresource,
+    )
 
 
 async def apply_foreign(
@@ -107,20 +109,17 @@ async def apply_foreign(
     now: float,
 ) -> Obj:
     """As `apply`, of an object of which fields are owned in other versions."""
-    try:
-        return await versioned.apply(
-            live,
-            applied,
-            manager=manager,
-            api_version=resource.gvr.api_version,
-            now=now,
-            schema=resource.schema(),
-            translate=_translate(engine, resource),
-            force=force,
-            subresource=subresource,
-        )
-    except PatchError as error:
-        raise BadRequest(f"failed to create typed patch object: {error}") from error
+    return await versioned.apply(
+        live,
+        applied,
+        manager=manager,
+        api_version=resource.gvr.api_version,
+        now=now,
+        schema=resource.schema(),
+        translate=_translate(engine, resource),
+        force=force,
+        subresource=subresource,
+    )
 
 
 def _translate(engine: Engine, resource: Resource) -> Translate:

@@ -13,6 +13,7 @@ from typing import Any
 
 from api.resource import Obj, Resource
 from apiserver.engine import ownership
+from apiserver.engine.applied import decode_applied, refuse_untyped
 from apiserver.engine.create import create
 from apiserver.engine.decode import Parsed, decode
 from apiserver.engine.engine import Call, Engine, Written
@@ -108,10 +109,8 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
                 Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
             ],
         )
-    if not isinstance(change.data, dict):
-        raise BadRequest("the applied configuration must be an object")
     resource = call.served.resource
-    applied = decode(call, change.data, change.source)
+    applied = decode_applied(call, change.data, change.source)
     meta = metadata_of(applied)
     if meta.get("name", call.name) != call.name:
         raise BadRequest(
@@ -131,28 +130,34 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
     async def changer(old: Obj, entry: Entry) -> Change:
         if not ownership.is_foreign(resource, old):
             return Change(merged(old), expect, manager_op="")
-        made = await ownership.apply_foreign(
-            engine,
-            resource,
-            old,
-            applied,
-            manager=call.options.manager,
-            force=call.options.force,
-            subresource=call.subresource,
-            now=engine.clock.now(),
-        )
+        try:
+            made = await ownership.apply_foreign(
+                engine,
+                resource,
+                old,
+                applied,
+                manager=call.options.manager,
+                force=call.options.force,
+                subresource=call.subresource,
+                now=engine.clock.now(),
+            )
+        except PatchError as error:
+            raise refuse_untyped(call, [str(error)]) from error
         return Change(deep_copy(made), expect, manager_op="")
 
     def merged(live: Obj | None) -> Obj:
-        made = ownership.apply(
-            resource,
-            live,
-            applied,
-            manager=call.options.manager,
-            force=call.options.force,
-            subresource=call.subresource,
-            now=engine.clock.now(),
-        )
+        try:
+            made = ownership.apply(
+                resource,
+                live,
+                applied,
+                manager=call.options.manager,
+                force=call.options.force,
+                subresource=call.subresource,
+                now=engine.clock.now(),
+            )
+        except PatchError as error:
+            raise refuse_untyped(call, [str(error)]) from error
         # The merge shares what it did not touch with the configuration, which the next attempt needs whole.
         return deep_copy(made)
 

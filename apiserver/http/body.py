@@ -79,7 +79,8 @@ def parse_yaml(body: bytes) -> Parsed:
         data = yaml_.load(body, duplicates=twice)
     except yaml_.YamlError as error:
         raise BadRequest(f"error decoding YAML: {error}") from None
-    return Parsed(data, [f"line {each.line}: {each.key}" for each in twice], body)
+    found = [f'line {each.line}: key "{each.key}" already set in map' for each in twice]
+    return Parsed(data, found, body, is_yaml=True)
 
 
 def parse_protobuf(body: bytes, schema: Callable[[], Schema]) -> Any:

@@ -1,0 +1,75 @@
+"""An applied configuration, from its body to a clean object: server-side apply owns what was said, so it must know all
+of it. A field that the schema does not declare is refused whatever fieldValidation says; keys that stand twice are judged
+by it.
+
+Source: apimachinery managedfields/internal/structuredmerge.go (words), structured-merge-diff typed/validate.go.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from api.resource import Obj
+from apiserver.engine.decode import Parsed, check_kind, judge_fields
+from apiserver.engine.engine import Call
+from machinery.errors import BadRequest
+from machinery.patch.apply import sets, typed
+from machinery.schema import Schema
+
+_STEP = re.compile(r"\[(\d+)\]|([^.\[]+)")
+
+
+def decode_applied(call: Call, raw: Any, source: Parsed | None) -> Obj:
+    """Raises BadRequest for what is no configuration of this resource."""
+    resource = call.served.resource
+    if not isinstance(raw, dict):
+        raise BadRequest("the applied configuration must be an object")
+    wanted, said = resource.gvr.api_version, raw.get("apiVersion") or ""
+    if said != wanted:
+        raise BadRequest(
+            f"Incorrect version specified in apply patch. Specified patch version: {said}, expected: {wanted}"
+        )
+    check_kind(raw, wanted, resource.kind)
+    raw["kind"] = resource.kind
+    schema = resource.schema()
+    # The codec may change what it reads, and the names of list elements are wanted as they were said.
+    obj, unknown = resource.codec().decode(raw)
+    if unknown:
+        paths = [_shown(path, obj, schema) for path in unknown]
+        raise refuse_untyped(call, [f"{path}: field not declared in schema" for path in paths])
+    judge_fields(call, resource.kind, wanted, [], source)
+    if obj.get("metadata") is None:
+        obj["metadata"] = {}
+    return obj
+
+
+def refuse_untyped(call: Call, wrong: list[str]) -> BadRequest:
+    """The configuration does not fit its schema."""
+    gvr = call.served.resource.gvr
+    what = f"{call.namespace}/{call.name}; {gvr.group}/{gvr.version}, Kind={call.served.resource.kind}"
+    text = wrong[0] if len(wrong) == 1 else "\n  ".join(["errors:", *wrong])
+    return BadRequest(f"failed to create typed patch object ({what}): {text}")
+
+
+def _shown(path: str, obj: Any, schema: Schema | None) -> str:
+    """`spec.ports[0].x` as apply names it: `.spec.ports[port=80,protocol="TCP"].x`."""
+    out = ""
+    for index, name in _STEP.findall(path):
+        if name:
+            out += f".{name}"
+            obj = obj.get(name) if isinstance(obj, dict) else None
+            schema = typed.child_of(schema, name)
+            continue
+        out += _element(int(index), obj, schema)
+        obj = obj[int(index)] if isinstance(obj, list) and int(index) < len(obj) else None
+        schema = schema.items if schema is not None else None
+    return out
+
+
+def _element(index: int, items: Any, schema: Schema | None) -> str:
+    if isinstance(items, list) and schema is not None and schema.list_type == "map":
+        names = typed.elements(items, schema)
+        if names is not None and index < len(names):
+            return sets.show((names[index],))
+    return f"[{index}]"
