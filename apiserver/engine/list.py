@@ -6,7 +6,7 @@ from apiserver.backends.backend import Compacted, FutureRevision
 from apiserver.engine.engine import Call
 from apiserver.engine.revisions import ListOptions, encode_token, refuse_future, refuse_old, refuse_token
 from apiserver.engine.selection import selection
-from apiserver.storage.store import ListResult
+from apiserver.storage.store import ListResult, Piece
 
 _END = b"]}"
 
@@ -32,9 +32,8 @@ async def list_entries(call: Call, options: ListOptions) -> ListResult:
         raise refuse_future(options.exact or options.at_least, await store.revision()) from error
 
 
-async def list_json(call: Call, options: ListOptions) -> tuple[bytes, int | None]:
-    """The List object as JSON. The whole of a namespace or of the cluster is one cached block of bytes: then its
-    revision comes with it, which with the namespace says all about the answer."""
+async def list_pieces(call: Call, options: ListOptions) -> list[Piece]:
+    """The List object as JSON, in pieces. The whole of a namespace or of the cluster consists of pieces that are kept."""
     served = call.served
     whole = not (
         options.label_selector
@@ -46,12 +45,12 @@ async def list_json(call: Call, options: ListOptions) -> tuple[bytes, int | None
         or call.name
     )
     if whole:
-        block, revision = await served.store.list_json(call.namespace)
-        return b"".join((served.list_head, b'%d"},"items":[' % revision, block, _END)), revision
+        pieces, revision = await served.store.list_pieces(call.namespace)
+        return [Piece(b'%b%d"},"items":[' % (served.list_head, revision)), *pieces, Piece(_END)]
     result = await list_entries(call, options)
     items = b",".join([served.view(entry) for entry in result.entries])
     head = (served.list_head, str(result.revision).encode(), page_metadata(result), b'},"items":[')
-    return b"".join((*head, items, _END)), None
+    return [Piece(b"".join((*head, items, _END)))]
 
 
 def page_metadata(result: ListResult) -> bytes:

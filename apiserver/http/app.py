@@ -142,7 +142,7 @@ class App:
                 )
             if request.warnings:
                 common += warning_headers(request.warnings)
-            if len(reply.body) > 131072 and b"gzip" in headers.get(b"accept-encoding", b""):
+            if reply.size > 131072 and b"gzip" in headers.get(b"accept-encoding", b""):
                 reply = await self.compressor.compressed(reply)
             code = reply.status
             with suppress(OSError):  # the client left

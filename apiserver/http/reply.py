@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from apiserver.storage.store import Piece
 from machinery.errors import ApiError
 
 Message = MutableMapping[str, Any]
@@ -29,8 +30,12 @@ class Reply:
     body: bytes
     content_type: bytes = JSON
     headers: Sequence[Header] = ()
-    # Under which an equal body is known, so that it is compressed once; None where it will hardly be asked again.
-    cache_key: object = None
+    # A body in pieces, sent one after the other in place of `body`: what is large is neither joined nor copied.
+    pieces: Sequence[Piece] = ()
+
+    @property
+    def size(self) -> int:
+        return len(self.body) if not self.pieces else sum(len(piece.data) for piece in self.pieces)
 
 
 def json_reply(value: Any, status: int = 200, headers: Sequence[Header] = ()) -> Reply:
@@ -56,6 +61,7 @@ def warning_headers(warnings: Sequence[str]) -> list[Header]:
 
 
 _SLICE_BYTES = 256 * 1024
+_WORTH_BYTES = 64 * 1024  # a piece of this size is sent by itself, smaller ones together
 
 
 async def send_reply(send: Send, reply: Reply, extra: Sequence[Header]) -> None:
@@ -63,19 +69,33 @@ async def send_reply(send: Send, reply: Reply, extra: Sequence[Header]) -> None:
     if reply.status != 304:  # whose headers would replace those that the client has kept
         headers += [
             (b"content-type", reply.content_type),
-            (b"content-length", str(len(reply.body)).encode()),
+            (b"content-length", b"%d" % reply.size),
         ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    body = reply.body
-    if len(body) <= _SLICE_BYTES:
-        await send({"type": "http.response.body", "body": body})
+    if not reply.pieces:
+        await _send_body(send, reply.body, last=True)
         return
-    # A large body as one piece is copied whole, again and again, by TLS and the transport's buffer.
+    small: list[bytes] = []
+    for piece in reply.pieces[:-1]:
+        small.append(piece.data)
+        if len(piece.data) >= _WORTH_BYTES:
+            if len(small) > 1:
+                await _send_body(send, b"".join(small[:-1]), last=False)
+            await _send_body(send, piece.data, last=False)
+            small = []
+    await _send_body(send, b"".join((*small, reply.pieces[-1].data)), last=True)
+
+
+async def _send_body(send: Send, body: bytes, *, last: bool) -> None:
+    """A large body as one piece would be copied whole, again and again, by TLS and the transport's buffer."""
+    if len(body) <= 2 * _SLICE_BYTES:
+        await send({"type": "http.response.body", "body": body, "more_body": not last})
+        return
     view = memoryview(body)
     for start in range(0, len(view), _SLICE_BYTES):
         end = start + _SLICE_BYTES
-        piece = bytes(view[start:end])
-        await send({"type": "http.response.body", "body": piece, "more_body": end < len(view)})
+        more = not last or end < len(view)
+        await send({"type": "http.response.body", "body": bytes(view[start:end]), "more_body": more})
 
 
 async def start_stream(send: Send, content_type: bytes, extra: Sequence[Header], status: int = 200) -> None:

@@ -23,7 +23,7 @@ from apiserver.engine.delete import delete, parse_delete
 from apiserver.engine.deletecollection import delete_collection
 from apiserver.engine.engine import Call, Engine, WriteOptions, Written
 from apiserver.engine.get import get
-from apiserver.engine.list import list_entries, list_json
+from apiserver.engine.list import list_entries, list_pieces
 from apiserver.engine.patch import Patch, patch
 from apiserver.engine.revisions import encode_token, parse_list
 from apiserver.engine.scale import get_scale, write_scale
@@ -177,11 +177,10 @@ class Resources:
     async def _list(self, request: Request, call: Call, shape: Accepted) -> Reply:
         options = parse_list(request.query)
         if shape.shape == "object":
-            data, revision = await list_json(call, options)
-            reply = self._reply(shape, 200, data)
-            if revision is not None:
-                reply.cache_key = (call.served.list_head, call.namespace, revision, shape.yaml)
-            return reply
+            pieces = await list_pieces(call, options)
+            if shape.yaml:
+                return self._reply(shape, 200, b"".join([piece.data for piece in pieces]))
+            return Reply(200, b"", shape.content_type, pieces=pieces)
         result = await list_entries(call, options)
         objects = [call.served.load(entry) for entry in result.entries]
         metadata: dict[str, Any] = {"resourceVersion": str(result.revision)}

@@ -36,7 +36,7 @@ from apiserver.backends.backend import (
     StoreUnavailable,
     TxnResult,
 )
-from apiserver.storage.blocks import Blocks, change_in
+from apiserver.storage.blocks import Lists
 from apiserver.storage.encoding import Cipher, encode, with_revision
 from apiserver.storage.expiry import Expiry
 from apiserver.storage.extract import Extract
@@ -105,7 +105,7 @@ class Cacher:
         self._waiting: Waiting = []
         self._watchers = Watchers()
         self._blobs: dict[str, bytes] = {}
-        self._blocks: Blocks | None = None
+        self._lists = Lists()
         self._closed = False
 
     def objects(self) -> int:
@@ -171,7 +171,8 @@ class Cacher:
         if revision and revision < self._window.floor:
             return await self._list_history(prefix, predicate, start_key, limit, revision)
         if revision and self._window.changed_since(revision):
-            entries, order = self._past(revision)
+            entries = self._window.past(self._entries, revision)
+            order = sorted(entries)
         else:
             entries, order = self._entries, self._order
             revision = revision or self._progress
@@ -195,19 +196,15 @@ class Cacher:
         blob = self._blobs.get(namespace)
         if blob is None:
             prefix = self._key(namespace, "") if namespace else self._prefix
-            lo, hi = bisect_left(self._order, prefix), bisect_right(self._order, prefix + "\U0010ffff")
-            entries = self._entries
-            blob = b",".join([entries[key].data for key in self._order[lo:hi]])
-            self._blobs[namespace] = blob
+            blob = self._blobs[namespace] = b",".join([entry.data for entry in self._under(prefix)])
         return blob, self._progress
 
     async def list_pieces(self, namespace: str = "") -> tuple[Sequence[Piece], int]:
         if self._shared:
             await self._catch_up()
-        if self._blocks is None:
-            self._blocks = Blocks(self._order)
         prefix = self._key(namespace, "") if namespace and self._namespaced else self._prefix
-        return self._blocks.pieces(self._entries, prefix, prefix + "\U0010ffff"), self._progress
+        pieces = self._lists.pieces(self._entries, self._order, prefix, prefix + "\U0010ffff")
+        return pieces, self._progress
 
     async def revision(self) -> int:
         if self._shared:
@@ -384,8 +381,7 @@ class Cacher:
                 event = CacheEvent(kv.mod_revision, before, after)
                 if self._expiry:
                     self._expiry.add(after)
-            if self._blocks is not None:
-                change_in(self._blocks, kv.key, before, event.after)
+            self._lists.apply(kv.key, before, event.after)
             self._window.add(event)
             self._watchers.offer(event)
         self._blobs.clear()
@@ -411,7 +407,7 @@ class Cacher:
         self._window = Window(self._window_size, result.revision)
         self._loaded = result.revision
         self._blobs.clear()
-        self._blocks = None
+        self._lists.drop()
         if self._expiry:
             self._expiry.load(entries.values())
 
@@ -460,8 +456,7 @@ class Cacher:
             if now >= next_bookmark:
                 self._watchers.bookmark(self._progress)
                 next_bookmark = now + BOOKMARK_EVERY_S - 1
-                if self._blocks is not None and self._blocks.forget():
-                    self._blocks = None
+                self._lists.drop_unused()
             if self._expiry:
                 await self._expiry.sweep(self._entries, self._backend)
             await self._clock.sleep(every_s)
@@ -493,16 +488,6 @@ class Cacher:
             if not key.startswith(prefix):
                 return
             yield self._entries[key]
-
-    def _past(self, revision: int) -> tuple[dict[str, Entry], Keys]:
-        """The state as of a revision in the window."""
-        entries = dict(self._entries)
-        for key, entry in self._window.undo(revision).items():
-            if entry is None:
-                entries.pop(key, None)
-            else:
-                entries[key] = entry
-        return entries, sorted(entries)
 
     async def _list_history(
         self, prefix: str, predicate: Predicate | None, start_key: str, limit: int, revision: int

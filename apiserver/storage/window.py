@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -75,6 +75,16 @@ class Window:
     def undo(self, revision: int) -> dict[str, Entry | None]:
         """What stood under each key that changed after `revision`, as of that revision."""
         return {event.key: event.before for event in self._newest_first(revision)}
+
+    def past(self, entries: Mapping[str, Entry], revision: int) -> dict[str, Entry]:
+        """The state as of a revision not below the floor; `entries` is the newest."""
+        found = dict(entries)
+        for key, entry in self.undo(revision).items():
+            if entry is None:
+                found.pop(key, None)
+            else:
+                found[key] = entry
+        return found
 
     def changed_since(self, revision: int) -> bool:
         return bool(self._events) and self._events[-1].revision > revision
