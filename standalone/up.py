@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import ipaddress
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from pathlib import Path
 from standalone import config as cluster_config
 from standalone import topology
 from standalone.config import ClusterConfig, ConfigError, NodeConfig
+from standalone.daemon import Died, check_lives, fork_supervisor, tail
 from standalone.kubeconfigs import write_kubeconfigs
 from standalone.layout import Layout, kctl_home, layout_of
 from standalone.pki import component_leaves, ensure_pki, server_leaves, utc_now
@@ -27,7 +27,7 @@ from standalone.probe import Prober, wait_until
 from standalone.programs import api_server_names, plan_programs
 from standalone.sockets import Sockets
 from standalone.store_etcd import check_answers, check_store, is_etcd
-from standalone.supervisor import AlreadyRunning, Lock, Supervisor, read_state
+from standalone.supervisor import AlreadyRunning, Lock
 
 READY_TIMEOUT_S = 60.0
 _FORWARDING_MARK = "ip-forward-was-off"
@@ -92,7 +92,8 @@ def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
                     (layout.root / _FORWARDING_MARK).touch()
                 _hold_gateway(config, sockets)
                 done("network")
-        pid = _fork_supervisor(layout, config, lock, sockets, detach=not request.foreground)
+        programs = plan_programs(layout, config, sockets.choose)
+        pid = fork_supervisor(layout, programs, lock, sockets, detach=not request.foreground)
     lock.release()  # the supervisor's copy keeps it held
     _wait_ready(layout, config, pid, done)
     return UpResult(layout, config, pid, tuple(stages))
@@ -217,81 +218,20 @@ def _make_credentials(layout: Layout, config: ClusterConfig) -> None:
     write_kubeconfigs(layout, config)
 
 
-def _fork_supervisor(
-    layout: Layout, config: ClusterConfig, lock: Lock, sockets: Sockets, *, detach: bool
-) -> int:
-    """Forks it; detached, it is a daemon in a session of its own. Returns its pid."""
-    programs = plan_programs(layout, config, sockets.choose)
-    read_end, write_end = os.pipe()
-    pid = os.fork()
-    if pid:
-        os.close(write_end)
-        if not detach:
-            os.close(read_end)
-            return pid
-        os.waitpid(pid, 0)
-        with os.fdopen(read_end) as pipe:
-            return int(pipe.readline() or 0)
-    try:
-        os.close(read_end)
-        if detach:
-            os.setsid()
-            if daemon := os.fork():
-                os.write(write_end, b"%d\n" % daemon)
-                os._exit(0)
-            _redirect_output(layout)
-        os.close(write_end)
-        _preload()
-        Supervisor(layout, programs, lock, sockets.held).run()
-        os._exit(0)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        os._exit(1)
-
-
-def _redirect_output(layout: Layout) -> None:
-    log = os.open(layout.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for target, source in ((0, null), (1, log), (2, log)):
-        os.dup2(source, target)
-    os.chdir("/")
-
-
-def _preload() -> None:
-    """What every component imports, once: the pages are shared by all of them."""
-    import asyncio  # noqa: F401
-    import gc
-    import ssl  # noqa: F401
-
-    with contextlib.suppress(ImportError):
-        import httptools  # noqa: F401
-        import orjson  # noqa: F401
-        import uvloop  # noqa: F401
-    gc.collect()
-    gc.freeze()
-
-
 def _wait_ready(layout: Layout, config: ClusterConfig, pid: int, done: Callable[[str], None]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     started_at = int(time.time())  # reports have whole seconds
 
     def raise_if_dead() -> None:
-        if not _is_alive(pid):
-            raise UpFailed(
-                f"the supervisor ended; its log is {layout.log('supervisor')}\n{_tail(layout, 'supervisor')}"
-            )
-        for component in read_state(layout).get("components", ()):  # type: ignore[attr-defined]
-            if component["restarts"] >= 3:
-                name = component["name"]
-                _give_up(pid)
-                raise UpFailed(f"{name} keeps ending; its log is {layout.log(name)}\n{_tail(layout, name)}")
+        try:
+            check_lives(layout, pid)
+        except Died as died:
+            raise UpFailed(str(died)) from None
 
     prober = Prober(layout, config)
     if not wait_until(prober.is_api_ready, deadline, stop=raise_if_dead):
         raise UpFailed(
-            f"the API server does not answer; its log is {layout.log('apiserver')}\n{_tail(layout, 'apiserver')}"
+            f"the API server does not answer; its log is {layout.log('apiserver')}\n{tail(layout, 'apiserver')}"
         )
     done("API answering")
     wanted = {node.name for node in config.nodes}
@@ -308,31 +248,6 @@ def _wait_ready(layout: Layout, config: ClusterConfig, pid: int, done: Callable[
         raise UpFailed("; ".join(f"{name} is not Ready: {why}" for name, why in states.items()))
     prober.close()
     done("nodes Ready")
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == 0
-    except ChildProcessError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _give_up(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-
-
-def _tail(layout: Layout, component: str, lines: int = 15) -> str:
-    try:
-        text = layout.log(component).read_text(errors="replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join("  " + line for line in text.splitlines()[-lines:])
 
 
 __all__ = ["AlreadyRunning", "ConfigError", "UpFailed", "UpRequest", "UpResult", "up"]
