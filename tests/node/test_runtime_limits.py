@@ -134,7 +134,12 @@ def test_limits_change_in_place(run: Callable[[Any], None]) -> None:
             )
             seen = await world.runtime.exec_sync(
                 container,
-                ["cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/pids/pids.max"],
+                [
+                    "sh",
+                    "-c",
+                    "cd /sys/fs/cgroup && { cat memory/memory.limit_in_bytes || cat memory.max; } "
+                    "&& { cat pids/pids.max || cat pids.max; }",
+                ],
             )
             assert seen.stdout.split() == [str(limit).encode(), b"7"]
 
