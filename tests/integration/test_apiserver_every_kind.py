@@ -187,6 +187,7 @@ async def lives(api, kind: str, resource: Resource) -> None:
     assert [c["name"] for c in table["columnDefinitions"]] == [c.name for c in resource.columns]
     assert all(cell is not None for row in table["rows"] for cell in row["cells"])
 
+    start = orjson.loads((await api.send("GET", gvr.path(namespace))).body)["metadata"]["resourceVersion"]
     patched = await api.client.patch(gvr, name, {"metadata": {"labels": {"a": "b"}}}, namespace)
     assert patched["metadata"]["labels"]["a"] == "b"
     assert patched["metadata"].get("generation") == made["metadata"].get("generation")
@@ -203,7 +204,21 @@ async def lives(api, kind: str, resource: Resource) -> None:
             read = await api.client.get(gvr, name, namespace, subresource=sub)
             assert read["kind"] == resource.kind
             await api.client.update(gvr, read, subresource=sub)
-    await api.client.delete(gvr, name, namespace)
+    everywhere = await api.client.list(gvr, label_selector="a=b")
+    assert [item["metadata"]["name"] for item in everywhere["items"]] == [name]
+    await is_deleted_by_label(api, gvr, name, namespace, start)
+
+
+async def is_deleted_by_label(api, gvr, name: str, namespace: str, start: str) -> None:
+    """As a collection; a watch from before the first change sees it go."""
+    assert (await api.send("DELETE", gvr.path(namespace), query={"labelSelector": "a=b"})).status == 200
+    for item in (await api.client.list(gvr, namespace, label_selector="a=b"))["items"]:
+        await api.client.patch(gvr, item["metadata"]["name"], {"metadata": {"finalizers": None}}, namespace)
+    query = {"watch": "1", "resourceVersion": start, "timeoutSeconds": "1", "labelSelector": "a=b"}
+    told = await api.send("GET", gvr.path(namespace), query=query)
+    types = [orjson.loads(line)["type"] for line in told.body.splitlines()]
+    assert (types[0], types[-1]) == ("ADDED", "DELETED") and types.count("ADDED") == 1
+    assert (await api.send("GET", gvr.path(namespace, name))).status == 404
 
 
 def test_read_only_kind_is_listed_and_nothing_else(run_api):

@@ -207,9 +207,17 @@ def _resource(crd: Obj, version: Obj) -> Resource:
     if spec.get("preserveUnknownFields"):
         raw = {**raw, "x-kubernetes-preserve-unknown-fields": True}
 
+    selectable = {
+        each["jsonPath"].removeprefix("."): each["jsonPath"]
+        for each in version.get("selectableFields") or ()
+    }
+
     @cache
     def schema() -> Schema:
-        return root_schema(raw, gvr.group, gvr.version, gvr.kind)
+        made = root_schema(raw, gvr.group, gvr.version, gvr.kind)
+        if selectable:
+            made.rules["x-kubernetes-selectable-fields"] = [{"fieldPath": label} for label in selectable]
+        return made
 
     @cache
     def codec() -> Codec:
@@ -230,10 +238,7 @@ def _resource(crd: Obj, version: Obj) -> Resource:
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         subresources=subresources,
-        selectable_fields={
-            each["jsonPath"].removeprefix("."): each["jsonPath"]
-            for each in version.get("selectableFields") or ()
-        },
+        selectable_fields=selectable,
         storage_prefix=f"{gvr.group}/{gvr.resource}",
         from_storage=_convert_to(gvr.api_version),
         to_storage=_convert_to(f"{gvr.group}/{storage_version}"),
