@@ -33,6 +33,7 @@ from nodeagent.podspec import Obj
 from nodeagent.state.backoff import recovered, spell
 from nodeagent.state.conditions import OWNED
 from nodeagent.state.container_status import Failure, Observed
+from nodeagent.state.hold import Hold
 from nodeagent.state.plan import plan_pod
 from nodeagent.state.resize import plan_resize
 from nodeagent.state.status import Verdict, pod_ips, pod_status
@@ -49,7 +50,6 @@ from runtime.cri import (
 CRASH_RETRY_S = 5.0
 EVICTION_GRACE_S = 1.0
 MIN_WAIT_S = 0.001
-INTERIM_S = 0.3  # a step towards running that lasts no longer than this is not worth a write
 
 
 class PodWorker:
@@ -80,8 +80,7 @@ class PodWorker:
         self._announced: dict[str, float] = {}
         self._first_start = deps.clock.now()
         self._writer = StatusWriter(deps, pod, self._written)
-        self._begun_at = deps.clock.now()
-        self._told: dict[str, str] = {}  # the gist of the status last offered
+        self._hold = Hold()
         for container in view.by_name.values():
             entry = recovered(
                 container.config.attempt, container.started_at_ns / 1e9, container.finished_at_ns / 1e9
@@ -361,7 +360,6 @@ class PodWorker:
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
         assert self._group is not None
-        self._begun_at = self._deps.clock.now()
         self._task = self._group.create_task(self._guarded(work), name=f"work {self.uid}")
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -423,13 +421,13 @@ class PodWorker:
             verdict=self._verdict,
             finished=finished or (self._completed and not self.view.alive),
         )
-        gist = _gist(self.status)
-        interim = self._task is not None and self._stop_grace is None and not _is_news(self._told, gist)
-        if interim and now < self._begun_at + INTERIM_S:
-            self._wake_at(self._begun_at + INTERIM_S)
-            return
-        self._told = gist
-        self._writer.offer(self.status)
+        until = self._hold.until(
+            self.status, now, busy=self._task is not None, stopping=self._stop_grace is not None
+        )
+        if until > now:
+            self._wake_at(until)
+        else:
+            self._writer.offer(self.status)
 
     def _written(self, pod: Obj) -> None:
         if is_newer(pod, self.pod):
@@ -439,28 +437,3 @@ class PodWorker:
     def _wake_at(self, when: float | None) -> None:
         if when is not None and (self._next_at is None or when < self._next_at):
             self._next_at = when
-
-
-def _gist(status: Obj) -> dict[str, str]:
-    """What a watcher waits for: which containers run, have ended, or are ready."""
-    found = {"phase": status["phase"], "reason": status.get("reason", "")}
-    for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
-        for entry in status.get(field) or ():
-            state = next(iter(entry["state"]), "waiting")
-            why = (entry["state"].get("waiting") or {}).get("reason", "")
-            state = f"{state} {why}" if why not in _INTERIM else "waiting"
-            found[entry["name"]] = f"{state} {entry['ready']} {entry['restartCount']}"
-    return found
-
-
-def _is_news(old: dict[str, str], gist: dict[str, str]) -> bool:
-    """Whether the status must be told at once, though a sync is under way that will change it again."""
-    return any(
-        text != old.get(name) and not text.startswith("waiting False")
-        for name, text in gist.items()
-        if name not in _POD
-    )
-
-
-_INTERIM = ("", "ContainerCreating", "PodInitializing")
-_POD = ("phase", "reason")

@@ -592,3 +592,34 @@ def test_what_the_host_does_not_give_becomes_an_event_of_the_pod(in_world, make_
         assert world.events("LimitNotApplied") == ["oom_score_adj -997 is refused by this host"]
 
     in_world(test)
+
+
+def test_a_quick_life_takes_one_status_write_to_run_one_to_restart_and_one_to_end(in_world, make_pod):
+    async def test(world):
+        await world.create(make_pod(sleeper("a"), sleeper("b")))
+        await world.until(ready)
+        await world.clock.sleep(2)
+        assert len(world.api.patches) == 1
+        world.runtime.kill((await world.runtime.list_containers())[0].id)
+        pod = await world.until(lambda p: first(p).get("restartCount") == 1 and ready(p))
+        assert first(pod)["lastState"]["terminated"]["exitCode"] == 137
+        await world.clock.sleep(2)
+        assert len(world.api.patches) == 2
+        await world.api.delete(PODS, "web", "default")
+        await world.until(lambda p: p is None or not p)
+        assert len(world.api.patches) == 3
+        final = world.api.patches[-1]["status"]
+        assert final["phase"] in ("Succeeded", "Failed")
+        assert all("terminated" in entry["state"] for entry in final["containerStatuses"])
+
+    in_world(test)
+
+
+def test_a_slow_start_shows_its_steps(in_world, make_pod):
+    async def test(world):
+        world.images._pull_s = 600.0
+        await world.create(make_pod({"name": "main", "image": "slow:1"}))
+        pod = await world.until(lambda p: "containerStatuses" in p.get("status", {}))
+        assert first(pod)["state"]["waiting"]["reason"] == "ContainerCreating"
+
+    in_world(test)
