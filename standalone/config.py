@@ -55,6 +55,7 @@ class ClusterConfig:
     apiservers: int = 1
     controllers: int = 1
     schedulers: int = 1
+    advertise: str = ""  # this machine's address for nodes on other machines; "" where there are none
 
     @property
     def short_id(self) -> str:
@@ -82,6 +83,11 @@ class ClusterConfig:
     def gateway(self) -> str:
         """The host's address on the cluster bridge: where nodes and pods find the API server."""
         return str(self.node_network[1]) if self.runtime == "native" else "127.0.0.1"
+
+    @property
+    def api_host(self) -> str:
+        """The address under which nodes and pods know the API server."""
+        return self.advertise or self.gateway
 
     @property
     def server_url(self) -> str:

@@ -36,7 +36,7 @@ def kubeconfig(
 def write_kubeconfigs(layout: Layout, config: ClusterConfig) -> None:
     """The administrator's file, the components' and the nodes'. JSON is YAML; kubectl reads either."""
     on_host = config.server_url
-    from_nodes = f"https://{config.gateway}:{config.api_port}"
+    from_nodes = f"https://{config.api_host}:{config.api_port}"
     wanted: list[tuple[Path, str, str]] = [
         (layout.kubeconfig, "admin", on_host),
         (layout.component_kubeconfig("controllers"), "controller-manager", on_host),

@@ -29,7 +29,7 @@ def plan_programs(
     return [
         *etcd_programs(layout, config),
         *(_apiserver(layout, config, number) for number in range(1, config.apiservers + 1)),
-        *_replicas(layout, "controllers", config.controllers, choose_port),
+        *_replicas(layout, "controllers", config.controllers, choose_port, _controllers(config)),
         *_replicas(layout, "scheduler", config.schedulers, choose_port),
         *_network(layout, config, choose_port),
         *(
@@ -50,12 +50,14 @@ def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
 
 
-def _replicas(layout: Layout, name: str, count: int, choose_port: Callable[[int], int]) -> list[Program]:
+def _replicas(
+    layout: Layout, name: str, count: int, choose_port: Callable[[int], int], own: Sequence[str] = ()
+) -> list[Program]:
     """Of several one leads, and the others wait for its end."""
     found = []
     for number in range(1, count + 1):
         port = choose_port(_HEALTH_PORTS[name] if number == 1 else 0)
-        argv = (f"--kubeconfig={layout.component_kubeconfig(name)}", f"--port={port}")
+        argv = (f"--kubeconfig={layout.component_kubeconfig(name)}", f"--port={port}", *own)
         found.append(
             Program(
                 _numbered(name, number),
@@ -69,9 +71,14 @@ def _replicas(layout: Layout, name: str, count: int, choose_port: Callable[[int]
     return found
 
 
+def _controllers(config: ClusterConfig) -> Sequence[str]:
+    """Nodes of this machine come with a range of their own, those that join are given one."""
+    return ("--allocate-node-cidrs", f"--cluster-cidr={config.pod_network}") if config.advertise else ()
+
+
 def _network(layout: Layout, config: ClusterConfig, choose_port: Callable[[int], int]) -> list[Program]:
     """One service proxy for all nodes of this host: it enters their namespaces only to hand over rules."""
-    if config.runtime != "native":
+    if config.runtime != "native" or not config.nodes:
         return []
     port = choose_port(_HEALTH_PORTS["network"])
     nodes = [f"--node={node.name}=/run/netns/{config.netns(node)}" for node in config.nodes]
@@ -83,7 +90,8 @@ def _network(layout: Layout, config: ClusterConfig, choose_port: Callable[[int],
 
 def api_addresses(config: ClusterConfig) -> list[str]:
     """Where all API servers of the cluster listen, on the same sockets."""
-    return [_LOOPBACK] + ([config.gateway] if config.runtime == "native" else [])
+    others = [config.gateway, config.advertise] if config.runtime == "native" else [config.advertise]
+    return [_LOOPBACK, *(address for address in others if address not in ("", _LOOPBACK))]
 
 
 def _apiserver(layout: Layout, config: ClusterConfig, number: int) -> Program:
@@ -102,7 +110,7 @@ def _apiserver_flags(
         *_store(layout, config),
         *(f"--bind-address={address}" for address in addresses),
         f"--port={config.api_port}",
-        f"--advertise-address={config.gateway}",
+        f"--advertise-address={config.api_host}",
         f"--tls-cert-file={pki / 'apiserver.crt'}",
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
@@ -147,4 +155,4 @@ def api_server_names(config: ClusterConfig) -> list[str]:
     """Names and addresses the API server's certificate must hold."""
     service = ["kubernetes", "default", "svc", "cluster", "local"]
     names = [".".join(service[:count]) for count in (1, 2, 3, 5)]
-    return ["localhost", *names, "127.0.0.1", API_SERVICE_IP, *({config.gateway} - {"127.0.0.1"})]
+    return ["localhost", *names, "127.0.0.1", API_SERVICE_IP, *api_addresses(config)[1:]]

@@ -24,7 +24,7 @@ from standalone.kubeconfigs import write_kubeconfigs
 from standalone.layout import Layout, kctl_home, layout_of
 from standalone.pki import component_leaves, ensure_pki, server_leaves, utc_now
 from standalone.probe import Prober, wait_until
-from standalone.programs import api_server_names, plan_programs
+from standalone.programs import api_addresses, api_server_names, plan_programs
 from standalone.sockets import Sockets
 from standalone.store_etcd import check_answers, check_store, is_etcd
 from standalone.supervisor import AlreadyRunning, Lock
@@ -42,13 +42,16 @@ class UpFailed(Exception):
 @dataclass(frozen=True, slots=True)
 class UpRequest:
     name: str = "default"
-    nodes: int | None = None  # None: as before, 1 for a new cluster
+    nodes: int | None = None  # None: as before, 1 for a new cluster, 0 where other machines join
     api_port: int | None = None
     data_dir: Path | None = None
     foreground: bool = False
     fake_runtime: bool = False
     store: str = ""  # "": as before, sqlite for a new cluster
     etcd_tls: tuple[str, str, str] = ("", "", "")  # files for an https etcd: CA, certificate, key
+    advertise: str | None = (
+        None  # this machine's address for nodes on others; None: as before, none for a new cluster
+    )
     # how many of each; None: as before, 1 for a new cluster
     apiservers: int | None = None
     controllers: int | None = None
@@ -90,7 +93,7 @@ def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
             if config.runtime == "native":
                 if topology.apply(config):
                     (layout.root / _FORWARDING_MARK).touch()
-                _hold_gateway(config, sockets)
+                _hold_addresses(config, sockets)
                 done("network")
         programs = plan_programs(layout, config, sockets.choose)
         pid = fork_supervisor(layout, programs, lock, sockets, detach=not request.foreground)
@@ -110,11 +113,14 @@ def _choosing_networks(request: UpRequest) -> Iterator[None]:
         yield
 
 
-def _hold_gateway(config: ClusterConfig, sockets: Sockets) -> None:
-    if sockets.again(config.gateway, config.api_port) is None:
-        raise ConfigError(
-            f"port {config.api_port} of {config.gateway} is taken by another program: choose another --api-port"
-        )
+def _hold_addresses(config: ClusterConfig, sockets: Sockets) -> None:
+    """The API server's addresses but loopback, where its port was chosen."""
+    for address in api_addresses(config)[1:]:
+        if sockets.again(address, config.api_port) is None:
+            raise ConfigError(
+                f"port {config.api_port} of {address} is taken by another program, or {address} is not an address of "
+                "this machine: choose another --api-port or --advertise-address"
+            )
 
 
 def _check_privileges(request: UpRequest) -> None:
@@ -144,7 +150,8 @@ def _describe(request: UpRequest, layout: Layout, sockets: Sockets) -> ClusterCo
             etcd_tls=request.etcd_tls,
             identity=cluster_config.identity_of(layout),
         )
-        config = cluster_config.with_nodes(config, request.nodes or 1, sockets.choose)
+        count = request.nodes if request.nodes is not None else 0 if request.advertise else 1
+        config = cluster_config.with_nodes(config, count, sockets.choose)
     elif config.runtime != runtime:
         raise ConfigError(
             f"cluster {config.name!r} was made with the {config.runtime} runtime. Use it so, "
@@ -159,6 +166,13 @@ def _describe(request: UpRequest, layout: Layout, sockets: Sockets) -> ClusterCo
         )
     if any(request.etcd_tls):
         config = replace(config, etcd_tls=request.etcd_tls)
+    if request.advertise is not None:
+        config = replace(config, advertise=request.advertise)
+    if config.advertise and config.nodes:
+        raise ConfigError(
+            "nodes that `kctl up` makes stand behind this machine, where pods of other machines cannot reach them. "
+            "Use --nodes 0 with --advertise-address, and `kctl join` on each machine that is to run pods, this one too"
+        )
     config = _with_replicas(request, config)
     if runtime == "native":
         _check_networks(config)

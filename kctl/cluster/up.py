@@ -21,10 +21,15 @@ EXAMPLES = (
         "One that loses no API server, controller or scheduler for long",
         "kctl up lab --store etcd --apiservers 2 --controllers 2 --schedulers 2",
     ),
+    ("A control plane that machines join", "kctl up lab --advertise-address 192.168.1.10"),
     ("Without root, with simulated containers", "kctl up --fake-runtime"),
 )
 FLAGS = (
     Flag("nodes", type="int", help="number of nodes (default: as before, 1 for a new cluster)"),
+    Flag(
+        "advertise-address",
+        help="this machine's address for nodes on other machines, which `kctl join` adds (then without nodes of its own)",
+    ),
     Flag(
         "api-port", type="int", help="port of the API server (default: as before, else a free one from 6443)"
     ),
@@ -47,8 +52,11 @@ _REPLICAS = ("apiservers", "controllers", "schedulers")
 def run(options: Options) -> int:
     if len(options.args) > 1:
         raise UsageError(f"up takes one cluster name, got {' '.join(options.args)}")
-    if options.nodes is not None and not 1 <= options.nodes <= 100:
-        print(f"error: --nodes must be between 1 and 100, not {options.nodes}", file=sys.stderr)
+    if options.nodes is not None and not 0 <= options.nodes <= 100:
+        print(f"error: --nodes must be between 0 and 100, not {options.nodes}", file=sys.stderr)
+        return 1
+    if options.advertise_address and options.fake_runtime:
+        print("error: --advertise-address is for real nodes on other machines", file=sys.stderr)
         return 1
     for name in _REPLICAS:
         if getattr(options, name) is not None and not 1 <= getattr(options, name) <= 16:
@@ -69,6 +77,7 @@ def run(options: Options) -> int:
         fake_runtime=options.fake_runtime,
         store=options.store,
         etcd_tls=etcd_files(options),
+        advertise=options.advertise_address or None,
         **{name: getattr(options, name) for name in _REPLICAS},
     )
     started = time.monotonic()
@@ -87,7 +96,7 @@ def run(options: Options) -> int:
         return 1
     nodes = len(result.config.nodes)
     print(
-        f"cluster {result.config.name!r} is up: {nodes} node{'s' if nodes > 1 else ''}, "
+        f"cluster {result.config.name!r} is up: {nodes} node{'' if nodes == 1 else 's'}, "
         f"{result.config.server_url}, {time.monotonic() - started:.2f} s"
     )
     print(f"export KUBECONFIG={result.layout.kubeconfig}")
