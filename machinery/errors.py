@@ -29,7 +29,7 @@ Source: Kubernetes API conventions, "Response Status Kind".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 
 class Cause(NamedTuple):
@@ -47,10 +47,10 @@ class Cause(NamedTuple):
 
 
 class ApiError(Exception):
-    """A refusal with a Status. `code` and `reason` belong to the class; details to the instance."""
+    """A refusal with a Status. `code` and `reason` are the class's, unless somebody else's Status said another code."""
 
-    code: ClassVar[int] = 500
-    reason: ClassVar[str] = "InternalError"
+    code: int = 500
+    reason: str = "InternalError"
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class ApiError(Exception):
             "metadata": metadata,
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
+            **({"reason": self.reason} if self.reason else {}),
             "code": self.code,
         }
         if details or self.code == 422:  # kubectl prints an invalid request's message only beside details
@@ -210,7 +210,7 @@ def from_status(status: Mapping[str, Any], code: int = 0) -> ApiError:
     code = int(status.get("code") or code or 500)
     details = status.get("details") or {}
     cls = _BY_REASON.get(status.get("reason", "")) or _BY_CODE.get(code) or InternalError
-    return cls(
+    error = cls(
         status.get("message") or f"the server answered {code} without a message",
         group=details.get("group", ""),
         kind=details.get("kind", ""),
@@ -223,6 +223,9 @@ def from_status(status: Mapping[str, Any], code: int = 0) -> ApiError:
         retry_after_s=int(details.get("retryAfterSeconds") or 0),
         continue_token=(status.get("metadata") or {}).get("continue", ""),
     )
+    if error.code != code:  # an admission webhook's, say: any code is passed on as it was given
+        error.code, error.reason = code, status.get("reason", "")
+    return error
 
 
 def not_found(group: str, plural: str, name: str) -> NotFound:
