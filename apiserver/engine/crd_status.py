@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from api.apiextensions.v1.approval import APPROVED, is_protected, missing_approval, says_approved
 from api.resource import Obj
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -38,6 +39,8 @@ def plan_status(crd: Obj, others: Iterable[Obj], now: str) -> dict[str, Any]:
             )
     if not any(each["type"] == "Established" for each in conditions):
         set_condition(conditions, "Established", "False", "NotAccepted", "not all names are accepted", now)
+    if approval := approval_of(spec["group"], crd["metadata"].get("annotations") or {}):
+        set_condition(conditions, "KubernetesAPIApprovalPolicy", *approval, now)
     status["conditions"] = conditions
     storage = next((each["name"] for each in spec["versions"] if each.get("storage")), "")
     stored = list(status.get("storedVersions") or ())
@@ -45,6 +48,18 @@ def plan_status(crd: Obj, others: Iterable[Obj], now: str) -> dict[str, Any]:
         stored.append(storage)
     status["storedVersions"] = stored
     return status
+
+
+def approval_of(group: str, annotations: dict[str, str]) -> tuple[str, str, str] | None:
+    """(status, reason, message) for a group of the community's, None for all others."""
+    if not is_protected(group):
+        return None
+    said = annotations.get(APPROVED, "")
+    if said.startswith("unapproved"):
+        return "False", "UnapprovedAnnotation", f'not approved: "{said}"'
+    if says_approved(said):
+        return "True", "ApprovedAnnotation", f"approved in {said}"
+    return "False", "InvalidAnnotation" if said else "MissingAnnotation", missing_approval(said)
 
 
 def plan_names(
@@ -104,9 +119,23 @@ def set_condition(
     )
 
 
+def set_terminating(crd: Obj, now: str, *, done: bool) -> None:
+    """Whether the definition's instances are gone."""
+    conditions = crd.setdefault("status", {}).setdefault("conditions", [])
+    if done:
+        said = ("False", "InstanceDeletionCompleted", "removed all instances")
+    else:
+        said = ("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
+    set_condition(conditions, "Terminating", *said, now)
+
+
 def is_true(conditions: Iterable[dict[str, Any]], kind: str) -> bool:
     return any(each["type"] == kind and each["status"] == "True" for each in conditions)
 
 
 def is_established(crd: Obj) -> bool:
     return is_true((crd.get("status") or {}).get("conditions") or (), "Established")
+
+
+def has_its_names(crd: Obj) -> bool:
+    return is_true((crd.get("status") or {}).get("conditions") or (), "NamesAccepted")

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from api.resource import Obj, Resource
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.bootstrap import SELF
 from apiserver.engine.catalog import Served
 from apiserver.engine.conversion import CustomForm
-from apiserver.engine.crd_status import CLEANUP, is_established, plan_status, set_condition
+from apiserver.engine.crd_status import CLEANUP, has_its_names, is_established, plan_status, set_terminating
 from apiserver.engine.delete import DeleteOptions, delete
 from apiserver.engine.engine import Call, Engine, Undo, WriteHook
 from apiserver.engine.stores import Stores
@@ -43,7 +44,7 @@ class CustomResources(WriteHook):
         self._serving: dict[str, list[Resource]] = {}
         self._stored: dict[str, Served] = {}  # the storage version, served or not
         self._cleaning: dict[str, asyncio.Task[None]] = {}
-        self._to_clean: asyncio.Queue[str] = asyncio.Queue()
+        self._due: asyncio.Queue[tuple[Literal["clean", "judge"], str]] = asyncio.Queue()
         self._one_at_a_time = asyncio.Lock()
 
     async def load(self, definitions: Sequence[Obj]) -> None:
@@ -52,12 +53,14 @@ class CustomResources(WriteHook):
             await self._take(crd)
 
     async def run(self) -> None:
-        """Owns the deletions under way, until cancelled."""
+        """Owns the deletions under way, until cancelled; gives names that became free to who waits for them."""
         async with asyncio.TaskGroup() as group:
             while True:
-                name = await self._to_clean.get()
+                work, name = await self._due.get()
                 running = self._cleaning.get(name)
-                if running is None or running.done():
+                if work == "judge":
+                    await self._write(name, self._judge)
+                elif running is None or running.done():
                     self._cleaning[name] = group.create_task(self._clean(name), name=f"clean {name}")
 
     def before_create(self, call: Call, obj: Obj) -> Undo | None:
@@ -116,7 +119,7 @@ class CustomResources(WriteHook):
         ):
             await self._serve(name, crd, terminating)
         if terminating and CLEANUP in (crd["metadata"].get("finalizers") or ()):
-            self._to_clean.put_nowait(name)
+            self._due.put_nowait(("clean", name))
 
     async def _serve(self, name: str, crd: Obj, terminating: bool) -> None:
         resources = list(self._resources_of(crd))
@@ -146,39 +149,50 @@ class CustomResources(WriteHook):
 
     async def _drop(self, name: str) -> None:
         async with self._one_at_a_time:
-            self._definitions.pop(name, None)
+            gone = self._definitions.pop(name, None)
             self._stored.pop(name, None)
             for resource in self._serving.pop(name, ()):
                 gvr = resource.gvr
                 self._engine.catalog.remove(gvr.group, gvr.version, gvr.resource)
                 await self._stores.close(resource.storage_prefix)
+            for other, crd in self._definitions.items():
+                # Its names are free: somebody may have waited for them.
+                if gone and crd["spec"]["group"] == gone["spec"]["group"] and not has_its_names(crd):
+                    self._due.put_nowait(("judge", other))
 
     async def _clean(self, name: str) -> None:
         """Delete every instance, wait until their finalizers are through, then let the definition go."""
+        await self._write(name, self._tell_terminating)
         delay_s = _LOOK_AGAIN_S
         while name in self._definitions and not await self._has_no_instances(name):
             await self._engine.clock.sleep(delay_s)
             delay_s = min(delay_s * 2, _LOOK_AGAIN_AT_MOST_S)
+        await self._write(name, self._let_go)
+
+    def _tell_terminating(self, crd: Obj) -> None:
+        set_terminating(crd, rfc3339(self._engine.clock.now()), done=False)
+
+    def _let_go(self, crd: Obj) -> None:
+        meta = crd["metadata"]
+        meta["finalizers"] = [each for each in meta.get("finalizers") or () if each != CLEANUP]
+        if not meta["finalizers"]:
+            meta.pop("finalizers")
+        set_terminating(crd, rfc3339(self._engine.clock.now()), done=True)
+
+    async def _write(self, name: str, change: Callable[[Obj], None]) -> None:
+        """Change a definition as the server itself."""
         definitions = self._engine.catalog.find("apiextensions.k8s.io", "customresourcedefinitions")
         if definitions is None:
             return
 
-        def change(old: Obj, entry: Entry) -> Change:
-            meta = old["metadata"]
-            meta["finalizers"] = [each for each in meta.get("finalizers") or () if each != CLEANUP]
-            if not meta["finalizers"]:
-                meta.pop("finalizers")
-            conditions = old.setdefault("status", {}).setdefault("conditions", [])
-            now = rfc3339(self._engine.clock.now())
-            set_condition(
-                conditions, "Terminating", "False", "InstanceDeletionCompleted", "removed all instances", now
-            )
+        def changer(old: Obj, entry: Entry) -> Change:
+            change(old)
             return Change(old, manager_op="")
 
         call = Call(definitions, SELF, "", name)
         while True:
             try:
-                await guaranteed_update(self._engine, call, change, Scope(_keep, _no_causes, False))
+                await guaranteed_update(self._engine, call, changer, Scope(_keep, _no_causes, False))
                 return
             except NotFound:
                 await self._drop(name)

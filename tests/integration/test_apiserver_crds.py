@@ -176,6 +176,8 @@ def test_deleting_a_definition_deletes_its_instances_and_waits_for_their_finaliz
         await asyncio.sleep(1)
         left = await api.client.list(SHIRTS, NS)
         assert [item["metadata"]["name"] for item in left["items"]] == ["held"]
+        going = await api.client.get(CRDS, "shirts.stable.example.com")
+        assert condition(going, "Terminating") == "True"
         response = await api.send(
             "POST", "/apis/stable.example.com/v1/namespaces/default/shirts", shirt("late")
         )
@@ -199,6 +201,38 @@ def test_clashing_names_are_not_accepted(run_api):
         made = await api.client.create(CRDS, other)
         assert condition(made, "NamesAccepted") == "False" and condition(made, "Established") == "False"
         assert (await api.send("GET", "/apis/stable.example.com/v1/tshirts")).status == 404
+        await api.client.delete(CRDS, "shirts.stable.example.com")
+        await asyncio.sleep(5)
+        freed = await api.client.get(CRDS, "tshirts.stable.example.com")
+        assert condition(freed, "NamesAccepted") == "True" and condition(freed, "Established") == "True"
+        assert (await api.send("GET", "/apis/stable.example.com/v1/tshirts")).status == 200
+
+    run_api(body)
+
+
+def test_definition_of_a_protected_group_says_where_it_was_approved(run_api):
+    async def body(api):
+        key = "api-approved.kubernetes.io"
+        for said, status, reason in (
+            ("https://github.com/kubernetes/x", "True", "ApprovedAnnotation"),
+            ("unapproved, it is a test", "False", "UnapprovedAnnotation"),
+        ):
+            made = crd()
+            made["metadata"] = {"name": "shirts.stable.k8s.io", "annotations": {key: said}}
+            made["spec"]["group"] = "stable.k8s.io"
+            made = await api.client.create(CRDS, made)
+            policy = next(
+                c for c in made["status"]["conditions"] if c["type"] == "KubernetesAPIApprovalPolicy"
+            )
+            assert (policy["status"], policy["reason"]) == (status, reason)
+            await api.client.delete(CRDS, "shirts.stable.k8s.io")
+            await asyncio.sleep(5)
+        for said in ("", "somebody said so"):
+            made = crd()
+            made["metadata"] = {"name": "shirts.stable.k8s.io", "annotations": {key: said}}
+            made["spec"]["group"] = "stable.k8s.io"
+            with pytest.raises(Invalid, match="protected groups must have approval annotation"):
+                await api.client.create(CRDS, made)
 
     run_api(body)
 

@@ -208,8 +208,7 @@ def _resource(crd: Obj, version: Obj) -> Resource:
         raw = {**raw, "x-kubernetes-preserve-unknown-fields": True}
 
     selectable = {
-        each["jsonPath"].removeprefix("."): each["jsonPath"]
-        for each in version.get("selectableFields") or ()
+        each["jsonPath"].removeprefix("."): each["jsonPath"] for each in version.get("selectableFields") or ()
     }
 
     @cache

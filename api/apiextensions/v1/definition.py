@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
+from api.apiextensions.v1.approval import APPROVED, is_protected, missing_approval, says_approved
 from api.apiextensions.v1.structural import validate_structural
 from api.apiextensions.v1.values import validate_value
 from api.validation.errors import Errors
@@ -24,7 +25,6 @@ _PATH = re.compile(r"(\.[A-Za-z0-9_-]+|\[['\"]?[^\]]+['\"]?\])+")
 _SIMPLE_PATH = re.compile(r"(\.[A-Za-z_][A-Za-z0-9_-]*)+")
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
-_PROTECTED = ("k8s.io", "kubernetes.io")
 
 
 def validate_definition(crd: Obj) -> Sequence[Cause]:
@@ -53,11 +53,13 @@ def _validate_group(errors: Errors, crd: Obj, spec: Obj) -> None:
     errors.invalid_each("spec.group", group, names.dns1123_subdomain(group))
     if "." not in group:
         errors.invalid("spec.group", group, "should be a domain with at least one dot")
-    if any(group == each or group.endswith(f".{each}") for each in _PROTECTED):
-        key = "api-approved.kubernetes.io"
-        if not (crd["metadata"].get("annotations") or {}).get(key):
-            message = f'protected groups must have approval annotation "{key}", see https://github.com/kubernetes/enhancements/pull/1111'
-            errors.required(f"metadata.annotations[{key}]", message)
+    if is_protected(group):
+        said = (crd["metadata"].get("annotations") or {}).get(APPROVED, "")
+        at = f"metadata.annotations[{APPROVED}]"
+        if not said:
+            errors.required(at, missing_approval(said))
+        elif not said.startswith("unapproved") and not says_approved(said):
+            errors.invalid(at, said, missing_approval(said))
 
 
 def _validate_names(errors: Errors, wanted: Obj, path: str) -> None:
