@@ -42,6 +42,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("down", "kctl.cluster.down", CLUSTER, "Stop a cluster; --delete removes its data"),
     Command("status", "kctl.cluster.status", CLUSTER, "Show what of a cluster runs"),
     Command(
+        "node",
+        "kctl.cluster.node",
+        CLUSTER,
+        "Nodes on other machines",
+        (("kubeconfig", "kctl.cluster.node_kubeconfig", "Make the credentials with which a machine joins"),),
+    ),
+    Command("join", "kctl.cluster.join", CLUSTER, "Make this machine a node of a cluster"),
+    Command("leave", "kctl.cluster.leave", CLUSTER, "Stop being a node, and leave nothing of it"),
+    Command(
         "doctor", "kctl.cluster.doctor", CLUSTER, "Check what this machine must offer, and how to mend it"
     ),
     Command(

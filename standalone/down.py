@@ -49,7 +49,7 @@ def down(layout: Layout, *, delete: bool, on_stage: Callable[[str, float], None]
 
     pid = running_pid(layout)
     if pid:
-        _stop_supervisor(layout, pid)
+        stop_supervisor(layout, pid)
         done("components stopped")
     try:
         config = cluster_config.load(layout)
@@ -71,7 +71,7 @@ def down(layout: Layout, *, delete: bool, on_stage: Callable[[str, float], None]
     return DownResult(pid is not None, remains)
 
 
-def _stop_supervisor(layout: Layout, pid: int) -> None:
+def stop_supervisor(layout: Layout, pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_TIMEOUT_S

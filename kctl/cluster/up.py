@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from pathlib import Path
 
+from kctl.cluster.staying import stay
 from kctl.cluster.store import ETCD_FLAGS, etcd_files
 from kctl.flags import Flag, Options, UsageError
 
@@ -100,16 +99,4 @@ def run(options: Options) -> int:
         f"{result.config.server_url}, {time.monotonic() - started:.2f} s"
     )
     print(f"export KUBECONFIG={result.layout.kubeconfig}")
-    return _stay(result.supervisor_pid) if request.foreground else 0
-
-
-def _stay(supervisor: int) -> int:
-    """Hands SIGINT and SIGTERM on to the supervisor and waits for its end."""
-
-    def stop(number: int, frame: object) -> None:
-        os.kill(supervisor, signal.SIGTERM)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    _, status = os.waitpid(supervisor, 0)
-    return os.waitstatus_to_exitcode(status)
+    return stay(result.supervisor_pid) if request.foreground else 0

@@ -1,0 +1,248 @@
+"""`kctl join`: this machine becomes a node of a cluster whose control plane runs elsewhere (or here).
+
+    kctl node kubeconfig NAME --address ADDRESS        where the cluster is: a file, carried over by a safe way
+    kctl join --kubeconfig FILE                        on the machine
+
+The machine runs a supervisor with two programs in its own network namespace: the node agent, and the service proxy that
+also keeps the routes to the other nodes' pods. Both act as the node. The range of pod addresses comes from the control
+plane. The same call resumes after a crash or a reboot; `kctl leave` takes all of it down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from standalone import config as cluster_config
+from standalone.config import KUBELET_PORT, ClusterConfig, ConfigError, NodeConfig
+from standalone.daemon import Died, check_lives, fork_supervisor, tail
+from standalone.files import write_atomic
+from standalone.layout import Layout, kctl_home
+from standalone.node_credentials import NodeCredentials, read_credentials
+from standalone.pki import utc_now
+from standalone.process import Program
+from standalone.remains import node_cgroup_root
+from standalone.sockets import Sockets
+from standalone.supervisor import Lock
+
+if TYPE_CHECKING:
+    from client.client import Client
+
+Obj = dict[str, Any]
+JOINED = "joined"
+READY_TIMEOUT_S = 90.0
+RANGE_TIMEOUT_S = 30.0
+_NETWORK_HEALTH_PORT = 10256
+_POLL_S = 0.1
+
+
+class JoinFailed(Exception):
+    """The machine is no Ready node of the cluster; str() says what is in the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    kubeconfig: Path
+    data_dir: Path | None = None
+    foreground: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JoinResult:
+    layout: Layout
+    node: NodeConfig
+    server: str
+    supervisor_pid: int
+
+
+def joined_layout(node: str, data_dir: Path | None = None) -> Layout:
+    return Layout((data_dir or kctl_home() / JOINED / node).absolute())
+
+
+def join(request: JoinRequest, on_stage: Callable[[str, float], None]) -> JoinResult:
+    """Returns when the node is Ready. Raises JoinFailed, ConfigError, KubeconfigError, AlreadyRunning."""
+    last = time.monotonic()
+
+    def done(what: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        on_stage(what, now - last)
+        last = now
+
+    if os.geteuid() != 0:
+        raise JoinFailed("real containers need root (namespaces, cgroups, mounts): run it with sudo")
+    credentials = read_credentials(request.kubeconfig, utc_now())
+    layout = joined_layout(credentials.node, request.data_dir)
+    layout.make()
+    lock = Lock(layout.lock)
+    with contextlib.closing(Sockets()) as sockets:
+        if sockets.again(credentials.address, KUBELET_PORT) is None:
+            raise ConfigError(
+                f"{request.kubeconfig} is for a node at {credentials.address}, and port {KUBELET_PORT} there cannot be had: "
+                "either it is no address of this machine, or another program has the port"
+            )
+        write_credentials(layout, credentials, request.kubeconfig)
+        node = asyncio.run(_registered(credentials))
+        done("registered")
+        config = describe(credentials, node)
+        cluster_config.save(layout, config)
+        programs = plan_programs(layout, config, credentials, sockets.choose(_NETWORK_HEALTH_PORT))
+        started_at = int(time.time())
+        pid = fork_supervisor(layout, programs, lock, sockets, detach=not request.foreground)
+    lock.release()  # the supervisor's copy keeps it held
+    asyncio.run(_ready(layout, credentials, pid, started_at))
+    done("node Ready")
+    return JoinResult(layout, config.nodes[0], credentials.client.server, pid)
+
+
+def write_credentials(layout: Layout, credentials: NodeCredentials, kubeconfig: Path) -> None:
+    """The node agent serves with the certificate that the file shows as a client."""
+    client = credentials.client
+    target = layout.component_kubeconfig("node")
+    write_atomic(layout.pki / "ca.crt", client.ca_data)
+    write_atomic(layout.pki / "node.crt", client.cert_data)
+    write_atomic(layout.pki / "node.key", client.key_data, mode=0o600)
+    write_atomic(target, kubeconfig.read_bytes(), mode=0o600)
+
+
+def describe(credentials: NodeCredentials, node: Obj) -> ClusterConfig:
+    """The machine as a cluster of one node, as far as what cleans up after nodes has to know it."""
+    cidr = (node.get("spec") or {})["podCIDR"]
+    return ClusterConfig(
+        name=f"{JOINED}-{credentials.node}"[:32].rstrip("-"),
+        runtime="native",
+        store="",
+        api_port=0,
+        network_index=0,
+        nodes=(NodeConfig(credentials.node, 1, credentials.address, cidr, KUBELET_PORT),),
+    )
+
+
+def plan_programs(
+    layout: Layout, config: ClusterConfig, credentials: NodeCredentials, health_port: int
+) -> list[Program]:
+    (node,) = config.nodes
+    kubeconfig = f"--kubeconfig={layout.component_kubeconfig('node')}"
+    pki = layout.pki
+    agent = (
+        kubeconfig,
+        f"--node-name={node.name}",
+        f"--node-ip={node.ip}",
+        f"--pod-cidr={node.pod_cidr}",
+        f"--cluster-cidr={credentials.cluster_cidr}",
+        f"--data-dir={layout.node(node.name)}",
+        f"--image-dir={layout.images}",
+        f"--port={node.kubelet_port}",
+        f"--tls-cert-file={pki / 'node.crt'}",
+        f"--tls-private-key-file={pki / 'node.key'}",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--cluster-dns={credentials.cluster_dns}",
+        "--cluster-domain=cluster.local",
+        f"--cgroup-root={node_cgroup_root(config, node)}",
+    )
+    network = (kubeconfig, f"--port={health_port}", f"--node={node.name}", "--routes")
+    return [
+        Program(
+            "network",
+            "network.__main__",
+            network,
+            layout.log("network"),
+            listen=(("127.0.0.1", health_port),),
+            health_port=health_port,
+        ),
+        Program(
+            f"nodeagent-{node.name}",
+            "nodeagent.__main__",
+            agent,
+            layout.log(f"nodeagent-{node.name}"),
+            listen=((node.ip, node.kubelet_port),),
+        ),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _client(credentials: NodeCredentials) -> Any:
+    from client.client import Client
+
+    transport = credentials.client.transport()
+    try:
+        yield Client(transport, user_agent="kctl-join", field_manager="kctl-join")
+    finally:
+        await transport.close()
+
+
+async def _registered(credentials: NodeCredentials) -> Obj:
+    """The Node, made if need be, once it has a range of pod addresses. Raises JoinFailed."""
+    from client.transport import TransportError
+    from machinery.errors import ApiError
+
+    server = credentials.client.server
+    try:
+        async with _client(credentials) as client, asyncio.timeout(RANGE_TIMEOUT_S):
+            while True:
+                node = await _own_node(client, credentials.node)
+                if (node.get("spec") or {}).get("podCIDR"):
+                    return node
+                await asyncio.sleep(_POLL_S)
+    except TransportError as error:
+        raise JoinFailed(
+            f"{server} cannot be reached: {error}. Does the cluster run, and is the way to it open?"
+        ) from error
+    except ApiError as error:
+        raise JoinFailed(f"{server} refused this machine: {error}") from error
+    except TimeoutError:
+        raise JoinFailed(
+            f"{server} gave the node no range of pod addresses within {RANGE_TIMEOUT_S:.0f} s: its controllers must run "
+            "with --allocate-node-cidrs, as `kctl up --advertise-address` starts them"
+        ) from None
+
+
+async def _own_node(client: Client, name: str) -> Obj:
+    from machinery.errors import AlreadyExists, NotFound
+    from machinery.gvk import NODES
+
+    with contextlib.suppress(NotFound):
+        return await client.get(NODES, name)
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+    }
+    with contextlib.suppress(AlreadyExists):
+        return await client.create(NODES, node)
+    return await client.get(NODES, name)
+
+
+async def _ready(layout: Layout, credentials: NodeCredentials, pid: int, started_at: int) -> None:
+    """By the node's own word from now on: one that comes back is remembered as Ready. Raises JoinFailed."""
+    from client.transport import TransportError
+    from machinery.clock import parse_rfc3339
+    from machinery.errors import ApiError
+
+    told = "it has not reported yet"
+    try:
+        async with _client(credentials) as client, asyncio.timeout(READY_TIMEOUT_S):
+            while True:
+                check_lives(layout, pid)
+                with contextlib.suppress(ApiError, TransportError):
+                    node = await _own_node(client, credentials.node)
+                    conditions = (node.get("status") or {}).get("conditions") or ()
+                    ready: Obj = next((c for c in conditions if c["type"] == "Ready"), {})
+                    told = ready.get("message") or told
+                    heard = ready.get("lastHeartbeatTime")
+                    if ready.get("status") == "True" and heard and parse_rfc3339(heard) >= started_at:
+                        return
+                await asyncio.sleep(_POLL_S)
+    except Died as died:
+        raise JoinFailed(str(died)) from None
+    except TimeoutError:
+        agent = f"nodeagent-{credentials.node}"
+        raise JoinFailed(
+            f"the node is not Ready: {told}. Its log is {layout.log(agent)}\n{tail(layout, agent)}"
+        ) from None

@@ -1,0 +1,96 @@
+"""`kctl leave`: this machine stops being a node; nothing of it stays in the kernel, and with `delete` nothing on disk.
+
+The node acts in the machine's own network namespace, so what it made there is removed by name: the pods' bridge, two
+firewall tables, and the routes that bear our mark. Works from what is there, and twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from standalone import config as cluster_config
+from standalone.config import ConfigError
+from standalone.down import stop_supervisor
+from standalone.layout import Layout
+from standalone.remains import find_remains, purge_node
+from standalone.supervisor import running_pid
+
+_ROUTE_PROTOCOL = "76"  # network/routes.py
+_BRIDGE = "cni0"  # runtime/spawner/netmaker.py
+_TABLES = ("kctl-pods", "kctl-services")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveResult:
+    was_running: bool
+    still_known: str  # why the cluster still lists the node, "" where it does not
+    remains: tuple[str, ...]
+
+
+def leave(layout: Layout, *, delete: bool, on_stage: Callable[[str], None]) -> LeaveResult:
+    """Raises ConfigError where this machine never joined, DownFailed when a process will not end."""
+    config = cluster_config.load(layout)
+    if config is None or not config.nodes:
+        raise ConfigError(f"no node of this machine keeps its things in {layout.root}")
+    pid = running_pid(layout)
+    if pid:
+        stop_supervisor(layout, pid)
+        on_stage("components stopped")
+    (node,) = config.nodes
+    purge_node(layout, config, node)
+    _remove_network()
+    on_stage("containers and network removed")
+    still_known = _forget(layout, node.name)
+    remains = (*find_remains(layout, config), *_network_left())
+    if delete and not remains:
+        shutil.rmtree(layout.root)
+    return LeaveResult(pid is not None, still_known, remains)
+
+
+def _remove_network() -> None:
+    for command in (
+        ("ip", "link", "del", _BRIDGE),
+        ("ip", "route", "flush", "proto", _ROUTE_PROTOCOL),
+        *(("nft", "delete", "table", "ip", table) for table in _TABLES),
+    ):
+        subprocess.run(
+            command, capture_output=True, check=False, timeout=30
+        )  # what is not there needs no removal
+
+
+def _network_left() -> list[str]:
+    tables = subprocess.run(
+        ["nft", "list", "tables"], capture_output=True, text=True, check=False, timeout=30
+    ).stdout
+    found = [f"firewall table ip {table}" for table in _TABLES if f"table ip {table}\n" in tables]
+    return found + ([f"link {_BRIDGE}"] if Path(f"/sys/class/net/{_BRIDGE}").exists() else [])
+
+
+def _forget(layout: Layout, node: str) -> str:
+    """Removes the Node, as the node itself. Why that failed, if it did: the machine is taken down all the same."""
+    from client.client import Client
+    from client.kubeconfig import KubeconfigError, load
+    from client.transport import TransportError
+    from machinery.errors import ApiError, NotFound
+    from machinery.gvk import NODES
+
+    async def forget() -> None:
+        transport = load(str(layout.component_kubeconfig("node"))).transport()
+        try:
+            async with asyncio.timeout(10):
+                with contextlib.suppress(NotFound):
+                    await Client(transport, user_agent="kctl-leave").delete(NODES, node)
+        finally:
+            await transport.close()
+
+    try:
+        asyncio.run(forget())
+    except (ApiError, TransportError, KubeconfigError, TimeoutError) as error:
+        return str(error) or "the API server does not answer"
+    return ""
