@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -60,12 +61,19 @@ class LoopClock:
 
 def rfc3339(epoch_s: float) -> str:
     """metav1.Time: whole seconds, UTC. 1700000000.7 → '2023-11-14T22:13:20Z'."""
-    return datetime.fromtimestamp(int(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(int(epoch_s)) + "Z"
+
+
+@lru_cache(maxsize=64)
+def _second(epoch_s: int) -> str:
+    """Much happens in the same second."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def rfc3339_micro(epoch_s: float) -> str:
     """metav1.MicroTime: six digits, UTC."""
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    seconds, micros = divmod(round(epoch_s * 1_000_000), 1_000_000)
+    return f"{_second(seconds)}.{micros:06}Z"
 
 
 def parse_rfc3339(text: str) -> float:

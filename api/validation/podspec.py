@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from api.validation.containers import validate_containers
 from api.validation.errors import Errors
@@ -25,16 +28,28 @@ Obj = dict[str, Any]
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _MAX_NAMESERVERS, _MAX_SEARCHES, _MAX_SEARCH_CHARS = 3, 32, 2048
 _INT32_MAX = 2**31 - 1
+_LARGEST_BYTES = 16 * 1024  # of a spec whose verdict is remembered
 
 
 def validate_pod(pod: Obj) -> Sequence[Cause]:
     """A new pod, its metadata apart."""
-    errors = Errors()
     spec = pod.get("spec") or {}
+    text = orjson.dumps(spec)
+    return _causes(spec) if len(text) > _LARGEST_BYTES else _causes_in(text)
+
+
+@lru_cache(maxsize=256)
+def _causes_in(text: bytes) -> Sequence[Cause]:
+    """Pods come in families that share their spec: what is wrong with one is wrong with all."""
+    return _causes(orjson.loads(text))
+
+
+def _causes(spec: Obj) -> Sequence[Cause]:
+    errors = Errors()
     validate_pod_spec(errors, spec, "spec")
     if spec.get("ephemeralContainers"):
         errors.forbidden("spec.ephemeralContainers", "cannot be set on create")
-    return errors.causes
+    return tuple(errors.causes)
 
 
 def validate_template(errors: Errors, template: Obj, path: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import lru_cache
 
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
@@ -52,7 +53,7 @@ class ServiceAccount(Plugin):
                 f'error looking up service account {request.namespace}/{name}: serviceaccount "{name}" not found',
             )
         if is_automounted(spec, account):
-            mount_token(spec, self._rng)
+            mount_token(spec, _volume_name(account["metadata"].get("uid", name)))
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
 
@@ -86,8 +87,14 @@ def is_automounted(spec: Obj, account: Obj) -> bool:
     return True
 
 
-def mount_token(spec: Obj, rng: random.Random) -> None:
-    """Mounts the token in every container that has nothing there yet."""
+@lru_cache(maxsize=1024)
+def _volume_name(uid: str) -> str:
+    """The same for all pods of an account, so that what is equal but for it stays equal."""
+    return names.generate(VOLUME_PREFIX, random.Random(uid))
+
+
+def mount_token(spec: Obj, new_name: str) -> None:
+    """Mounts the token in every container that has nothing there yet, by a volume that is there or a new one."""
     lacking = [container for container in _containers(spec) if not _has_mount(container)]
     if not lacking:
         return
@@ -96,7 +103,7 @@ def mount_token(spec: Obj, rng: random.Random) -> None:
         (v["name"] for v in volumes if v.get("name", "").startswith(VOLUME_PREFIX) and "projected" in v), ""
     )
     if not name:
-        name = names.generate(VOLUME_PREFIX, rng)
+        name = new_name
         volumes.append({"name": name, "projected": token_projection()})
     for container in lacking:
         container.setdefault("volumeMounts", []).append(

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from machinery.clock import rfc3339
-from machinery.patch.apply import sets, typed
+from machinery.patch.apply import born, sets, typed
 from machinery.patch.apply.sets import FieldSet
 from machinery.patch.apply.typed import Comparison
 from machinery.schema import Schema
@@ -39,10 +39,6 @@ _UNOWNED_META = frozenset(
         "managedFields",
         "resourceVersion",
     )
-)
-# Parts that every typed object has from its birth: upstream never counts them as added.
-_ALWAYS_THERE = frozenset(
-    ("f:spec", "f:status", "f:template", "f:strategy", "f:jobTemplate", "f:metadata", "f:containers")
 )
 
 
@@ -153,9 +149,12 @@ def update_managed_fields(
     if live is not None and not entries:
         store(new, [])
         return
-    added, modified, removed = typed.compare(owned_part(live) if live else {}, owned_part(new), schema)
-    if added:
-        added = without_births(added, schema)
+    if live is None:
+        added, modified, removed = born.fields_of_new(owned_part(new), schema), sets.EMPTY, sets.EMPTY
+    else:
+        added, modified, removed = typed.compare(owned_part(live), owned_part(new), schema)
+        if added:
+            added = born.without_births(added, schema)
     touched = sets.union(modified, added)
     if not touched and not removed:
         store(new, entries)
@@ -187,22 +186,6 @@ def update_managed_fields(
     if touched and not mine:
         out.append(make_entry(me[1], operation, api_version, subresource, rfc3339(now), touched))
     store(new, cap_updaters(out))
-
-
-def without_births(added: FieldSet, schema: Schema | None) -> FieldSet:
-    """Built-in kinds have a spec and a status even where JSON leaves them out: no one adds those nodes."""
-    if schema is None or not schema.name.startswith("io.k8s."):
-        return added
-    return _drop_births(added)
-
-
-def _drop_births(added: FieldSet) -> FieldSet:
-    out = added.copy()
-    for key in _ALWAYS_THERE:
-        inner = {name: item for name, item in out.get(key, sets.LEAF).items() if name != "."}
-        if inner:
-            out[key] = _drop_births(inner)
-    return out
 
 
 def cap_updaters(entries: list[Entry]) -> list[Entry]:

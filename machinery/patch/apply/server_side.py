@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from machinery.clock import rfc3339
 from machinery.errors import BadRequest, Cause, Conflict
-from machinery.patch.apply import managed, sets, typed
+from machinery.patch.apply import born, managed, sets, typed
 from machinery.patch.apply.managed import NO_FOREIGN, Entry
 from machinery.patch.apply.sets import FieldSet
 from machinery.patch.apply.typed import Comparison
@@ -141,7 +141,7 @@ def _entries_before(live: Obj | None, api_version: str, schema: Schema | None) -
     entries = managed.entries_for_write(live, {}, "")
     if entries:
         return entries
-    fields = managed.without_births(typed.compare({}, managed.owned_part(live), schema).added, schema)
+    fields = born.without_births(typed.compare({}, managed.owned_part(live), schema).added, schema)
     if not fields:
         return []
     entry = managed.make_entry(BEFORE_FIRST, "Update", api_version, "", "", fields)

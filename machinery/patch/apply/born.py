@@ -1,0 +1,65 @@
+"""What the creator of an object owns: every field of it, but for the nodes that each object of its kind has anyway.
+
+Objects are born in families: the pods of a ReplicaSet differ in their names and in nothing that anybody owns. So what
+comes out for a part of an object is remembered by that part's JSON, some hundred parts long, and handed out as a fresh
+copy, since the object it goes into is still to be changed by admission.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from machinery.patch.apply import sets, typed
+from machinery.patch.apply.sets import FieldSet
+from machinery.schema import Schema
+
+Obj = dict[str, Any]
+
+# Parts that every typed object has from its birth: upstream never counts them as added.
+_ALWAYS_THERE = frozenset(
+    ("f:spec", "f:status", "f:template", "f:strategy", "f:jobTemplate", "f:metadata", "f:containers")
+)
+_REMEMBERED = 256
+_LARGEST_BYTES = 16 * 1024
+# (the schema's identity, key, the value's JSON) → (the schema, which lives as long as this does; the fields' JSON)
+_known: dict[tuple[int, str, bytes], tuple[Schema | None, bytes]] = {}
+
+
+def fields_of_new(owned: Obj, schema: Schema | None) -> FieldSet:
+    """The fields of a new object's owned part. The set is the caller's own, to its leaves."""
+    out: FieldSet = {}
+    for key, value in owned.items():
+        text = orjson.dumps(value)
+        if len(text) > _LARGEST_BYTES:
+            out.update(_added(key, value, schema))
+            continue
+        at = (id(schema), key, text)
+        known = _known.get(at)
+        if known is None:
+            if len(_known) >= _REMEMBERED:
+                del _known[next(iter(_known))]
+            known = _known[at] = (schema, orjson.dumps(_added(key, value, schema)))
+        out.update(orjson.loads(known[1]))
+    return out
+
+
+def _added(key: str, value: Any, schema: Schema | None) -> FieldSet:
+    return without_births(typed.compare({}, {key: value}, schema).added, schema)
+
+
+def without_births(added: FieldSet, schema: Schema | None) -> FieldSet:
+    """Built-in kinds have a spec and a status even where JSON leaves them out: no one adds those nodes."""
+    if schema is None or not schema.name.startswith("io.k8s."):
+        return added
+    return _drop_births(added)
+
+
+def _drop_births(added: FieldSet) -> FieldSet:
+    out = added.copy()
+    for key in _ALWAYS_THERE:
+        inner = {name: item for name, item in out.get(key, sets.LEAF).items() if name != "."}
+        if inner:
+            out[key] = _drop_births(inner)
+    return out
