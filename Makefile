@@ -25,6 +25,11 @@ test: .venv/.dev ## the whole test suite
 	@tools/setup.sh test-packages
 	@$(PY) -m pytest
 
+.PHONY: vm-test
+vm-test: .venv/.dev ## tests in virtual machines: cgroup v2 alone, a cluster over two machines (minutes)
+	@tools/setup.sh vm-packages
+	@KCTL_VM_TESTS=1 $(PY) -m pytest tests/vm -s
+
 .PHONY: check
 check: .venv/.dev ## format, lint, types, direction of imports
 	@.venv/bin/ruff format --check -q .

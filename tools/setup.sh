@@ -3,6 +3,7 @@
 #   runtime         .venv with the locked dependencies and kctl itself, and the system packages a cluster needs
 #   dev             the same with what development needs
 #   test-packages   system packages that only tests talk to
+#   vm-packages     what boots virtual machines
 #   bench-packages  peers to measure against
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,6 +62,7 @@ case "${1:-}" in
   runtime) system_packages; environment requirements.lock .runtime ;;
   dev) system_packages; environment requirements-dev.lock .dev; touch .venv/.runtime ;;
   test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; install_wanted ;;
+  vm-packages) need qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core; need mmdebstrap mmdebstrap mmdebstrap; need mke2fs e2fsprogs e2fsprogs; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;
-  *) echo "use: $0 runtime|dev|test-packages|bench-packages" >&2; exit 2 ;;
+  *) echo "use: $0 runtime|dev|test-packages|vm-packages|bench-packages" >&2; exit 2 ;;
 esac
