@@ -11,8 +11,11 @@ from pathlib import Path
 from client.client import Client
 from client.kubeconfig import ClientConfig
 from controllers.component import ControllerManager, controller_names
+from controllers.csrsigning import FileSigner
 from controllers.framework.process import add_flags, run_process
+from controllers.token_key import TokenKey
 from machinery.clock import Clock
+from machinery.durations import parse_duration
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,6 +36,18 @@ def _parser() -> argparse.ArgumentParser:
         "--allocate-node-cidrs", action="store_true", help="give every node a range of --cluster-cidr"
     )
     parser.add_argument("--cluster-cidr", default="10.244.0.0/16", help="the addresses of all pods")
+    add = parser.add_argument
+    add("--cluster-signing-cert-file", type=Path, help="CA that signs certificates of the cluster's signers")
+    add("--cluster-signing-key-file", type=Path, help="its key")
+    add("--cluster-signing-duration", default="8760h0m0s", help="the longest life of what it signs")
+    add(
+        "--service-account-private-key-file", type=Path, help="key that signs the tokens that live in Secrets"
+    )
+    add(
+        "--public-api-server",
+        default="",
+        help="URL of the API server as other machines reach it, published as cluster-info in kube-public",
+    )
     return parser
 
 
@@ -53,10 +68,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := [name for name in only if name not in controller_names()]:
         parser.error(f"no such controllers: {', '.join(unknown)}")
 
+    if bool(options.cluster_signing_cert_file) != bool(options.cluster_signing_key_file):
+        parser.error("--cluster-signing-cert-file and --cluster-signing-key-file belong together")
+    try:
+        longest_s = parse_duration(options.cluster_signing_duration)
+    except ValueError as error:
+        parser.error(f"--cluster-signing-duration: {error}")
+    signer = None
+    if options.cluster_signing_cert_file:
+        signer = FileSigner(options.cluster_signing_cert_file, options.cluster_signing_key_file, longest_s)
+
     def make(client: Client, clock: Clock, rng: random.Random, config: ClientConfig) -> ControllerManager:
         bundle = Path(options.root_ca_file).read_bytes() if options.root_ca_file else config.ca_data
         cidr = options.cluster_cidr if options.allocate_node_cidrs else ""
-        return ControllerManager(client, clock, rng, ca_bundle=bundle.decode(), cluster_cidr=cidr, only=only)
+        return ControllerManager(
+            client,
+            clock,
+            rng,
+            ca_bundle=bundle.decode(),
+            cluster_cidr=cidr,
+            public_server=options.public_api_server,
+            signer=signer,
+            sign_claims=TokenKey(options.service_account_private_key_file)
+            if options.service_account_private_key_file
+            else None,
+            only=only,
+        )
 
     return run_process("kube-controller-manager", options, make)
 

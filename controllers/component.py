@@ -13,6 +13,8 @@ from typing import Any
 from client.client import Client
 from client.informer import InformerFactory
 from controllers import (
+    csrapproving,
+    csrcleaner,
     deployment,
     disruption,
     endpointslice,
@@ -22,8 +24,11 @@ from controllers import (
     replicaset,
     serviceaccount,
     tainteviction,
+    tokencleaner,
     volumeprotection,
 )
+from controllers.bootstrapsigner import bootstrap_signer, public_kubeconfig
+from controllers.csrsigning import Signer, csr_signing
 from controllers.framework import Reconciler, Runner
 from controllers.framework.metrics import ReconcilerMetrics
 from controllers.garbagecollector import GarbageCollector
@@ -31,6 +36,7 @@ from controllers.nodeipam import NAME as NODE_IPAM
 from controllers.nodeipam import node_ipam
 from controllers.resourcequota import ResourceQuotas
 from controllers.rootca import root_ca_publisher
+from controllers.serviceaccounttoken import SignClaims, service_account_tokens
 from machinery.clock import Clock
 from machinery.workqueue import WorkQueue
 
@@ -46,18 +52,25 @@ RECONCILERS: Sequence[Reconciler] = (
     disruption.reconcile,
     volumeprotection.protect_claims,
     volumeprotection.protect_volumes,
+    csrapproving.reconcile,
+    csrcleaner.reconcile,
+    tokencleaner.reconcile,
 )
+# Made with what only the composition knows; those that lack it do not run.
+_MADE = ("rootca", NODE_IPAM, "bootstrapsigner", "csrsigning", "serviceaccount-token")
 GARBAGE_COLLECTOR = GarbageCollector.name
 RESOURCE_QUOTAS = ResourceQuotas.name
 
 
 def controller_names() -> list[str]:
-    return [*(each.name for each in RECONCILERS), "rootca", NODE_IPAM, RESOURCE_QUOTAS, GARBAGE_COLLECTOR]
+    return [*(each.name for each in RECONCILERS), *_MADE, RESOURCE_QUOTAS, GARBAGE_COLLECTOR]
 
 
 class ControllerManager:
     """`ca_bundle` (PEM) is published to every namespace; empty publishes nothing. `cluster_cidr` is shared out
-    among nodes that come without a range of pod addresses; empty gives none.
+    among nodes that come without a range of pod addresses; empty gives none. `public_server` is the API server's URL
+    as other machines reach it, published in kube-public; empty publishes nothing. `signer` signs certificates,
+    `sign_claims` the tokens that live in Secrets.
 
     `only` names the controllers to run; None runs all.
     """
@@ -70,6 +83,9 @@ class ControllerManager:
         *,
         ca_bundle: str = "",
         cluster_cidr: str = "",
+        public_server: str = "",
+        signer: Signer | None = None,
+        sign_claims: SignClaims | None = None,
         only: Sequence[str] | None = None,
     ) -> None:
         names = set(controller_names() if only is None else only)
@@ -81,6 +97,9 @@ class ControllerManager:
             *RECONCILERS,
             *([root_ca_publisher(ca_bundle)] if ca_bundle else []),
             *([node_ipam(cluster_cidr)] if cluster_cidr else []),
+            *([csr_signing(signer)] if signer else []),
+            *([service_account_tokens(sign_claims, ca_bundle)] if sign_claims else []),
+            bootstrap_signer(public_kubeconfig(public_server, ca_bundle) if public_server else ""),
         ]
         self._informers = InformerFactory(client, clock, rng)
         chosen = [each for each in reconcilers if each.name in names]

@@ -75,6 +75,13 @@ REPLICASETS = GVR("apps", "v1", "replicasets", kind="ReplicaSet")
 ENDPOINTSLICES = GVR("discovery.k8s.io", "v1", "endpointslices", kind="EndpointSlice")
 LEASES = GVR("coordination.k8s.io", "v1", "leases", kind="Lease")
 RUNTIMECLASSES = GVR("node.k8s.io", "v1", "runtimeclasses", namespaced=False, kind="RuntimeClass")
+CERTIFICATESIGNINGREQUESTS = GVR(
+    "certificates.k8s.io",
+    "v1",
+    "certificatesigningrequests",
+    namespaced=False,
+    kind="CertificateSigningRequest",
+)
 CRDS = GVR(
     "apiextensions.k8s.io",
     "v1",

@@ -29,7 +29,7 @@ def plan_programs(
     return [
         *etcd_programs(layout, config),
         *(_apiserver(layout, config, number) for number in range(1, config.apiservers + 1)),
-        *_replicas(layout, "controllers", config.controllers, choose_port, _controllers(config)),
+        *_replicas(layout, "controllers", config.controllers, choose_port, _controllers(layout, config)),
         *_replicas(layout, "scheduler", config.schedulers, choose_port),
         *_network(layout, config, choose_port),
         *(
@@ -71,9 +71,17 @@ def _replicas(
     return found
 
 
-def _controllers(config: ClusterConfig) -> Sequence[str]:
+def _controllers(layout: Layout, config: ClusterConfig) -> Sequence[str]:
     """Nodes of this machine come with a range of their own, those that join are given one."""
-    return ("--allocate-node-cidrs", f"--cluster-cidr={config.pod_network}") if config.advertise else ()
+    pki = layout.pki
+    signing = (
+        f"--cluster-signing-cert-file={pki / 'ca.crt'}",
+        f"--cluster-signing-key-file={pki / 'ca.key'}",
+        f"--service-account-private-key-file={pki / 'service-account.key'}",
+        f"--public-api-server=https://{config.api_host}:{config.api_port}",
+    )
+    ranges = ("--allocate-node-cidrs", f"--cluster-cidr={config.pod_network}") if config.advertise else ()
+    return (*signing, *ranges)
 
 
 def _network(layout: Layout, config: ClusterConfig, choose_port: Callable[[int], int]) -> list[Program]:
@@ -114,8 +122,9 @@ def _apiserver_flags(
         f"--tls-cert-file={pki / 'apiserver.crt'}",
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
-        f"--service-account-key-file={pki / 'service-account.key'}",
+        f"--service-account-signing-key-file={pki / 'service-account.key'}",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        "--enable-bootstrap-token-auth",
         f"--service-cluster-ip-range={SERVICE_CIDR}",
         f"--kubelet-client-certificate={pki / 'apiserver-kubelet-client.crt'}",
         f"--kubelet-client-key={pki / 'apiserver-kubelet-client.key'}",

@@ -14,6 +14,7 @@ from apiserver.auth.policy import (
     READ_WRITE,
     WRITE,
     Obj,
+    account,
     cluster_role,
     cluster_role_binding,
     group,
@@ -24,6 +25,11 @@ from apiserver.auth.policy import (
     user,
 )
 
+_REQUESTS = "system:certificates.k8s.io:certificatesigningrequests"
+_JOINING = "system:bootstrappers:kubeadm:default-node-token"
+_CONTROLLER = "system:controller"
+_CLUSTER_INFO = "kubeadm:bootstrap-signer-clusterinfo"
+_READER = "extension-apiserver-authentication-reader"
 _TO = "rbac.authorization.k8s.io/aggregate-to-"
 _INFO = "/healthz /livez /readyz /version /version/"
 _APPS = (
@@ -137,6 +143,29 @@ def cluster_roles() -> list[Obj]:
         ),
         cluster_role("system:node", list(NODE_RULES)),
         cluster_role(
+            "system:node-bootstrapper",
+            [rule("create get list watch", "certificates.k8s.io", "certificatesigningrequests")],
+        ),
+        *(
+            cluster_role(
+                f"{_REQUESTS}:{kind}",
+                [rule("create", "certificates.k8s.io", f"certificatesigningrequests/{kind}")],
+            )
+            for kind in ("nodeclient", "selfnodeclient", "selfnodeserver")
+        ),
+        *(
+            cluster_role(
+                f"system:certificates.k8s.io:{signer}-approver",
+                [rule("approve", "certificates.k8s.io", "signers", f"kubernetes.io/{signer}")],
+            )
+            for signer in (
+                "kube-apiserver-client",
+                "kube-apiserver-client-kubelet",
+                "kubelet-serving",
+                "legacy-unknown",
+            )
+        ),
+        cluster_role(
             "system:node-proxier",
             [
                 rule("list watch", "core", "services endpoints"),
@@ -187,16 +216,60 @@ def cluster_role_bindings() -> list[Obj]:
             "system:kube-controller-manager",
             [user("system:kube-controller-manager")],
         ),
+        # Under the names and for the group that kubeadm gives them, so that its tokens work here too.
+        cluster_role_binding("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", [group(_JOINING)]),
+        cluster_role_binding(
+            "kubeadm:node-autoapprove-bootstrap", f"{_REQUESTS}:nodeclient", [group(_JOINING)]
+        ),
+        cluster_role_binding(
+            "kubeadm:node-autoapprove-certificate-rotation",
+            f"{_REQUESTS}:selfnodeclient",
+            [group("system:nodes")],
+        ),
+        cluster_role_binding(
+            "kctl:node-autoapprove-server", f"{_REQUESTS}:selfnodeserver", [group("system:nodes")]
+        ),
         *controller_bindings(),
     ]
 
 
 def roles() -> list[Obj]:
-    reader = rule("get list watch", "core", "configmaps", "extension-apiserver-authentication")
-    return [role("kube-system", "extension-apiserver-authentication-reader", [reader])]
+    return [
+        role("kube-system", f"{_CONTROLLER}:bootstrap-signer", [rule(READ, "core", "secrets")]),
+        role(
+            "kube-system", f"{_CONTROLLER}:token-cleaner", [rule(f"{READ} delete", "core", "secrets"), EVENTS]
+        ),
+        role(
+            "kube-public",
+            f"{_CONTROLLER}:bootstrap-signer",
+            [
+                rule(f"{READ} create", "core", "configmaps"),
+                rule("update", "core", "configmaps", "cluster-info"),
+                EVENTS,
+            ],
+        ),
+        role("kube-public", _CLUSTER_INFO, [rule("get", "core", "configmaps", "cluster-info")]),
+        role(
+            "kube-system",
+            _READER,
+            [rule("get list watch", "core", "configmaps", "extension-apiserver-authentication")],
+        ),
+    ]
 
 
 def role_bindings() -> list[Obj]:
-    subjects = [user("system:kube-controller-manager"), user("system:kube-scheduler")]
-    name = "extension-apiserver-authentication-reader"
-    return [role_binding("kube-system", f"system::{name}", name, subjects)]
+    manager = user("system:kube-controller-manager")
+    own = [
+        role_binding(namespace, f"{_CONTROLLER}:{name}", f"{_CONTROLLER}:{name}", [account(name), manager])
+        for namespace, name in (
+            ("kube-system", "bootstrap-signer"),
+            ("kube-system", "token-cleaner"),
+            ("kube-public", "bootstrap-signer"),
+        )
+    ]
+    # What a machine reads that is to join: the server believes it to nobody without bootstrap tokens.
+    anybody = role_binding("kube-public", _CLUSTER_INFO, _CLUSTER_INFO, [user("system:anonymous")])
+    reader = role_binding(
+        "kube-system", f"system::{_READER}", _READER, [manager, user("system:kube-scheduler")]
+    )
+    return [*own, anybody, reader]

@@ -40,7 +40,20 @@ CONTROLLERS: dict[str, list[Obj]] = {
             "certificates.k8s.io",
             "certificatesigningrequests/status certificatesigningrequests/approval",
         ),
-        rule("approve sign", "certificates.k8s.io", "signers"),
+        rule(
+            "approve",
+            "certificates.k8s.io",
+            "signers",
+            "kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving",
+        ),
+        rule(
+            "sign",
+            "certificates.k8s.io",
+            "signers",
+            "kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet "
+            "kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown",
+        ),
+        rule(READ, "core", "nodes"),
         rule("create", "authorization.k8s.io", "subjectaccessreviews"),
         EVENTS,
     ],
@@ -162,6 +175,10 @@ CONTROLLERS: dict[str, list[Obj]] = {
         rule(f"{READ} create update patch", "core", "configmaps"),
         rule(READ, "core", "namespaces"),
         EVENTS,
+    ],
+    "legacy-service-account-token-cleaner": [
+        rule("get", "core", "configmaps", "kube-apiserver-legacy-service-account-token-tracking"),
+        rule("patch delete", "core", "secrets"),
     ],
     "service-account-controller": [
         rule(f"{READ} create", "core", "serviceaccounts"),

@@ -15,8 +15,8 @@ The decorator registers nothing anywhere: a Runner is given its reconcilers as a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from machinery.gvk import GVR, Key
@@ -70,6 +70,7 @@ class Reconciler:
     workers: int = 1
     relevant: IsRelevant | None = None
     event_source: str = ""
+    fields: Mapping[GVR, str] = field(default_factory=dict)  # caches only what such a field selector selects
 
     async def __call__(self, ctx: Context, key: Key) -> float | None:
         return await self.function(ctx, key)
@@ -92,11 +93,13 @@ def reconciler(
     relevant: IsRelevant | None = None,
     name: str = "",
     event_source: str = "",
+    fields: Mapping[GVR, str] | None = None,
 ) -> Callable[[Reconcile], Reconciler]:
     """`owns`: objects of these kinds wake their controlling owner. `reads`: cached, but wake nobody.
 
     `workers` keys are reconciled at once, never one key twice. `event_source` is the component
-    named in events (default: the name).
+    named in events (default: the name). `fields` narrows the cache of a kind by a field selector, such as Secrets of
+    one type.
     """
 
     def decorate(function: Reconcile) -> Reconciler:
@@ -112,6 +115,7 @@ def reconciler(
             workers,
             relevant,
             event_source or chosen,
+            fields or {},
         )
 
     return decorate

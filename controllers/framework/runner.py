@@ -105,7 +105,10 @@ class _Loop:
         self._clock = clock
         self._events = EventRecorder(client, clock, rng, reconciler.event_source)
         self._expectations = Expectations()
-        self._informers: dict[GVR, Informer] = {gvr: factory.informer(gvr) for gvr in reconciler.resources()}
+        self._informers: dict[GVR, Informer] = {
+            gvr: factory.informer(gvr, field_selector=reconciler.fields.get(gvr, ""))
+            for gvr in reconciler.resources()
+        }
         self._rng = rng
         self._memory: dict[object, object] = {}
         self._log = get_logger(f"controllers.{reconciler.name}")
