@@ -123,11 +123,13 @@ class SchedulingQueue:
                 self._flush_sleepers()
 
     def add_unschedulable(self, queued: QueuedPod, refused_by: Iterable[str]) -> None:
-        """It fitted nowhere; `refused_by` are the plugins that said no."""
+        """It fitted nowhere; `refused_by` are the plugins that said no: none, where there was no node to ask about. Then
+        any change may help."""
         if self._pods.get(queued.info.uid) is not queued:
             return
-        queued.wakes_on = ClusterEvent.SELF_UPDATED
-        for plugin in refused_by:
+        plugins = list(refused_by)
+        queued.wakes_on = ClusterEvent.SELF_UPDATED if plugins else ~NO_EVENT
+        for plugin in plugins:
             queued.wakes_on |= self._plugin_events.get(plugin, NO_EVENT)
         self._where[queued.info.uid] = "unschedulable"
         if queued.seen_events & queued.wakes_on:

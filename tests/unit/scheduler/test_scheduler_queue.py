@@ -56,6 +56,17 @@ def test_refused_pod_wakes_only_on_an_event_its_refuser_named() -> None:
     stepped(scenario)
 
 
+def test_pod_that_no_plugin_refused_since_there_was_no_node_wakes_on_any_event() -> None:
+    async def scenario(queue: SchedulingQueue, clock: LoopClock) -> None:
+        queue.add(pod("p"))
+        queue.add_unschedulable(await queue.pop(), [])
+        await clock.sleep(5)
+        queue.on_event(ClusterEvent.NODE_ADDED)
+        assert queue.counts()["active"] == 1
+
+    stepped(scenario)
+
+
 def test_woken_pod_waits_out_its_backoff() -> None:
     async def scenario(queue: SchedulingQueue, clock: LoopClock) -> None:
         queue.add(pod("p"))
