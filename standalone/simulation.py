@@ -34,6 +34,7 @@ from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_admission, make_cacher, resources_of
 from apiserver.guard import rbac_guard
+from apiserver.http.reply import Receive, Scope, Send
 from apiserver.server import ApiServer, Parts
 from client.client import Client
 from client.events import EventRecorder
@@ -86,13 +87,22 @@ class Simulation:
         self.history: list[tuple[int, str, bool, bytes]] = []  # revision, key, deleted, value
         self._connector = InProcessNodes()
         self.backend = MemoryBackend()
-        self.server = ApiServer(
+        self.server = self._make_server()
+        self.client = self.client_as(_ADMIN)
+        self._recorded = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._started = asyncio.Event()
+        self._news = asyncio.Event()
+
+    def _make_server(self) -> ApiServer:
+        backend, clock = self.backend, self.clock
+        return ApiServer(
             Parts(
-                backend=self.backend,
+                backend=backend,
                 clock=clock,
                 rng=self._rng("apiserver"),
                 make_store=lambda resource: make_cacher(
-                    self.backend, resource, clock, self._rng(f"store/{resource.storage_prefix}")
+                    backend, resource, clock, self._rng(f"store/{resource.storage_prefix}")
                 ),
                 make_guard=partial(
                     rbac_guard,
@@ -105,17 +115,17 @@ class Simulation:
                 resources_of=resources_of,
             )
         )
-        self.client = self.client_as(_ADMIN)
-        self._group: asyncio.TaskGroup | None = None
-        self._started = asyncio.Event()
-        self._news = asyncio.Event()
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whichever server there is now."""
+        await self.server.app(scope, receive, send)
 
     def _rng(self, who: str) -> random.Random:
         """Chance of its own for each component: adding one does not change what the others draw."""
         return random.Random(f"{self.seed}/{who}")
 
     def client_as(self, user: User, *, manager: str = "") -> Client:
-        return Client(InProcessTransport(self.server.app, user), user_agent=user.name, field_manager=manager)
+        return Client(InProcessTransport(self._app, user), user_agent=user.name, field_manager=manager)
 
     # -- parts -------------------------------------------------------------------------------------------
 
@@ -131,9 +141,7 @@ class Simulation:
 
     async def _start(self, group: asyncio.TaskGroup, nodes: int) -> None:
         self._group = group
-        group.create_task(self.server.run(), name="apiserver")
-        await self.server.settled()
-        group.create_task(self._record(), name="history")
+        await self._start_server(group)
         self._start_scheduler(group)
         manager = ControllerManager(
             self.client_as(
@@ -147,6 +155,23 @@ class Simulation:
         group.create_task(manager.run(), name="controllers")
         for index in range(1, nodes + 1):
             self.add_node(f"node-{index}")
+
+    async def _start_server(self, group: asyncio.TaskGroup) -> None:
+        self._serving = group.create_task(self.server.run(), name="apiserver")
+        await self.server.settled()
+        group.create_task(self._record(), name="history")
+
+    async def restart_api_server(self, *, forgetting: bool = False) -> None:
+        """Ends it in the midst of everything and starts it again; `forgetting`: with an empty store, whose revisions
+        begin anew. Returns when it serves."""
+        assert self._group is not None
+        serving = self._serving
+        serving.cancel()
+        await asyncio.wait({serving})
+        if forgetting:
+            self.backend, self._recorded = MemoryBackend(), 0
+        self.server = self._make_server()
+        await self._start_server(self._group)
 
     def _start_scheduler(self, group: asyncio.TaskGroup) -> None:
         rng = self._rng("scheduler")
@@ -206,10 +231,11 @@ class Simulation:
         node.task.cancel()
 
     async def _record(self) -> None:
-        async with self.backend.watch("/registry/", 0) as changes:
+        async with self.backend.watch("/registry/", self._recorded) as changes:
             async for batch in changes:
                 for change in batch:
                     kv = change.kv
+                    self._recorded = kv.mod_revision
                     self.history.append((kv.mod_revision, kv.key, change.deleted, kv.value))
                 self._news.set()
 

@@ -45,13 +45,13 @@ class KeyRevisions:
 
 
 class KeyIndex:
-    def __init__(self) -> None:
-        self.head = 0  # the newest revision, durable or not
-        self.compacted = 0
+    def __init__(self, after: int = 0) -> None:
+        self.head = after  # the newest revision, durable or not
+        self.compacted = after
         self._keys: dict[str, KeyRevisions] = {}
         self._order: list[str] = []
         self._log: deque[str] = deque()  # the keys of revisions _log_base + 1 ... head
-        self._log_base = 0  # everything up to here is purged
+        self._log_base = after  # everything up to here is purged
 
     def __len__(self) -> int:
         return len(self._keys)

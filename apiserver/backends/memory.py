@@ -16,20 +16,28 @@ PURGE = 512  # writes forgotten for each write taken
 
 
 class MemoryBackend:
-    """`clock` is only asked for the age of history; without one, age does not bound it."""
+    """`clock` is only asked for the age of history; without one, age does not bound it.
+
+    What is kept ends with the process, but clients remember revisions. `after` is a revision that none of an earlier
+    process's can be above: then whoever comes with one of those is told to list again, and no revision has two meanings.
+    """
 
     shared = False
 
-    def __init__(self, clock: Clock | None = None, retention: Retention | None = None) -> None:
+    def __init__(
+        self, clock: Clock | None = None, retention: Retention | None = None, *, after: int = 0
+    ) -> None:
         self._clock = clock
         self._age = HistoryAge(retention or Retention(max_revisions=50_000, max_bytes=256 << 20))
-        self._index = KeyIndex()
+        self._index = KeyIndex(after)
         self._values: dict[int, KV] = {}  # by mod revision; a tombstone's value is empty
         self._bytes = 0
         self._hub = WatchHub(self._history)
+        self._hub.newest = after
 
     async def start(self) -> None:
-        return None
+        """Also after `close`: what it holds is still there."""
+        self._hub.closed = False
 
     async def close(self) -> None:
         self._hub.close()

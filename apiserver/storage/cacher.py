@@ -270,6 +270,7 @@ class Cacher:
                 await self._reach(from_revision)
                 self._begin_with_state(watcher)
             else:
+                await self._reach(from_revision)
                 await self._begin_in_past(watcher)
 
         return Watcher(
