@@ -89,7 +89,8 @@ def _backend(options: argparse.Namespace, clock: SystemClock, rng: random.Random
     if options.store == "memory":
         from apiserver.backends.memory import MemoryBackend
 
-        return MemoryBackend(clock)
+        # Ten thousand a second since 1970: more than any process wrote before this one, and exact as a float.
+        return MemoryBackend(clock, after=int(clock.now() * 10_000))
     if options.store == "etcd":
         from apiserver.backends.etcd import EtcdBackend
         from apiserver.backends.etcd_client import EtcdTls
