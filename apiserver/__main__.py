@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api.resource import Resource
+from apiserver.aggregation.reach import FrontProxy
 from apiserver.auth.token_file import TokenFileError
 from apiserver.backends.backend import Backend, StoreUnavailable
 from apiserver.composition import is_secret, make_admission, make_cacher, resources_of
@@ -153,6 +154,22 @@ def _node_context(options: argparse.Namespace) -> ssl.SSLContext | None:
     return context
 
 
+def _front_proxy(options: argparse.Namespace) -> FrontProxy | None:
+    given = (
+        options.requestheader_client_ca_file,
+        options.proxy_client_cert_file,
+        options.proxy_client_key_file,
+    )
+    if not any(given):
+        return None
+    ca, cert, key = given
+    if not (ca and cert and key):
+        raise StartError(
+            "--requestheader-client-ca-file, --proxy-client-cert-file and --proxy-client-key-file go together"
+        )
+    return FrontProxy(cert, key, ca.read_text())
+
+
 def _tls(options: argparse.Namespace, addresses: Sequence[str]) -> ssl.SSLContext | None:
     if options.tls_cert_file is None:
         if any(address not in ("127.0.0.1", "::1", "localhost") for address in addresses):
@@ -200,6 +217,9 @@ async def run(options: argparse.Namespace) -> None:
             resources_of=resources_of,
             audit=audit,
             service_cidr=options.service_cluster_ip_range,
+            seats=options.max_requests_inflight + options.max_mutating_requests_inflight,
+            front_proxy=_front_proxy(options),
+            client_ca=options.client_ca_file.read_text() if options.client_ca_file else "",
             advertise=[advertise],
             port=options.port,
         )

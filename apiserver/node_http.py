@@ -29,16 +29,20 @@ async def exchange(
     target: str,
     headers: Sequence[tuple[bytes, bytes]] = (),
     body: bytes = b"",
+    *,
+    server_name: str = "",
 ) -> AsyncIterator[HttpExchange]:
-    """Raises NodeUnreachable while connecting or when no answer begins in time."""
+    """`server_name` is what the certificate must name, the host where empty. Raises NodeUnreachable while connecting or when no answer begins in time."""
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(host, port, ssl=context)
+            reader, writer = await asyncio.open_connection(
+                host, port, ssl=context, server_hostname=server_name or None if context else None
+            )
     except (OSError, TimeoutError) as error:
         raise NodeUnreachable(f"dial tcp {shown(host, port)}: {error or 'timed out'}") from error
     try:
         lines = [
-            f"{method} {target} HTTP/1.1\r\nhost: {shown(host, port)}\r\nconnection: close\r\n".encode(
+            f"{method} {target} HTTP/1.1\r\nhost: {server_name or shown(host, port)}\r\nconnection: close\r\n".encode(
                 "latin-1"
             ),
             *(b"%s: %s\r\n" % pair for pair in headers),

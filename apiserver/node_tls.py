@@ -54,7 +54,7 @@ class TlsNodeConnector:
         try:
             socket = await connect(
                 uri,
-                create_connection=_connection,  # type: ignore[arg-type]
+                create_connection=any_subprotocol,  # type: ignore[arg-type]
                 compression=None,
                 open_timeout=_CONNECT_TIMEOUT_S,
                 max_size=_MAX_MESSAGE_BYTES,
@@ -71,7 +71,7 @@ class TlsNodeConnector:
             await socket.close()
 
 
-def _connection(protocol: Any, **options: Any) -> Any:
+def any_subprotocol(protocol: Any, **options: Any) -> Any:
     """A connection that takes any subprotocol: the library refuses the slash in SPDY/3.1+portforward.k8s.io."""
     from websockets.asyncio.client import ClientConnection
 

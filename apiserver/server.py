@@ -26,6 +26,12 @@ from api.resource import Obj, Resource
 from apiserver.admission.admission import Closable
 from apiserver.admission.lookup import lookup_in
 from apiserver.admission.webhook_client import Connect, WebhookClient, connect, endpoints_in
+from apiserver.aggregation.availability import Availability
+from apiserver.aggregation.local import LocalServices
+from apiserver.aggregation.proxy import RemoteProxy
+from apiserver.aggregation.reach import FrontProxy, Reach, authentication_data
+from apiserver.aggregation.remote import Remotes
+from apiserver.auth.follow import Follower
 from apiserver.backends.backend import Backend
 from apiserver.engine.actions import bind
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
@@ -85,6 +91,8 @@ class Parts:
     advertise: Sequence[str] = ("127.0.0.1",)
     port: int = 6443
     seats: int = SERVER_SEATS
+    client_ca: str = ""  # of client certificates, in PEM; told to extension API servers
+    front_proxy: FrontProxy | None = None  # how this server is known to extension API servers
 
 
 class ApiServer:
@@ -98,6 +106,7 @@ class ApiServer:
         numbers = SharedServiceNumbers if parts.backend.shared else ServiceNumbers
         self._numbers = numbers(self._network, parts.rng)
         self.engine = Engine(self.catalog, parts.clock, parts.rng)
+        self._remotes = Remotes(self.catalog)
         self.flow = FlowControl(parts.clock, CatalogSizes(self.catalog), seats=parts.seats)
         self._webhooks = WebhookClient(self._endpoints, parts.rng, parts.connect)
         self.engine.conversions = Conversions(self._webhooks.call, self.engine.new_uid)
@@ -177,6 +186,7 @@ class ApiServer:
             port=443,
             addresses=list(parts.advertise),
             public_port=parts.port,
+            authentication=authentication_data(parts.client_ca, parts.front_proxy),
         )
         await basics()
         group.create_task(keep_basics(parts.clock, basics), name="basics")
@@ -184,7 +194,8 @@ class ApiServer:
         upkeep = Upkeep(engine, self.flow, parts.clock)
         group.create_task(upkeep.run(), name="flow control's configuration")
         self._settling = [upkeep.settled]
-        self._app = self._compose(guard)
+        reach = self._aggregate(group)
+        self._app = self._compose(guard, RemoteProxy(self._remotes, reach, self.streams))
         self._ready.set()
 
     async def _endpoints(self, namespace: str, name: str) -> tuple[Obj | None, Sequence[Obj]]:
@@ -200,7 +211,37 @@ class ApiServer:
             return []
         return [served.load(entry) for entry in (await served.store.list()).entries]
 
-    def _compose(self, guard: Guard) -> App:
+    def _aggregate(self, group: asyncio.TaskGroup) -> Reach:
+        """Follows the APIServices, where they are served, and keeps their objects."""
+        parts, engine = self._parts, self.engine
+        found = [
+            engine.catalog.find(*name)
+            for name in (
+                ("apiregistration.k8s.io", "apiservices"),
+                ("", "services"),
+                ("discovery.k8s.io", "endpointslices"),
+            )
+        ]
+        registered, services, slices = found
+        if registered is None or services is None or slices is None:
+            return Reach(_no_endpoints, parts.rng, parts.front_proxy)
+        reach = Reach(endpoints_in(lookup_in(services.store), slices.store), parts.rng, parts.front_proxy)
+        follower = Follower(registered.store, self._remotes.on_change)
+        own = LocalServices(engine, self._remotes)
+        checks = Availability(engine, self._remotes, reach, parts.clock)
+
+        async def keep() -> None:
+            await follower.synced.wait()
+            async with asyncio.TaskGroup() as keepers:
+                keepers.create_task(own.run(), name="own API services")
+                keepers.create_task(checks.run(), name="checks of API services")
+
+        group.create_task(follower.run(), name="API services")
+        group.create_task(keep(), name="keeping API services")
+        self._settling = [*self._settling, own.settled]
+        return reach
+
+    def _compose(self, guard: Guard, remote: RemoteProxy) -> App:
         parts, engine = self._parts, self.engine
         reviews = Reviews(guard.authorizer, guard.rules_for, guard.review_token)
         auth, authz = "authentication.k8s.io", "authorization.k8s.io"
@@ -225,10 +266,10 @@ class ApiServer:
         address = parts.advertise[0]
         host = f"[{address}]" if ":" in address else address
         paths = Paths(
-            Discovery(self.catalog, f"{host}:{parts.port}"),
+            Discovery(self.catalog, f"{host}:{parts.port}", self._remotes),
             Health({"ping": ping, "log": ping}, self._ready_checks()),
             self.metrics,
-            OpenApi(self.catalog).reply,
+            OpenApi(self.catalog, self._remotes).reply,
             guard.keys,
             [self._dump],
         )
@@ -257,6 +298,7 @@ class ApiServer:
             },
             websocket=connectors.websocket,
             flow=self.flow,
+            remote=remote,
             open_paths=OPEN_PATHS,
             extra=Extra(parts.backend, self.catalog, guard.authorizer),
         )
@@ -283,6 +325,10 @@ class ApiServer:
             return None if self._ready.is_set() else "not yet"
 
         return {"etcd": etcd, "poststarthook/bootstrap": started, "informer-sync": ping}
+
+
+async def _no_endpoints(namespace: str, name: str) -> tuple[Obj | None, Sequence[Obj]]:
+    return None, ()
 
 
 async def _runs(runner: Callable[[], Awaitable[None]]) -> None:

@@ -1,6 +1,8 @@
 """The cluster's own certificate authority and everything it signs.
 
-One CA signs servers and clients (ECDSA P-256; an RSA key would cost 100 ms to make). `ensure_pki`
+One CA signs servers and clients (ECDSA P-256; an RSA key would cost 100 ms to make). A second one signs nothing but
+the certificate by which extension API servers know this cluster's: whoever shows one of its certificates is believed
+about who asks, so no client may ever hold one. `ensure_pki`
 makes what is missing, and makes anew what expires within a third of its life or no longer names the
 addresses asked for; it never replaces the CA or the service-account key, on which every issued
 credential hangs. Names follow Kubernetes' PKI page: the CN is the user, the O its groups.
@@ -38,6 +40,7 @@ class Leaf:
     organizations: tuple[str, ...] = ()
     sans: tuple[str, ...] = ()
     client: bool = True
+    authority: str = "ca"
 
 
 def component_leaves(node_names: Sequence[str]) -> list[Leaf]:
@@ -48,6 +51,7 @@ def component_leaves(node_names: Sequence[str]) -> list[Leaf]:
         Leaf("scheduler", "system:kube-scheduler"),
         Leaf("kube-proxy", "system:kube-proxy"),
         Leaf("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)),
+        Leaf("front-proxy-client", "front-proxy-client", authority="front-proxy-ca"),
         *(Leaf(f"node-{name}", f"system:node:{name}", ("system:nodes",)) for name in node_names),
     ]
 
@@ -65,19 +69,21 @@ def server_leaves(api_sans: Sequence[str], nodes: Sequence[tuple[str, str]]) -> 
 
 
 def ensure_pki(directory: Path, leaves: Sequence[Leaf], now: datetime) -> list[str]:
-    """Makes the CA, the service-account key and `leaves` where needed; returns the names of what was made."""
+    """Makes the CAs, the service-account key and `leaves` where needed; returns the names of what was made."""
     made: list[str] = []
-    ca_key_path, ca_path = directory / "ca.key", directory / "ca.crt"
-    if not ca_path.exists():
-        ca_key = _new_key(ca_key_path)
-        write_atomic(ca_path, _pem(_sign_ca(ca_key, now)))
-        made.append("ca")
-    ca_key, ca = _load_key(ca_key_path), _load_cert(ca_path)
+    authorities: dict[str, tuple[ec.EllipticCurvePrivateKey, x509.Certificate]] = {}
+    for name in dict.fromkeys(("ca", *(leaf.authority for leaf in leaves))):
+        key_path, path = directory / f"{name}.key", directory / f"{name}.crt"
+        if not path.exists():
+            write_atomic(path, _pem(_sign_ca(f"kctl-{name}", _new_key(key_path), now)))
+            made.append(name)
+        authorities[name] = _load_key(key_path), _load_cert(path)
     if not (directory / "service-account.key").exists():
         _new_key(directory / "service-account.key")
         made.append("service-account")
     for leaf in leaves:
         path = directory / f"{leaf.file}.crt"
+        ca_key, ca = authorities[leaf.authority]
         if _is_good(path, leaf, ca, now):
             continue
         key = _new_key(directory / f"{leaf.file}.key")
@@ -154,8 +160,8 @@ def _subject(leaf: Leaf) -> x509.Name:
     )
 
 
-def _sign_ca(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kctl-ca")])
+def _sign_ca(common_name: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     usage = x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=True,

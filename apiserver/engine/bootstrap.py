@@ -1,5 +1,5 @@
-"""What exists in every cluster before anybody writes: four namespaces, the system's priority classes, and the
-`kubernetes` Service with its endpoint.
+"""What exists in every cluster before anybody writes: four namespaces, the system's priority classes, the
+`kubernetes` Service with its endpoint, and how extension API servers tell who asks.
 
 `ensure_*` are idempotent: they run on every start and every few seconds, create what is missing (somebody may have
 deleted it), and put the endpoint's address right after the server's own address changed.
@@ -8,8 +8,9 @@ deleted it), and put the endpoint's address right after the server's own address
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 
 from api.resource import Obj
@@ -29,7 +30,13 @@ _OPTIONS = WriteOptions(field_manager="kube-apiserver")
 
 
 async def ensure_basics(
-    engine: Engine, *, service_ip: str, port: int, addresses: list[str], public_port: int
+    engine: Engine,
+    *,
+    service_ip: str,
+    port: int,
+    addresses: list[str],
+    public_port: int,
+    authentication: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """`addresses`: where this server is reached (advertised); `public_port`: there; `service_ip`:`port`: in the cluster."""
     for name in NAMESPACES:
@@ -38,6 +45,23 @@ async def ensure_basics(
         await ensure(engine, "scheduling.k8s.io", "priorityclasses", "", priority_class)
     await ensure(engine, "", "services", "default", kubernetes_service(service_ip, port, public_port))
     await ensure_endpoints(engine, addresses, public_port)
+    if authentication:
+        await ensure_authentication(engine, authentication)
+
+
+async def ensure_authentication(engine: Engine, data: Mapping[str, str]) -> None:
+    """How extension API servers tell who asks; kept current, as certificates may have been replaced."""
+    name, namespace = "extension-apiserver-authentication", "kube-system"
+    await ensure(engine, "", "configmaps", namespace, {"metadata": {"name": name}, "data": dict(data)})
+    served = engine.catalog.find("", "configmaps")
+    entry = await served.store.get(namespace, name) if served is not None else None
+    if served is None or entry is None:
+        return
+    standing = served.load(entry)
+    held = standing.get("data") or {}
+    if any(held.get(key) != value for key, value in data.items()):
+        call = Call(served, SELF, namespace, name, options=_OPTIONS)
+        await update(engine, call, {**standing, "data": {**held, **data}})
 
 
 async def keep_basics(clock: Clock, ensure: Callable[[], Awaitable[None]]) -> None:

@@ -9,7 +9,8 @@ Two resources that name the same `storage_prefix` share one store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import orjson
@@ -52,21 +53,35 @@ class Served:
 class Catalog:
     def __init__(self) -> None:
         self._served: dict[tuple[str, str, str], Served] = {}
+        self._versions: Counter[tuple[str, str]] = Counter()
         self.generation = 0
+        self.listeners: list[Callable[[], None]] = []  # called after every change
 
     def add(self, resource: Resource, store: Store, base: Resource | None = None) -> Served:
         """Serve `resource`, replacing what stood under its name."""
         served = Served(resource, store, base or resource, deprecation=resource.deprecation)
         gvr = resource.gvr
-        self._served[gvr.group, gvr.version, gvr.resource] = served
-        self.generation += 1
+        key = (gvr.group, gvr.version, gvr.resource)
+        if key not in self._served:
+            self._versions[key[:2]] += 1
+        self._served[key] = served
+        self._changed()
         return served
 
     def remove(self, group: str, version: str, plural: str) -> Served | None:
         served = self._served.pop((group, version, plural), None)
         if served is not None:
-            self.generation += 1
+            self._versions[group, version] -= 1
+            self._changed()
         return served
+
+    def _changed(self) -> None:
+        self.generation += 1
+        for tell in self.listeners:
+            tell()
+
+    def has_version(self, group: str, version: str) -> bool:
+        return self._versions[group, version] > 0
 
     def get(self, group: str, version: str, plural: str) -> Served | None:
         return self._served.get((group, version, plural))

@@ -11,11 +11,11 @@ bodies; anything else is a 500 with the request's id, and the traceback in the l
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from apiserver.aggregation.proxy import RemoteProxy
 from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import ANONYMOUS, Attributes, User
 from apiserver.backends.backend import StoreUnavailable
@@ -43,6 +43,7 @@ from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo, parse_request
 from apiserver.http.resources import Resources
 from client.logs import get_logger
+from machinery import names
 from machinery.clock import Clock
 from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable
 
@@ -73,6 +74,7 @@ class App:
     connectors: Mapping[tuple[str, str], Streamer]
     websocket: Callable[[Request, Scope, Receive, Send], Awaitable[int]]
     flow: FlowControl
+    remote: RemoteProxy
     open_paths: frozenset[str] = frozenset()
     extra: Extra | None = None
     compressor: Compressor = field(default_factory=Compressor)
@@ -111,10 +113,11 @@ class App:
                     if entry.waits:
                         await entry.turn()
                 await self._authorize(info, request.user)
-                if info.is_resource:
-                    streamer = self._streamer(info)
+                passed_on = self.remote.find(info.path) is not None
+                if info.is_resource or passed_on:
+                    streamer = self.remote if passed_on else self._streamer(info)
                     if streamer is not None:
-                        if entry is not None:
+                        if entry is not None and info.verb == "watch":
                             send = _leaving(entry, send, query.flag("sendInitialEvents"))
                         code = await _streamed(streamer, request, receive, send, common)
                         return
@@ -173,7 +176,7 @@ class App:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         query = parse_query(scope["query_string"])
         info = parse_request("GET", scope["path"], query)
-        request = Request(info, "GET", query, headers, ANONYMOUS)
+        request = Request(info, "GET", query, headers, ANONYMOUS, raw_query=scope["query_string"])
         request_id = self._new_id()
         code = 0
         message = await receive()
@@ -182,7 +185,10 @@ class App:
         try:
             request.user = await self.identify(scope, headers)
             await self._authorize(info, request.user)
-            code = await self.websocket(request, scope, receive, send)
+            if self.remote.find(info.path) is not None:
+                code = await self.remote.websocket(request, scope, receive, send)
+            else:
+                code = await self.websocket(request, scope, receive, send)
         except ApiError as error:
             code = error.code
             await _refuse_upgrade(scope, send, error)
@@ -226,7 +232,7 @@ class App:
         raise NotFound("the server could not find the requested resource")
 
     def _new_id(self) -> bytes:
-        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4)).encode()
+        return names.uid(self.rng).encode()
 
     def _record(self, request_id: bytes, scope: Scope, request: Request, code: int, elapsed_s: float) -> None:
         ended = self.clock.now()

@@ -1,6 +1,7 @@
 """What is served, as clients ask for it: aggregated discovery (v2) with an ETag, and the legacy documents.
 
-Made from the catalog, once per generation of it.
+Made from the catalog and from what extension API servers tell of themselves, once per generation of both. Groups come
+in the order of their APIServices' priorities.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from typing import Any
 
 import orjson
 
-from apiserver.engine.catalog import Catalog, Served
+from apiserver.aggregation.documents import remote_version
+from apiserver.aggregation.priorities import group_place, priority_of
+from apiserver.aggregation.remote import Remotes
+from apiserver.engine.catalog import Catalog, Served, version_priority
 from apiserver.http.negotiation import media_ranges
 from apiserver.http.reply import JSON, Reply, json_reply
 from machinery.errors import NotAcceptable, NotFound
@@ -19,10 +23,11 @@ _AGGREGATED = b"application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscovery
 
 
 class Discovery:
-    def __init__(self, catalog: Catalog, server_address: str) -> None:
+    def __init__(self, catalog: Catalog, server_address: str, remotes: Remotes) -> None:
         self._catalog = catalog
+        self._remotes = remotes
         self._address = server_address
-        self._generation = -1
+        self._generation = (-1, -1)
         self._made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def reply(self, path: str, accept: str, if_none_match: str) -> Reply | None:
@@ -36,7 +41,7 @@ class Discovery:
         if parts[0] == "api" and len(parts) == 2:
             return self._resources("", parts[1])
         if parts[0] == "apis" and len(parts) == 2:
-            if parts[1] not in self._catalog.groups():
+            if parts[1] not in self._group_names():
                 raise NotFound("the server could not find the requested resource")
             return json_reply({"kind": "APIGroup", "apiVersion": "v1", **self._group(parts[1])})
         if parts[0] == "apis" and len(parts) == 3:
@@ -54,13 +59,27 @@ class Discovery:
         return {
             "kind": "APIGroupList",
             "apiVersion": "v1",
-            "groups": [self._group(group) for group in self._catalog.groups()],
+            "groups": [self._group(group) for group in self._group_names()],
         }
+
+    def _group_names(self) -> list[str]:
+        places = {group: group_place(group) for group in self._catalog.groups()}
+        for group, remotes in self._remotes.by_group().items():
+            places[group] = max([places.get(group, 0), *(each.place[0] for each in remotes)])
+        return sorted(places, key=lambda group: -places[group])
+
+    def _versions_of(self, group: str) -> list[str]:
+        """The preferred one first."""
+        places = {
+            version: priority_of(group, version).version for version in self._catalog.versions_of(group)
+        }
+        for remote in self._remotes.by_group().get(group, ()):
+            places[remote.group_version[1]] = remote.place[1]
+        return sorted(places, key=lambda each: (places[each], version_priority(each)), reverse=True)
 
     def _group(self, group: str) -> dict[str, Any]:
         versions = [
-            {"groupVersion": f"{group}/{version}", "version": version}
-            for version in self._catalog.versions_of(group)
+            {"groupVersion": f"{group}/{version}", "version": version} for version in self._versions_of(group)
         ]
         return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
@@ -109,12 +128,13 @@ class Discovery:
         )
 
     def _aggregated(self, root: str, version: str, if_none_match: str) -> Reply:
-        if self._generation != self._catalog.generation:
+        generation = (self._catalog.generation, self._remotes.generation)
+        if self._generation != generation:
             self._made.clear()
-            self._generation = self._catalog.generation
+            self._generation = generation
         made = self._made.get((root, version))
         if made is None:
-            groups = [""] if root == "api" else self._catalog.groups()
+            groups = [""] if root == "api" else self._group_names()
             body = orjson.dumps(
                 {
                     "kind": "APIGroupDiscoveryList",
@@ -133,7 +153,11 @@ class Discovery:
 
     def _aggregated_group(self, group: str) -> dict[str, Any]:
         versions = []
-        for version in self._catalog.versions_of(group):
+        for version in self._versions_of(group):
+            remote = self._remotes.get(group, version)
+            if remote is not None:
+                versions.append(remote_version(remote))
+                continue
             served = sorted(self._catalog.in_version(group, version), key=_plural)
             versions.append(
                 {

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import orjson
 
 from api.resource import Resource
+from apiserver.aggregation.documents import merged_v2, remote_v3
+from apiserver.aggregation.remote import Remotes
 from apiserver.engine.catalog import Catalog
 from apiserver.http.negotiation import media_ranges
 from apiserver.http.reply import JSON, Reply
@@ -32,10 +34,12 @@ class _Document:
 
 
 class OpenApi:
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, remotes: Remotes) -> None:
         self._catalog = catalog
+        self._remotes = remotes
         self._v3: dict[str, _Document] = {}
         self._v2: _Document | None = None
+        self._v2_told: tuple[tuple[str, str, int], ...] = ()
         self._v2_protobuf: tuple[str, bytes] = ("", b"")
 
     def reply(self, request: Request) -> Reply | None:
@@ -70,10 +74,20 @@ class OpenApi:
             key: {"serverRelativeURL": f"/openapi/v3/{key}?hash={self._document(key, resources).hash}"}
             for key, resources in sorted(self._group_versions().items())
         }
+        for remote in self._remotes:
+            digest, _ = remote_v3(remote)
+            if digest:
+                key = "apis/{}/{}".format(*remote.group_version)
+                paths[key] = {"serverRelativeURL": f"/openapi/v3/{key}?hash={digest}"}
         return _cacheable(request, orjson.dumps({"paths": paths}), JSON)
 
     def _group_version(self, key: str, request: Request) -> Reply:
         resources = self._group_versions().get(key)
+        remote = self._remotes.of_path(f"/{key}") if resources is None else None
+        if remote is not None and remote.openapi_v3[0]:
+            digest, body = remote_v3(remote)
+            fresh = request.query.get("hash") == digest
+            return _cacheable(request, body, JSON, digest, forever=fresh)
         if resources is None:
             raise NotFound("the server could not find the requested resource")
         document = self._document(key, resources)
@@ -82,11 +96,18 @@ class OpenApi:
 
     def _swagger(self, request: Request) -> Reply:
         resources = tuple(served.resource for served in self._catalog.all())
-        if self._v2 is None or self._v2.made_of != resources:
+        told = tuple(
+            (remote.name, remote.openapi_v2[0], id(remote.openapi_v2[1])) for remote in self._remotes
+        )
+        if self._v2 is None or self._v2.made_of != resources or self._v2_told != told:
             from api.openapi import document_v2
 
-            body = orjson.dumps(document_v2(resources))
+            whole = document_v2(resources)
+            for remote in self._remotes:
+                whole = merged_v2(whole, remote)
+            body = orjson.dumps(whole)
             self._v2 = _Document(resources, body, _hash(body))
+            self._v2_told = told
         document = self._v2
         accept = request.header(b"accept")
         if "proto-openapi.spec.v2" in accept and not _wants_json(accept):

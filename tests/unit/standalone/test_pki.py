@@ -22,7 +22,7 @@ def load(directory: Path, name: str) -> x509.Certificate:
 def test_everything_is_made_once(tmp_path: Path) -> None:
     leaves = [*component_leaves(["node-1"]), *server_leaves(["localhost"], [("node-1", "10.99.0.11")])]
     made = ensure_pki(tmp_path, leaves, NOW)
-    assert set(made) == {"ca", "service-account", *(leaf.file for leaf in leaves)}
+    assert set(made) == {"ca", "front-proxy-ca", "service-account", *(leaf.file for leaf in leaves)}
     assert ensure_pki(tmp_path, leaves, NOW + timedelta(days=1)) == []
 
 
