@@ -315,15 +315,18 @@ def domain_prefixed_path(value: str) -> tuple[str, ...]:
 def labels(values: Mapping[str, str], path: str) -> list[Cause]:
     out: list[Cause] = []
     for key, value in values.items():
-        out.extend(field_errors.invalid_value(path, key, message) for message in qualified_name(key))
-        out.extend(field_errors.invalid_value(path, value, message) for message in label_value(value))
+        if wrong := qualified_name(key):
+            out.extend(field_errors.invalid_value(path, key, message) for message in wrong)
+        if wrong := label_value(value):
+            out.extend(field_errors.invalid_value(path, value, message) for message in wrong)
     return out
 
 
 def annotations(values: Mapping[str, str], path: str) -> list[Cause]:
     out: list[Cause] = []
     for key in values:
-        out.extend(field_errors.invalid_value(path, key, message) for message in qualified_name(key.lower()))
+        if wrong := qualified_name(key.lower()):
+            out.extend(field_errors.invalid_value(path, key, message) for message in wrong)
     if sum(_bytes(key) + _bytes(value) for key, value in values.items()) > MAX_ANNOTATIONS_BYTES:
         out.append(field_errors.too_long(path, MAX_ANNOTATIONS_BYTES))
     return out
@@ -335,6 +338,13 @@ def annotations(values: Mapping[str, str], path: str) -> list[Cause]:
 def suffix(rng: random.Random, length: int = SUFFIX_LENGTH) -> str:
     """Letters and digits that make no words: no vowels, no 0, 1 and 3."""
     return "".join(rng.choices(SUFFIX_ALPHABET, k=length))
+
+
+def uid(rng: random.Random) -> str:
+    """A random UUID (version 4), as `uuid.UUID(int=rng.getrandbits(128), version=4)` would be written."""
+    bits = rng.getrandbits(128) & ~(0xF000C000 << 48) | 0x40008000 << 48
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def generate(base: str, rng: random.Random, max_length: int = MAX_LABEL) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import orjson
 
 from apiserver.backends.backend import Compacted, StoreUnavailable
-from apiserver.storage.store import Obj, Store
+from apiserver.storage.store import Entry, Obj, Store
 
 # (namespace, name, the object or None where it is gone)
 OnChange = Callable[[str, str, Obj | None], None]
@@ -20,10 +20,14 @@ _RETRY_S = 0.2
 
 
 class Follower:
-    """`on_change` is a plain function; the object is its own."""
+    """`on_change` is a plain function; the object is its own. What `skips` says of an entry is as if it were not there,
+    and costs no decoding."""
 
-    def __init__(self, store: Store, on_change: OnChange) -> None:
+    def __init__(
+        self, store: Store, on_change: OnChange, skips: Callable[[Entry], bool] | None = None
+    ) -> None:
         self._store = store
+        self._skips = skips
         self._on_change = on_change
         self._known: set[tuple[str, str]] = set()
         self.synced = asyncio.Event()
@@ -57,6 +61,11 @@ class Follower:
                     if event.type == "DELETED":
                         self._known.discard(key)
                         self._on_change(*key, None)
+                        continue
+                    if self._skips is not None and self._skips(entry):
+                        if listed is None and key in self._known:
+                            self._known.discard(key)
+                            self._on_change(*key, None)
                         continue
                     if listed is not None:
                         listed[key] = None

@@ -11,7 +11,7 @@ from apiserver.auth.node_graph import NodeGraph, Ref
 from apiserver.auth.rules import compile_rules
 from apiserver.auth.seams import Decision
 from apiserver.auth.user import Attributes, User
-from apiserver.storage.store import Obj, Store
+from apiserver.storage.store import Entry, Obj, Store
 
 GROUP = "system:nodes"
 PREFIX = "system:node:"
@@ -53,13 +53,17 @@ def node_name(user: User) -> str:
     return ""
 
 
+def _is_unbound(pod: Entry) -> bool:
+    return pod.fields.get("spec.nodeName") == ""
+
+
 class NodeAuthorizer:
     """Kept current by following the pods' Store."""
 
     def __init__(self, pods: Store) -> None:
         self.graph = NodeGraph()
         self._rules = compile_rules(NODE_RULES)
-        self._follower = Follower(pods, self._on_pod)
+        self._follower = Follower(pods, self._on_pod, skips=_is_unbound)
 
     async def run(self) -> None:
         await self._follower.run()

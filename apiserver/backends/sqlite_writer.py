@@ -23,11 +23,12 @@ from apiserver.backends.sqlite_file import connect
 BATCH = 2048
 WAL_LIMIT_BYTES = 64 << 20
 CHECKPOINT_EVERY_S = 0.5
-_SIZES = (64, 16, 4, 1)
-_LOG = {
-    n: "INSERT INTO log(rev,key,create_rev,deleted,at) VALUES" + ",".join(["(?,?,?,?,?)"] * n) for n in _SIZES
-}
-_VAL = {n: "INSERT INTO val(rev,value) VALUES" + ",".join(["(?,?)"] * n) for n in _SIZES}
+_ROWS = 48  # of one statement; with two tables all sizes fit among the connection's prepared statements
+_LOG = [
+    "INSERT INTO log(rev,key,create_rev,deleted,at) VALUES" + ",".join(["(?,?,?,?,?)"] * n)
+    for n in range(_ROWS + 1)
+]
+_VAL = ["INSERT INTO val(rev,value) VALUES" + ",".join(["(?,?)"] * n) for n in range(_ROWS + 1)]
 
 
 @dataclass(slots=True)
@@ -177,14 +178,11 @@ class Writer:
         if writes or batch.purges:
             execute("COMMIT")
 
-    def _insert(self, statements: dict[int, str], rows: Sequence[Sequence[object]]) -> None:
-        """Many rows to a statement: each one gives the interpreter's lock away only once."""
-        i, n = 0, len(rows)
-        for size in _SIZES:
-            while n - i >= size:
-                flat = [value for row in rows[i : i + size] for value in row]
-                self._connection.execute(statements[size], flat)
-                i += size
+    def _insert(self, statements: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Many rows to a statement: each gives the interpreter's lock away, and has to get it back, only once."""
+        for i in range(0, len(rows), _ROWS):
+            some = rows[i : i + _ROWS]
+            self._connection.execute(statements[len(some)], [value for row in some for value in row])
 
     def _purge(self, purge: Purge) -> None:
         execute = self._connection.execute

@@ -10,7 +10,6 @@ Verbs are functions, one file each: `await create(engine, call, body)`.
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -20,6 +19,7 @@ from apiserver.admission.admission import AdmissionPlugin, judges, mutates
 from apiserver.auth.user import User
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.conversion import Conversions
+from machinery import names
 from machinery.clock import Clock
 
 FieldValidation = Literal["Ignore", "Warn", "Strict"]
@@ -125,4 +125,4 @@ class Engine:
         return self.hooks.get((gvr.group, gvr.resource), _NO_HOOK)
 
     def new_uid(self) -> str:
-        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        return names.uid(self.rng)

@@ -42,7 +42,9 @@ class Cluster:
                 backend,
                 prefix=f"/registry/{name}/",
                 namespaced=namespaced,
-                extract=extractor({}, namespaced=namespaced),
+                extract=extractor(
+                    {"spec.nodeName": ".spec.nodeName"} if name == "pods" else {}, namespaced=namespaced
+                ),
                 clock=clock,
                 rng=self.rng,
             )
