@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,11 @@ from client.client import Client
 from client.health import serve_health
 from client.informer import InformerFactory
 from client.kubeconfig import KubeconfigError, load_or_in_cluster
-from client.logs import get_logger, setup_logging
+from client.logs import setup_logging
+from client.process import run_process
 from machinery.clock import SystemClock
 from network.component import ServiceProxy
 from network.routes import NodeRoutes
-
-log = get_logger("network")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,29 +73,13 @@ async def run(options: argparse.Namespace) -> None:
         await transport.close()
 
 
-async def _until_signalled(options: argparse.Namespace) -> None:
-    task = asyncio.ensure_future(run(options))
-    running = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        running.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info("stopped")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if options.routes and (len(options.node) > 1 or "=" in options.node[0]):
         parser.error("--routes is for one node, in the network namespace of this process")
     setup_logging(options.log_level, "network")
-    try:
-        asyncio.run(_until_signalled(options))
-    except KubeconfigError as error:
-        print(f"kctl network: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_process("network", lambda: run(options), refusals=(KubeconfigError,))
 
 
 if __name__ == "__main__":

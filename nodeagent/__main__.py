@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import random
-import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from client.client import Client
 from client.health import serve_health
 from client.kubeconfig import KubeconfigError, load_or_in_cluster
 from client.logs import get_logger, setup_logging
+from client.process import run_process
 from machinery.clock import Clock, SystemClock
 from nodeagent.component import NodeAgent
 from nodeagent.config import AgentConfig
@@ -121,7 +121,10 @@ async def run(options: argparse.Namespace) -> None:
     clock, rng = SystemClock(), random.Random()
     config = config_of(options)
     host = options.bind_address or (config.node_ips[0] if options.tls_cert_file else "127.0.0.1")
-    listener = listen(host, options.port)
+    try:
+        listener = listen(host, options.port)
+    except OSError as error:
+        raise FlagError(f"cannot listen on port {options.port}: {error}") from error
     transport = load_or_in_cluster(options.kubeconfig).transport()
     parts = _parts(options, config, clock, rng)
     agent = NodeAgent(
@@ -235,42 +238,11 @@ def _taint(word: str) -> dict[str, str]:
     return {"key": key, "effect": effect, **({"value": value} if value else {})}
 
 
-async def _until_signalled(options: argparse.Namespace) -> None:
-    task = asyncio.ensure_future(run(options))
-    running = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        running.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info("stopped")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     setup_logging(options.log_level, "nodeagent")
-    try:
-        asyncio.run(_until_signalled(options))
-    except (KubeconfigError, FlagError) as error:
-        return _failed(str(error))
-    except OSError as error:
-        return _failed(f"cannot listen on port {options.port}: {error}")
-    except ExceptionGroup as group:
-        causes = group.subgroup((RuntimeFailure, ImageFailure))
-        if causes is None:
-            raise
-        return _failed(str(_first(causes)))
-    return 0
-
-
-def _failed(why: str) -> int:
-    print(f"kctl nodeagent: {why}", file=sys.stderr)
-    return 1
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    refusals = (KubeconfigError, FlagError, RuntimeFailure, ImageFailure)
+    return run_process("nodeagent", lambda: run(options), refusals=refusals)
 
 
 if __name__ == "__main__":

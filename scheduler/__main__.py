@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -16,14 +15,13 @@ from client.health import serve_health
 from client.informer import InformerFactory
 from client.kubeconfig import KubeconfigError, load_or_in_cluster
 from client.leaderelection import LeaderElector, LeadershipLost
-from client.logs import get_logger, setup_logging
+from client.logs import setup_logging
+from client.process import run_process
 from machinery.clock import SystemClock
 from machinery.gvk import NAMESPACES
 from scheduler.component import Scheduler
 from scheduler.metrics import Collector
 from scheduler.profile import DEFAULT_NAME, default_profile
-
-log = get_logger("scheduler")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,28 +88,12 @@ async def run(options: argparse.Namespace) -> None:
         await transport.close()
 
 
-async def _until_signalled(options: argparse.Namespace) -> None:
-    task = asyncio.ensure_future(run(options))
-    running = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        running.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info("stopped")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     setup_logging(options.log_level, "scheduler")
-    code = 0
-    try:
-        loop.run(_until_signalled(options))
-    except* (KubeconfigError, LeadershipLost) as failed:
-        for error in failed.exceptions:
-            print(f"kctl scheduler: {error}", file=sys.stderr)
-        code = 1
-    return code
+    return run_process(
+        "scheduler", lambda: run(options), run=loop.run, refusals=(KubeconfigError, LeadershipLost)
+    )
 
 
 if __name__ == "__main__":

@@ -13,24 +13,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from client import leaderelection, loop
+from client import process as client_process
 from client.client import Client
 from client.health import serve_health
 from client.kubeconfig import ClientConfig, KubeconfigError, load_or_in_cluster
 from client.leaderelection import LeaderElector, LeadershipLost
-from client.logs import get_logger, setup_logging
+from client.logs import setup_logging
 from controllers.framework.metrics import Collector, ReconcilerMetrics
 from controllers.framework.reconciler import Reconciler
 from controllers.framework.runner import Runner
 from machinery.clock import Clock, SystemClock
 from machinery.workqueue import WorkQueue
-
-log = get_logger("controllers.process")
 
 
 class Work(Protocol):
@@ -77,25 +74,10 @@ def run_operator(*reconcilers: Reconciler, name: str = "operator", argv: Sequenc
 def run_process(name: str, options: argparse.Namespace, make: MakeWork) -> int:
     """`name` is the log's component, the lease's name and the field manager."""
     setup_logging(options.log_level, name)
-    code = 0
-    try:
-        loop.run(_until_signalled(name, options, make))
-    except* (KubeconfigError, LeadershipLost) as failed:
-        for error in failed.exceptions:
-            print(f"{name}: {error}", file=sys.stderr)
-        code = 1
-    return code
-
-
-async def _until_signalled(name: str, options: argparse.Namespace, make: MakeWork) -> None:
-    task = asyncio.ensure_future(_run(name, options, make))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info("stopped")
+    refusals = (KubeconfigError, LeadershipLost)
+    return client_process.run_process(
+        name, lambda: _run(name, options, make), run=loop.run, refusals=refusals
+    )
 
 
 async def _run(name: str, options: argparse.Namespace, make: MakeWork) -> None:
