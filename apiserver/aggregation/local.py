@@ -17,7 +17,8 @@ from apiserver.auth.user import User
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.create import create
-from apiserver.engine.delete import delete, parse_delete
+from apiserver.engine.delete import delete
+from apiserver.engine.delete_options import parse_delete
 from apiserver.engine.engine import Call, Engine, WriteOptions
 from apiserver.engine.query import parse_query
 from apiserver.engine.update import update

@@ -19,7 +19,8 @@ from apiserver.engine.bootstrap import SELF
 from apiserver.engine.catalog import Served
 from apiserver.engine.conversion import CustomForm
 from apiserver.engine.crd_status import CLEANUP, has_its_names, is_established, plan_status, set_terminating
-from apiserver.engine.delete import DeleteOptions, delete
+from apiserver.engine.delete import delete
+from apiserver.engine.delete_options import DeleteOptions
 from apiserver.engine.engine import Call, Engine, Undo, WriteHook
 from apiserver.engine.stores import Stores
 from apiserver.engine.write import Change, Scope, guaranteed_update

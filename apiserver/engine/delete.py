@@ -10,13 +10,13 @@ once. `propagationPolicy` becomes a finalizer for the garbage collector: foregro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
 from api.resource import Obj, Resource
+from apiserver.engine.delete_options import DeleteOptions
 from apiserver.engine.engine import Call, Engine, Written
-from apiserver.engine.query import Query
 from apiserver.engine.write import (
     admission_request,
     admit,
@@ -28,68 +28,10 @@ from apiserver.engine.write import (
 )
 from apiserver.storage.store import Entry, StaleRevision
 from machinery.clock import parse_rfc3339, rfc3339
-from machinery.errors import BadRequest, Cause, Invalid, conflict
+from machinery.errors import conflict
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
-_POLICIES = ("Foreground", "Background", "Orphan")
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
-    grace_s: int | None = None
-    policy: str = ""
-    uid: str = ""
-    revision: str = ""
-    dry_run: bool = False
-    ignore_store_read_error: bool = False
-
-
-def parse_delete(body: Any, query: Query) -> DeleteOptions:
-    """A DeleteOptions body, or the same as query parameters. Raises BadRequest, Invalid."""
-    said: dict[str, Any] = {}
-    if body:
-        if not isinstance(body, dict):
-            raise BadRequest("the body of a delete must be a DeleteOptions object")
-        if body.get("kind", "DeleteOptions") != "DeleteOptions":
-            raise BadRequest(f"the body of a delete must be a DeleteOptions object, not a {body['kind']}")
-        said = body
-    elif query:
-        for key in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents"):
-            if key in query:
-                said[key] = query[key]
-    grace = said.get("gracePeriodSeconds")
-    try:
-        grace_s = None if grace is None else int(grace)
-    except (TypeError, ValueError):
-        raise BadRequest(f"gracePeriodSeconds: Invalid value: {grace!r}") from None
-    policy = said.get("propagationPolicy") or ""
-    orphan = said.get("orphanDependents")
-    if orphan is not None and policy:
-        raise _refused("propagationPolicy", "orphanDependents and deletionPropagation cannot be both set")
-    if orphan is not None:
-        policy = "Orphan" if orphan in (True, "true", "1") else "Background"
-    if policy and policy not in _POLICIES:
-        raise _refused(
-            "propagationPolicy",
-            f'Unsupported value: "{policy}": supported values: "Background", "Foreground", "Orphan"',
-        )
-    dry_run = said.get("dryRun") or query.values_of("dryRun")
-    if dry_run and list(dry_run) != ["All"]:
-        raise _refused("dryRun", f'Unsupported value: {dry_run!r}: supported values: "All"')
-    pre = said.get("preconditions") or {}
-    return DeleteOptions(
-        grace_s, policy, pre.get("uid") or "", pre.get("resourceVersion") or "", bool(dry_run)
-    )
-
-
-def _refused(field: str, text: str) -> Invalid:
-    return Invalid(
-        f'DeleteOptions.meta.k8s.io "" is invalid: {field}: {text}',
-        group="meta.k8s.io",
-        kind="DeleteOptions",
-        causes=[Cause("FieldValueInvalid", text, field)],
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import orjson
 
-from apiserver.engine.delete import DeleteOptions, delete
+from apiserver.engine.delete import delete
+from apiserver.engine.delete_options import DeleteOptions
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.list import list_entries
 from apiserver.engine.revisions import ListOptions

@@ -18,7 +18,8 @@ from typing import Literal
 
 from api.resource import Obj
 from apiserver.engine.actions import success
-from apiserver.engine.delete import delete, parse_delete
+from apiserver.engine.delete import delete
+from apiserver.engine.delete_options import parse_delete
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.query import parse_query
 from apiserver.engine.write import Change, Scope, guaranteed_update, load_current

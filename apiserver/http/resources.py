@@ -19,7 +19,8 @@ from apiserver.engine.bodies import DELETE_OPTIONS, SCALE, BodyName, body
 from apiserver.engine.catalog import Served
 from apiserver.engine.create import create
 from apiserver.engine.decode import decode, parse_json
-from apiserver.engine.delete import delete, parse_delete
+from apiserver.engine.delete import delete
+from apiserver.engine.delete_options import parse_delete
 from apiserver.engine.deletecollection import delete_collection
 from apiserver.engine.engine import Call, Engine, WriteOptions, Written
 from apiserver.engine.get import get

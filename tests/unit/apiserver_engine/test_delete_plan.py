@@ -8,7 +8,8 @@ import pytest
 
 from api import registry
 from api.resource import Strategy
-from apiserver.engine.delete import DeleteOptions, parse_delete, plan_delete
+from apiserver.engine.delete import plan_delete
+from apiserver.engine.delete_options import DeleteOptions, parse_delete
 from apiserver.engine.query import parse_query
 from machinery.errors import BadRequest, Invalid
 
@@ -83,3 +84,34 @@ def test_options_come_from_the_body_or_the_query():
         parse_delete({"orphanDependents": True, "propagationPolicy": "Orphan"}, parse_query(b""))
     with pytest.raises(BadRequest):
         parse_delete([1], parse_query(b""))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dryRun": 7},
+        {"dryRun": {"All": 1}},
+        {"preconditions": ["uid"]},
+        {"preconditions": {"uid": 5}},
+        {"gracePeriodSeconds": "soon"},
+        {"orphanDependents": "maybe"},
+        {"kind": 3},
+    ],
+)
+def test_options_of_the_wrong_type_are_refused_with_their_path(body):
+    with pytest.raises(BadRequest):
+        parse_delete(body, parse_query(b""))
+
+
+def test_every_wrong_option_is_told_at_once():
+    with pytest.raises(Invalid) as refused:
+        parse_delete({"propagationPolicy": "Maybe", "dryRun": ["Some"]}, parse_query(b""))
+    assert [cause.field for cause in refused.value.causes] == ["propagationPolicy", "dryRun[0]"]
+
+
+@pytest.mark.parametrize(
+    "query", [b"gracePeriodSeconds=soon", b"orphanDependents=maybe", b"propagationPolicy=x"]
+)
+def test_wrong_query_values_are_refused(query):
+    with pytest.raises((BadRequest, Invalid)):
+        parse_delete(None, parse_query(query))
