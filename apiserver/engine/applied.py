@@ -17,6 +17,7 @@ from machinery.errors import BadRequest
 from machinery.patch.apply import sets, typed
 from machinery.schema import Schema
 
+_TOLD_WITH_STATUS = ("apiVersion", "kind", "metadata", "status")
 _STEP = re.compile(r"\[(\d+)\]|([^.\[]+)")
 
 
@@ -41,6 +42,17 @@ def decode_applied(call: Call, raw: Any, source: Parsed | None) -> Obj:
     judge_fields(call, resource.kind, wanted, [], source)
     if obj.get("metadata") is None:
         obj["metadata"] = {}
+    return _heard(call, obj)
+
+
+def _heard(call: Call, obj: Obj) -> Obj:
+    """Without what the endpoint does not change: what is not heard is not owned."""
+    if "status" not in call.served.resource.subresources:
+        return obj
+    if not call.subresource:
+        obj.pop("status", None)
+    elif call.subresource == "status":
+        return {key: value for key, value in obj.items() if key in _TOLD_WITH_STATUS}
     return obj
 
 

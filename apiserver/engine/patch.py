@@ -20,7 +20,7 @@ from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.metadata import metadata_of
 from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
-from machinery.errors import ApiError, BadRequest, Cause, Invalid, NotFound, UnsupportedMediaType
+from machinery.errors import ApiError, BadRequest, Cause, Invalid, NotFound, TooLarge, UnsupportedMediaType
 from machinery.objects import deep_copy
 from machinery.patch import PatchError, json_patch, merge, strategic
 
@@ -75,6 +75,10 @@ def apply_to(
         schema = schema or (resource.schema if resource is not None else None)
         assert schema is not None
         return strategic.apply(old, change.data, schema())
+    except json_patch.TooManyOperations as error:
+        raise TooLarge(f"Request entity too large: {error}") from error
+    except json_patch.NotAPatch as error:
+        raise BadRequest(str(error)) from error
     except PatchError as error:
         text = f"the server rejected our request due to an error in our request: {error}"
         if change.kind == "json-patch":

@@ -2,7 +2,7 @@
 
 Messages follow the library that upstream uses (evanphx/json-patch). As there, `add` to an object's member
 creates it, `replace` and `remove` need it, `-` is the place after an array's last element, and negative
-array indices are refused.
+indices count from its end. What `copy` adds is bounded: a few copies of copies would fill any memory.
 """
 
 from __future__ import annotations
@@ -10,11 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from machinery.objects import deep_copy
 from machinery.patch import PatchError
 
 MAX_OPERATIONS = 10_000
+MAX_COPIED_BYTES = 3 * 1024 * 1024
 _MISSING = object()
+
+
+class NotAPatch(PatchError):
+    """The patch is no list of operations: nothing was tried."""
+
+
+class TooManyOperations(PatchError):
+    """The patch is longer than anybody's needs to be."""
 
 
 def parse_pointer(pointer: str) -> list[str]:
@@ -29,16 +40,20 @@ def parse_pointer(pointer: str) -> list[str]:
 def apply(document: Any, operations: Any) -> Any:
     """The document after all operations. PatchError when one of them cannot be done."""
     if not isinstance(operations, list):
-        raise PatchError("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise NotAPatch("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(operations) > MAX_OPERATIONS:
-        raise PatchError(
+        raise TooManyOperations(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
         )
     holder = {"": deep_copy(document)}  # the document as a member, so that "" can be replaced, too
+    copied = 0
     for operation in operations:
         if not isinstance(operation, dict):
-            raise PatchError("each operation of a JSON patch must be an object")
-        _apply_one(holder, operation)
+            raise NotAPatch("each operation of a JSON patch must be an object")
+        if operation.get("op") == "copy":
+            copied += _copy(holder, operation, MAX_COPIED_BYTES - copied)
+        else:
+            _apply_one(holder, operation)
     return holder[""]
 
 
@@ -51,7 +66,7 @@ def _text(operation: dict[str, Any], key: str) -> str:
 
 def _apply_one(holder: dict[str, Any], operation: dict[str, Any]) -> None:
     op = operation.get("op")
-    if op not in ("add", "remove", "replace", "move", "copy", "test"):
+    if op not in ("add", "remove", "replace", "move", "test"):
         raise PatchError(f"Unexpected kind: {op}")
     pointer = _text(operation, "path")
     if op in ("add", "replace"):
@@ -65,17 +80,27 @@ def _apply_one(holder: dict[str, Any], operation: dict[str, Any]) -> None:
         _test(holder, pointer, operation.get("value"))
     else:
         source = _text(operation, "from")
-        if op == "move":
-            if pointer.startswith(source + "/"):
-                raise PatchError(f"move operation does not apply: {source} is moved into itself")
-            _add(holder, pointer, _remove(holder, source, op), op)
-        else:
-            found = _get(holder, source)
-            if found is _MISSING:
-                raise PatchError(
-                    f'copy operation does not apply: doc is missing from path: "{source}": missing value'
-                )
-            _add(holder, pointer, deep_copy(found), op)
+        if pointer.startswith(source + "/"):
+            raise PatchError(f"move operation does not apply: {source} is moved into itself")
+        _add(holder, pointer, _remove(holder, source, op), op)
+
+
+def _copy(holder: dict[str, Any], operation: dict[str, Any], left_bytes: int) -> int:
+    """How many bytes it added, measured before anything is made."""
+    pointer, source = _text(operation, "path"), _text(operation, "from")
+    found = _get(holder, source)
+    if found is _MISSING:
+        raise PatchError(
+            f'copy operation does not apply: doc is missing from path: "{source}": missing value'
+        )
+    size = len(orjson.dumps(found))
+    if size > left_bytes:
+        raise PatchError(
+            "Unable to complete the copy, the accumulated size increase of copy is "
+            f"{MAX_COPIED_BYTES - left_bytes + size}, exceeding the limit {MAX_COPIED_BYTES}"
+        )
+    _add(holder, pointer, deep_copy(found), "copy")
+    return size
 
 
 def _parent(holder: dict[str, Any], pointer: str, op: str) -> tuple[Any, str]:
@@ -94,13 +119,14 @@ def _parent(holder: dict[str, Any], pointer: str, op: str) -> tuple[Any, str]:
 def _child(container: Any, step: str) -> Any:
     if isinstance(container, dict):
         return container.get(step, _MISSING)
-    if isinstance(container, list) and _is_index(step) and int(step) < len(container):
+    if isinstance(container, list) and _is_index(step) and -len(container) <= int(step) < len(container):
         return container[int(step)]
     return _MISSING
 
 
 def _is_index(step: str) -> bool:
-    return step.isascii() and step.isdigit() and (step == "0" or step[0] != "0")
+    digits = step.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(digits) < 10 and (digits == "0" or digits[0] != "0")
 
 
 def _get(holder: dict[str, Any], pointer: str) -> Any:
@@ -118,10 +144,12 @@ def _index(container: Sequence[Any], step: str, limit: int, pointer: str, op: st
             f"{op} operation does not apply: error in {op} for path: '{pointer}': bad index {step!r}"
         )
     index = int(step)
-    if index >= limit:
+    if index < 0:
+        index += limit
+    if not 0 <= index < limit:
         raise PatchError(
             f"{op} operation does not apply: error in {op} for path: '{pointer}': "
-            f"Unable to access invalid index: {index}: invalid index referenced"
+            f"Unable to access invalid index: {step}: invalid index referenced"
         )
     return index
 
