@@ -159,7 +159,7 @@ def free_port(preferred: int = 0) -> int:
 
 
 def free_network_index(home: Path, routes: Iterable[str]) -> int:
-    """The lowest index whose networks no other cluster under `home` and no route of the host uses.
+    """The lowest index whose networks are no Services' and no other cluster under `home` and no route of the host uses.
 
     `routes` are destination prefixes such as `10.99.0.0/24`.
     """
@@ -169,7 +169,7 @@ def free_network_index(home: Path, routes: Iterable[str]) -> int:
             taken.add(json.loads(path.read_bytes())["network_index"])
         except (OSError, ValueError, KeyError):
             continue
-    used = [ipaddress.IPv4Network(route, strict=False) for route in routes]
+    used = [ipaddress.IPv4Network(route, strict=False) for route in (*routes, SERVICE_CIDR)]
     for index in range(50):
         candidate = ClusterConfig("x", "native", "sqlite", 0, index)
         mine = (candidate.node_network, candidate.pod_network)

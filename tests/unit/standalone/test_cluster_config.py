@@ -69,6 +69,14 @@ def test_network_index_avoids_other_clusters_and_routes(tmp_path: Path) -> None:
     assert cluster_config.free_network_index(tmp_path, ["10.98.0.0/16"]) == 2
 
 
+def test_cluster_gets_no_network_in_which_services_have_their_addresses(tmp_path: Path) -> None:
+    taken = ["10.99.0.0/24", "10.98.0.0/24", "10.97.0.0/24"]
+    index = cluster_config.free_network_index(tmp_path, taken)
+    assert not make(network_index=index).node_network.overlaps(
+        ipaddress.IPv4Network(cluster_config.SERVICE_CIDR)
+    )
+
+
 def test_taken_port_is_not_chosen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
