@@ -85,7 +85,7 @@ def ensure_image() -> Image:
 
 def _fingerprint() -> str:
     digest = hashlib.blake2s(digest_size=6)
-    guest = sorted((TOOLS / "guest").iterdir())
+    guest = sorted(path for path in (TOOLS / "guest").iterdir() if path.is_file())
     for path in (TOOLS / "build.sh", *guest, PROJECT / "requirements-dev.lock"):
         digest.update(path.read_bytes())
     return digest.hexdigest()
