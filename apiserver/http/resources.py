@@ -36,7 +36,7 @@ from apiserver.http.reply import Reply
 from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.table import partial_list, partial_of, table_of
-from machinery.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotFound
+from machinery.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotAcceptable, NotFound
 
 # An action of a subresource, or the creation of an object that is only an answer (access reviews).
 Action = Callable[[Engine, Call, Any], Awaitable[Written]]
@@ -132,6 +132,11 @@ class Resources:
     async def _create(self, request: Request, call: Call, shape: Accepted) -> Reply:
         obj = self._decoded(request, call)
         creator = self._creators.get((call.group, call.plural))
+        if creator is not None and shape.shape != "object":
+            # An answer, no object: it has no metadata and no columns.
+            raise NotAcceptable(
+                "only the following media types are accepted: application/json, application/yaml"
+            )
         if creator is None:
             written = await create(self._engine, call, obj)
         else:
