@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runtime.cgroups.plan import plan_writes
+from runtime.cgroups.plan import needed_controllers, plan_writes
 from runtime.cri import LinuxResources, RuntimeFailure, Sandbox, SandboxConfig, require_handler
 from runtime.network.ipam import AddressesExhausted
 from runtime.service.codec import encode
@@ -102,6 +102,7 @@ def _request(runtime: NativeRuntime, sandbox_id: str, config: SandboxConfig, add
     return {
         "id": sandbox_id,
         "group": group_of(sandbox_id, config),
+        "controllers": list(needed_controllers(runtime.layout, resources or LinuxResources())),
         "writes": [list(write) for write in writes],
         "hostname": config.hostname,
         "address": address,

@@ -26,6 +26,7 @@ from runtime.linux.syscalls import LinuxSyscalls
 from runtime.spawner.host import Host, Options
 from runtime.spawner.loop import Loop
 from runtime.spawner.recovery import recover
+from runtime.spawner.sandbox import mount_pods
 from runtime.spawner.server import Server
 
 SOCKET = "spawner.sock"
@@ -76,6 +77,7 @@ def _serve(directory: str, options: Options) -> Host:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     loop = Loop()
     host = Host(loop, LinuxSyscalls(), CgroupTree(detect()), directory, options)
+    mount_pods(directory, host.syscalls)
     recover(host)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,8 +1,9 @@
 """Children cloned before anyone needs them: the dearest part of a start is done when the start is asked for.
 
 Each stands in its own mount and pid namespace, has /dev and /proc put together, and waits on its socket for
-its container. nursery.py makes them. A stock of them is refilled shortly after one was taken, off the path. They hold a copy of
-the host's mounts, so they are replaced when a pod has gone: nothing of it shall live on in them.
+its container. nursery.py makes them. A stock of them is refilled shortly after one was taken, off the path; who
+comes when the stock is empty waits for the next to be made, rather than have the spawner clone itself. They hold
+a copy of the host's mounts, so they are replaced when a pod has gone: nothing of it shall live on in them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import socket
 from collections import deque
+from collections.abc import Callable
 
 from runtime.linux.syscalls import Syscalls
 from runtime.spawner import nursery
@@ -57,6 +59,7 @@ class AheadPool:
         self._size = size
         self._stock: deque[Child] = deque()
         self._asked: deque[socket.socket] = deque()  # our ends of those that are being made
+        self._waiting: deque[Callable[[Child | None], None]] = deque()
         self._is_refilling = False
         self._is_replacing = False
         self._pid = 0
@@ -70,11 +73,16 @@ class AheadPool:
             self._is_refilling = True
             self._loop.call_later(REFILL_S, self._refill)
 
-    def take(self) -> Child | None:
-        if not self._size:
-            return None
-        self.fill()
-        return self._stock.popleft() if self._stock else None
+    def take(self, use: Callable[[Child | None], None]) -> None:
+        """`use` gets a child, now or when one is made; None where none can be made."""
+        if not self._size or self._link is None:
+            use(None)
+        elif self._stock:
+            self.fill()
+            use(self._stock.popleft())
+        else:
+            self._waiting.append(use)
+            self._refill()
 
     def replace(self) -> None:
         """What stands ready has seen mounts that are gone."""
@@ -84,6 +92,7 @@ class AheadPool:
 
     def close(self) -> None:
         self._size = 0
+        self._turn_away()
         while self._asked and self._link is not None:
             self._on_made(0)
         if self._link is not None:
@@ -93,7 +102,8 @@ class AheadPool:
 
     def _refill(self) -> None:
         self._is_refilling = False
-        while self._link is not None and len(self._stock) + len(self._asked) < self._size:
+        wanted = self._size + len(self._waiting)
+        while self._link is not None and len(self._stock) + len(self._asked) < wanted:
             ours, theirs = status_pair()
             extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))]
             self._link.sendmsg([b"m"], extra)
@@ -111,8 +121,14 @@ class AheadPool:
         status = self._asked.popleft()
         if not ancillary:  # refused; a start clones for itself
             status.close()
+            if self._waiting:
+                self._waiting.popleft()(None)
             return
-        self._stock.append(Child(int(data), array.array("i", ancillary[0][2])[0], status))
+        child = Child(int(data), array.array("i", ancillary[0][2])[0], status)
+        if self._waiting:
+            self._waiting.popleft()(child)
+        else:
+            self._stock.append(child)
 
     def _replace(self) -> None:
         self._is_replacing = False
@@ -135,8 +151,13 @@ class AheadPool:
 
     def _lost(self) -> None:
         self._stop()
+        self._turn_away()
         self._start()
         self.fill()
+
+    def _turn_away(self) -> None:
+        while self._waiting:
+            self._waiting.popleft()(None)
 
 
 def status_pair() -> tuple[socket.socket, socket.socket]:

@@ -123,6 +123,7 @@ class Host:
         if sandbox is None:
             reply({})
             return
+        sandbox.is_stopping = True
         running = [c for c in self._of(sandbox.id) if c.pidfd >= 0]
 
         def done() -> None:
@@ -175,7 +176,7 @@ class Host:
     def create_container(self, message: Message, fds: list[int], reply: Reply) -> None:
         spec = message["spec"]
         sandbox = self._sandbox(spec["sandbox"])
-        if sandbox.state != "READY":
+        if not sandbox.takes_containers:
             raise Refused("Conflict", f"sandbox {sandbox.id} is not running")
         container = Container(spec)
         try:
@@ -195,27 +196,41 @@ class Host:
             state = container.state["state"]
             raise Refused("Conflict", f"container {container.id} is in state {state}, not created")
         sandbox = self._sandbox(container.sandbox_id)
-        if sandbox.state != "READY":
+        if not sandbox.takes_containers:
             raise Refused("Conflict", f"sandbox {sandbox.id} is not running")
         container.is_starting = True
         log = LogFile(
             container.spec.get("log_path") or "", self.options.log_max_bytes, self.options.log_max_files
         )
-        output = Output(log, lambda: None)
-        container.output = output
-        try:
-            pipes = self.launcher.start(container, sandbox)
-        except (OSError, MountError) as refused:
+        container.output = Output(log, lambda: None)
+
+        def fail(refused: OSError | MountError) -> None:
             self._fail_start(container, _words(refused) if isinstance(refused, OSError) else str(refused))
             reply({"error": container.error, "container": container.public(), "reason": "Failed"})
+
+        def started(refused: OSError | None) -> None:
+            if refused is not None:
+                fail(refused)
+                return
+            assert container.status is not None
+            self.loop.add(container.status.fileno(), lambda _: self._on_status(container, reply))
+            self.loop.add(container.pidfd, lambda _: self._on_exit(container, reply))
+
+        def is_wanted() -> bool:
+            return container.id in self.containers and sandbox.takes_containers
+
+        stdio = (-1, -1, -1)  # with a terminal
+        try:
+            if not container.spec["process"].get("tty"):
+                pipes = Pipes(bool(container.spec.get("stdin")))
+                self._listen(container, pipes)
+                stdio = pipes.theirs
+            self.launcher.start(container, sandbox, stdio, is_wanted, started)
+        except (OSError, MountError) as refused:
+            fail(refused)
             return
         with contextlib.suppress(OSError):  # while the child builds its world
             log.open()
-        if pipes is not None:
-            self._listen(container, pipes)
-        assert container.status is not None
-        self.loop.add(container.status.fileno(), lambda _: self._on_status(container, reply))
-        self.loop.add(container.pidfd, lambda _: self._on_exit(container, reply))
 
     def signal(self, message: Message, fds: list[int], reply: Reply) -> None:
         container = self.containers.get(message["id"])
@@ -358,7 +373,8 @@ class Host:
         container.is_starting = False
         container.error = error
         container.state = plan_start_failure(container.state, error, time.time_ns())
-        self._save(container)
+        if container.id in self.containers:
+            self._save(container)
         if container.pidfd < 0:
             self._close_output(container)
             self._remove_group(container.group)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from runtime.cgroups.tree import CgroupTree
@@ -11,8 +13,8 @@ from runtime.linux.constants import CLONE_NEWNS, CLONE_NEWPID
 from runtime.linux.namespaces import OwnNamespaces
 from runtime.linux.syscalls import Syscalls
 from runtime.spawner import rootfs
-from runtime.spawner.ahead import AheadPool, status_pair
-from runtime.spawner.child import MAX_PACKED, Launch, Places, may_be_ahead, run_container, run_exec
+from runtime.spawner.ahead import AheadPool, Child, status_pair
+from runtime.spawner.child import Launch, Places, may_be_ahead, run_container, run_exec
 from runtime.spawner.container import Container
 from runtime.spawner.loop import Loop
 from runtime.spawner.sandbox import Sandbox
@@ -33,15 +35,6 @@ class Pipes:
         for fd in (self.out, self.err):
             os.set_blocking(fd, False)
         self.theirs = (child_in, child_out, child_err)
-
-    def close_theirs(self) -> None:
-        for fd in self.theirs:
-            os.close(fd)
-
-    def close_ours(self) -> None:
-        for fd in (self.in_, self.out, self.err):
-            if fd >= 0:
-                os.close(fd)
 
 
 class Launcher:
@@ -65,43 +58,51 @@ class Launcher:
         os.makedirs(self._places.stage, 0o700, exist_ok=True)
         self.ahead = AheadPool(loop, syscalls, self._places, 0 if tree.layout.v2 else ahead)
 
-    def start(self, container: Container, sandbox: Sandbox) -> Pipes | None:
-        """Sets pid, pidfd and status socket of the container. Raises OSError, MountError."""
-        spec = container.spec
-        handles = rootfs.open_sources(self._syscalls, spec)
-        pipes = None if spec["process"].get("tty") else Pipes(bool(spec.get("stdin")))
-        procs: list[int] = []
-        cgroup_fd = -1
+    def start(
+        self,
+        container: Container,
+        sandbox: Sandbox,
+        stdio: tuple[int, int, int],
+        is_wanted: Callable[[], bool],
+        started: Callable[[OSError | None], None],
+    ) -> None:
+        """Sets pid, pidfd and status socket of the container, then calls `started`: once, now or a little
+        later, when `is_wanted` is asked again. `stdio` is closed here. Raises OSError, MountError instead of
+        calling for what is wrong from the outset."""
+        opened: list[int] = [fd for fd in stdio if fd >= 0]
         try:
+            handles = rootfs.open_sources(self._syscalls, container.spec)
+            opened += [handle.fd for handle in handles]
             procs, cgroup_fd = self._cgroup_handles(container)
-            stdio = pipes.theirs if pipes else (-1, -1, -1)
-            launch = Launch(spec, stdio, sandbox.handles, procs, handles)
-            pid, pidfd, status = self._hand_over(launch) or self._clone_new(launch, sandbox, cgroup_fd)
-        except OSError:
-            if pipes is not None:
-                pipes.close_ours()
+        except BaseException:
+            _close(opened)
             raise
-        finally:
-            rootfs.close(handles)
-            _close(procs, cgroup_fd)
-            if pipes is not None:
-                pipes.close_theirs()
-        container.pidfd, container.status = pidfd, status
-        container.state["pid"] = pid
-        return pipes
+        opened += [*procs, *([cgroup_fd] if cgroup_fd >= 0 else ())]
+        launch = Launch(container.spec, stdio, sandbox.handles, procs, handles)
 
-    def _hand_over(self, launch: Launch) -> tuple[int, int, socket.socket] | None:
-        """To a child that is there already; None where none is or it cannot be used."""
-        if not may_be_ahead(launch.spec):
-            return None
-        packed, fds = launch.pack()
-        if len(packed) > MAX_PACKED or len(fds) > 250:
-            return None
-        while (child := self.ahead.take()) is not None:
-            if child.give(packed, fds):
-                return child.pid, child.pidfd, child.status
-            child.end()
-        return None
+        def use(child: Child | None) -> None:
+            try:
+                if not is_wanted():
+                    raise OSError(errno.ECANCELED, "it was stopped before it was started")
+                if child is not None and child.give(*launch.pack()):
+                    found = child.pid, child.pidfd, child.status
+                    child = None
+                else:
+                    found = self._clone_new(launch, sandbox, cgroup_fd)
+            except OSError as refused:
+                started(refused)
+                return
+            finally:
+                _close(opened)
+                if child is not None:
+                    child.end()
+            container.state["pid"], container.pidfd, container.status = found
+            started(None)
+
+        if may_be_ahead(container.spec):
+            self.ahead.take(use)
+        else:
+            use(None)
 
     def _clone_new(self, launch: Launch, sandbox: Sandbox, cgroup_fd: int) -> tuple[int, int, socket.socket]:
         kind = launch.spec.get("pid", "CONTAINER")
@@ -125,7 +126,7 @@ class Launcher:
         if pid == 0:
             run_exec(self._syscalls, self._places, theirs, launch, container.pidfd)
         theirs.close()
-        _close(procs, cgroup_fd)
+        _close([*procs, *([cgroup_fd] if cgroup_fd >= 0 else ())])
         return pid, pidfd, ours
 
     def _clone(self, flags: int, cgroup_fd: int, pid_namespace: int) -> tuple[int, int]:
@@ -145,11 +146,9 @@ class Launcher:
         )
 
 
-def _close(fds: list[int], cgroup_fd: int) -> None:
+def _close(fds: list[int]) -> None:
     for fd in fds:
         os.close(fd)
-    if cgroup_fd >= 0:
-        os.close(cgroup_fd)
 
 
 def _permitted_capabilities() -> int:

@@ -1,10 +1,9 @@
 """The spawner's memory on disk: what each sandbox and container is and how it ended.
 
-    STATE/sandboxes/ID.json      {"config": ..., "state": ...}, replaced whole (write, rename)
+    STATE/sandboxes/ID.jsonl     {"request": ..., "state": ...} at each change: a line each, appended
     STATE/containers/ID.jsonl    the spec with its first state, then a state at start and exit: a line each, appended
 
-The last whole line of a container counts; half a line of a crash is as good as none, and so is a
-container without a state. Not fsynced: after a power loss the containers are gone anyway, and a record of
+The last whole line counts; half a line of a crash is as good as none, and so is a container without a state. Not fsynced: after a power loss the containers are gone anyway, and a record of
 another boot says so by its boot id.
 """
 
@@ -27,10 +26,10 @@ class Records:
             os.makedirs(path, 0o700, exist_ok=True)
 
     def save_sandbox(self, sandbox_id: str, record: Record) -> None:
-        _replace(f"{self._sandboxes}/{sandbox_id}.json", record)
+        _append(f"{self._sandboxes}/{sandbox_id}.jsonl", record)
 
     def forget_sandbox(self, sandbox_id: str) -> None:
-        _unlink(f"{self._sandboxes}/{sandbox_id}.json")
+        _unlink(f"{self._sandboxes}/{sandbox_id}.jsonl")
 
     def save_spec(self, container_id: str, spec: Record) -> None:
         _append(self._path(container_id), {"spec": spec})
@@ -48,39 +47,28 @@ class Records:
         return f"{self._containers}/{container_id}.jsonl"
 
     def sandboxes(self) -> dict[str, Record]:
-        return _load_all(self._sandboxes, ".json")
+        found: dict[str, Record] = {}
+        for sandbox_id, entries in _load_all(self._sandboxes):
+            if entries:
+                found[sandbox_id] = entries[-1]
+        return found
 
     def containers(self) -> dict[str, tuple[Record, Record]]:
         """id → (spec, state)."""
         found: dict[str, tuple[Record, Record]] = {}
-        for name in sorted(os.listdir(self._containers)):
+        for container_id, entries in _load_all(self._containers):
             spec: Record | None = None
             state: Record | None = None
-            with open(f"{self._containers}/{name}", "rb") as file:
-                for line in file:
-                    try:
-                        entry = json.loads(line)
-                    except ValueError:
-                        continue
-                    spec, state = entry.get("spec", spec), entry.get("state", state)
+            for entry in entries:
+                spec, state = entry.get("spec", spec), entry.get("state", state)
             if spec is not None and state is not None:
-                found[name.removesuffix(".jsonl")] = (spec, state)
+                found[container_id] = (spec, state)
         return found
 
 
 def boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()
-
-
-def _replace(path: str, record: Record) -> None:
-    draft = f"{path}.new"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, _encode(record).encode())
-    finally:
-        os.close(fd)
-    os.rename(draft, path)
 
 
 def _append(path: str, record: Record) -> None:
@@ -96,14 +84,14 @@ def _unlink(path: str) -> None:
         os.unlink(path)
 
 
-def _load_all(directory: str, suffix: str) -> dict[str, Record]:
-    found: dict[str, Record] = {}
+def _load_all(directory: str) -> list[tuple[str, list[Record]]]:
+    """(id, its whole lines in order); what is no line of JSON is left out."""
+    found: list[tuple[str, list[Record]]] = []
     for name in sorted(os.listdir(directory)):
-        if not name.endswith(suffix):
-            continue
-        try:
-            with open(f"{directory}/{name}", "rb") as file:
-                found[name.removesuffix(suffix)] = json.load(file)
-        except ValueError:  # half a file of an older crash: as good as none
-            continue
+        entries: list[Record] = []
+        with open(f"{directory}/{name}", "rb") as file:
+            for line in file:
+                with contextlib.suppress(ValueError):
+                    entries.append(json.loads(line))
+        found.append((name.removesuffix(".jsonl"), entries))
     return found

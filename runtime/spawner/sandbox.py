@@ -2,6 +2,9 @@
 
     STATE/pods/ID/   resolv.conf, hostname, hosts, shm (tmpfs shared by the pod's containers)
 
+STATE/pods is a tmpfs: its files are void with the machine's next start, and on a disk where many come and go they
+cost more than the pod's namespaces.
+
 Namespaces live as long as a handle is open or a process is in them; there is no pause process, except
 where the pod shares one pid namespace and so needs a first process in it.
 """
@@ -40,6 +43,7 @@ class Sandbox:
         self.request = request
         self.directory = directory
         self.state = "READY"
+        self.is_stopping = False
         self.created_at_ns = time.time_ns()
         self.network: PodNetwork | None = None
         self.link = ""
@@ -47,6 +51,10 @@ class Sandbox:
         self.init_pid = 0
         self.init_pidfd = -1
         self.address: str = request.get("address") or ""
+
+    @property
+    def takes_containers(self) -> bool:
+        return self.state == "READY" and not self.is_stopping
 
     @property
     def group(self) -> str:
@@ -65,10 +73,25 @@ class Sandbox:
         return {"request": self.request, "state": state}
 
 
+def mount_pods(directory: str, syscalls: Syscalls) -> None:
+    """Idempotent. `unmount_pods` undoes it."""
+    pods = f"{directory}/pods"
+    os.makedirs(pods, 0o755, exist_ok=True)
+    if os.stat(pods).st_dev == os.stat(directory).st_dev:
+        syscalls.mount("pods", pods, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=10%")
+
+
+def unmount_pods(directory: str, syscalls: Syscalls) -> None:
+    with contextlib.suppress(OSError):
+        syscalls.umount2(f"{directory}/pods", MNT_DETACH)
+    with contextlib.suppress(OSError):
+        os.rmdir(f"{directory}/pods")
+
+
 def prepare(sandbox: Sandbox, tree: CgroupTree, syscalls: Syscalls, own: OwnNamespaces) -> list[str]:
     """Everything but the network. Returns warnings. Raises OSError; `release` undoes any part of it."""
     request = sandbox.request
-    tree.create(sandbox.group)
+    tree.create(sandbox.group, request.get("controllers") or ())
     warnings = tree.write(sandbox.group, request.get("writes") or ())
     os.makedirs(sandbox.directory, 0o755, exist_ok=True)
     for name, text in (request.get("files") or {}).items():

@@ -8,6 +8,7 @@ import os
 from runtime.linux.netlink import Netlink, delete_link
 from runtime.spawner.host import Host, Message, Reply
 from runtime.spawner.netmaker import BRIDGE
+from runtime.spawner.sandbox import unmount_pods
 
 
 def shut_down(host: Host, reply: Reply) -> None:
@@ -27,8 +28,7 @@ def shut_down(host: Host, reply: Reply) -> None:
             return
         host.launcher.ahead.close()
         _remove_links(host)
-        with contextlib.suppress(OSError):
-            os.rmdir(f"{host.directory}/pods")
+        unmount_pods(host.directory, host.syscalls)
         reply({"left": left})
         host.loop.call_later(0.01, host.loop.stop)
 

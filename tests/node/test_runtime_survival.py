@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from runtime_worlds import NEEDS_ROOT, World, run_native
 
-from runtime.cri import ContainerState, EventType, Namespaces, SandboxState
+from runtime.cri import ContainerState, EventType, Namespaces, RuntimeFailure, SandboxState
 from runtime.linux.netlink import Netlink
 from runtime.service.native import NativeRuntime
 
@@ -157,3 +157,56 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_more_starts_at_once_than_children_stand_ready_all_succeed(run: Run) -> None:
+    async def body(world: World) -> None:
+        sandbox = await world.sandbox()
+
+        async def one(number: int) -> int:
+            name = f"c{number}"
+            container = await world.start(
+                sandbox, "sh", "-c", f"exit {number}", name=name, log_path=f"{name}/0.log"
+            )
+            return (await world.ended(container)).exit_code
+
+        assert await asyncio.gather(*(one(number) for number in range(12))) == list(range(12))
+
+    run(body)
+
+
+def test_pod_stopped_while_its_containers_start_leaves_none_running(run: Run) -> None:
+    async def body(world: World) -> None:
+        sandbox = await world.sandbox()
+        made = [
+            await world.runtime.create_container(
+                sandbox.id, world.container_config("sleep", "60", name=f"c{n}", log_path=f"c{n}/0.log")
+            )
+            for n in range(8)
+        ]
+        starts = [asyncio.ensure_future(world.runtime.start_container(container)) for container in made]
+        await asyncio.sleep(0)
+        await world.runtime.stop_pod_sandbox(sandbox.id)
+        results = await asyncio.gather(*starts, return_exceptions=True)
+        assert all(r is None or isinstance(r, RuntimeFailure) for r in results)
+        for container in made:
+            ended = await world.ended(container)
+            assert ended.exit_code in (128, 137) and not ended.pid
+
+    run(body)
+
+
+def test_pods_files_stand_in_memory_and_their_file_system_goes_with_the_node(
+    run: Run, tmp_path: Path
+) -> None:
+    def mounts() -> str:
+        return Path("/proc/mounts").read_text()
+
+    async def body(world: World) -> None:
+        sandbox = await world.sandbox()
+        pods = f"{tmp_path}/node/pods"
+        assert os.stat(f"{pods}/{sandbox.id}/resolv.conf").st_dev != os.stat(tmp_path).st_dev
+        assert f"{pods} tmpfs" in mounts()
+
+    run(body)
+    assert str(tmp_path) not in mounts()
