@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import contextlib
-import os
 import random
 import signal
 import ssl
@@ -21,19 +19,21 @@ from api.resource import Resource
 from apiserver.aggregation.reach import FrontProxy
 from apiserver.auth.token_file import TokenFileError
 from apiserver.backends.backend import Backend, StoreUnavailable
-from apiserver.composition import is_secret, make_admission, make_cacher, resources_of
-from apiserver.config_file import ConfigFileError
+from apiserver.composition import make_admission, make_cacher, resources_of
+from apiserver.config_file import ConfigFileError, follow_files
+from apiserver.encryption import FlaggedEncryption
+from apiserver.encryption import add_flags as add_encryption_flags
 from apiserver.engine.engine import Engine
 from apiserver.guard import Guard, rbac_guard
 from apiserver.http.audit import Audit, FileAudit, NoAudit
-from apiserver.http.serve import Listener, server_context
+from apiserver.http.serve import Listener
+from apiserver.http.tls_reload import LiveContext
 from apiserver.node_tls import TlsNodeConnector
 from apiserver.security import FlaggedSecurity
 from apiserver.security_flags import add_flags as add_security_flags
 from apiserver.server import ApiServer, Parts
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.cipher import CipherError
-from apiserver.storage.encoding import Cipher
 from client.logs import get_logger, setup_logging
 from machinery.clock import SystemClock
 
@@ -74,13 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--kubelet-client-certificate", type=Path, help="certificate shown to node agents")
     add("--kubelet-client-key", type=Path, help="its key")
     add("--kubelet-certificate-authority", type=Path, help="CA of the node agents' certificates")
-    add(
-        "--encryption-key-file",
-        default="",
-        help="keys that Secrets are encrypted with at rest, base64, one a line, the first one seals "
-        "(made in the data directory if missing; 'none' stores them as they are)",
-    )
+    add_encryption_flags(parser)
+    add("--requestheader-client-ca-file", type=Path, help="CA of what aggregated API servers are shown")
+    add("--proxy-client-cert-file", type=Path, help="the certificate they are shown")
+    add("--proxy-client-key-file", type=Path, help="its key")
     add("--audit-log-path", type=Path, help="where the audit log is written; none without it")
+    add("--max-requests-inflight", type=int, default=400, help="reads served at a time, shared out by level")
+    add("--max-mutating-requests-inflight", type=int, default=200, help="writes, which are added to them")
     add_security_flags(parser)
     add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
@@ -103,48 +103,6 @@ def _backend(options: argparse.Namespace, clock: SystemClock, rng: random.Random
     return SqliteBackend(options.data_dir / "store.db", clock)
 
 
-def _cipher(options: argparse.Namespace) -> Cipher | None:
-    """What encrypts Secrets at rest; nothing for a store that is never at rest. Raises StartError, CipherError."""
-    if options.encryption_key_file == "none" or (
-        options.store == "memory" and not options.encryption_key_file
-    ):
-        return None
-    from apiserver.storage.cipher import AesGcmCipher, new_key
-
-    path = Path(options.encryption_key_file or options.data_dir / "encryption.key")
-    if not path.exists():
-        _write_key(path, base64.b64encode(new_key()) + b"\n")
-    try:
-        keys = [base64.b64decode(line, validate=True) for line in path.read_bytes().split()]
-    except ValueError as error:
-        raise StartError(f"{path} does not hold base64 keys: {error}") from error
-    try:
-        return AesGcmCipher(keys)
-    except CipherError as error:
-        raise StartError(
-            f"{path}: {error}. Restore it; where no Secret was ever stored, remove it to have a new one made"
-        ) from error
-
-
-def _write_key(path: Path, content: bytes) -> None:
-    """Whole or not at all: Secrets that were encrypted with a lost key are lost too. Of several servers that begin at once
-    the first one's stands."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(part)
-    part.unlink()
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def _node_context(options: argparse.Namespace) -> ssl.SSLContext | None:
     if options.kubelet_certificate_authority is None:
         return None
@@ -152,6 +110,19 @@ def _node_context(options: argparse.Namespace) -> ssl.SSLContext | None:
     if options.kubelet_client_certificate is not None:
         context.load_cert_chain(options.kubelet_client_certificate, options.kubelet_client_key)
     return context
+
+
+async def _follow_client(options: argparse.Namespace, context: ssl.SSLContext, clock: SystemClock) -> None:
+    """New connections to node agents show the newest certificate."""
+    files = [options.kubelet_client_certificate, options.kubelet_client_key]
+
+    def reload() -> None:
+        try:
+            context.load_cert_chain(*files)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigFileError(f"{files[0]} and {files[1]} cannot be used: {error}") from error
+
+    await follow_files(files, reload, clock)
 
 
 def _front_proxy(options: argparse.Namespace) -> FrontProxy | None:
@@ -170,12 +141,12 @@ def _front_proxy(options: argparse.Namespace) -> FrontProxy | None:
     return FrontProxy(cert, key, ca.read_text())
 
 
-def _tls(options: argparse.Namespace, addresses: Sequence[str]) -> ssl.SSLContext | None:
+def _tls(options: argparse.Namespace, addresses: Sequence[str]) -> LiveContext | None:
     if options.tls_cert_file is None:
         if any(address not in ("127.0.0.1", "::1", "localhost") for address in addresses):
             raise StartError("without --tls-cert-file only loopback addresses are served")
         return None
-    return server_context(options.tls_cert_file, options.tls_private_key_file, options.client_ca_file)
+    return LiveContext(options.tls_cert_file, options.tls_private_key_file, options.client_ca_file)
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -184,14 +155,14 @@ async def run(options: argparse.Namespace) -> None:
     backend = _backend(options, clock, rng)
     addresses = options.bind_address or ["127.0.0.1"]
     security = FlaggedSecurity(options, clock, rng)
-    cipher = _cipher(options)
+    encryption = FlaggedEncryption(options)
     audit: Audit = NoAudit()
     file_audit = FileAudit(options.audit_log_path, clock) if options.audit_log_path else None
     if file_audit is not None:
         audit = file_audit
 
     def make_store(resource: Resource) -> Cacher:
-        return make_cacher(backend, resource, clock, rng, cipher if is_secret(resource) else None)
+        return make_cacher(backend, resource, clock, rng, encryption.cipher(resource))
 
     def make_guard(engine: Engine) -> Guard:
         return rbac_guard(
@@ -206,6 +177,7 @@ async def run(options: argparse.Namespace) -> None:
         )
 
     advertise = options.advertise_address or addresses[0]
+    node_context = _node_context(options)
     server = ApiServer(
         Parts(
             backend=backend,
@@ -213,7 +185,7 @@ async def run(options: argparse.Namespace) -> None:
             rng=rng,
             make_store=make_store,
             make_guard=make_guard,
-            connector=TlsNodeConnector(_node_context(options)),
+            connector=TlsNodeConnector(node_context),
             resources_of=resources_of,
             audit=audit,
             service_cidr=options.service_cluster_ip_range,
@@ -224,8 +196,9 @@ async def run(options: argparse.Namespace) -> None:
             port=options.port,
         )
     )
+    tls = _tls(options, addresses)
     listener = Listener(
-        server.app, [(address, options.port) for address in addresses], _tls(options, addresses)
+        server.app, [(address, options.port) for address in addresses], tls.context if tls else None
     )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -233,7 +206,13 @@ async def run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopping.set)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(server.run(), name="server")
-        auditing = group.create_task(file_audit.run(), name="audit") if file_audit else None
+        beside = [group.create_task(encryption.follow(clock), name="encryption configuration")]
+        if file_audit is not None:
+            beside.append(group.create_task(file_audit.run(), name="audit"))
+        if tls is not None:
+            beside.append(group.create_task(follow_files(tls.files, tls.reload, clock), name="certificates"))
+        if node_context is not None and options.kubelet_client_certificate is not None:
+            beside.append(group.create_task(_follow_client(options, node_context, clock)))
         ready = group.create_task(server.ready())
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
         await listener.start()
@@ -245,8 +224,8 @@ async def run(options: argparse.Namespace) -> None:
         server.stop()
         await listener.stop(_DRAIN_S)
         running.cancel()
-        if auditing is not None:
-            auditing.cancel()
+        for task in beside:
+            task.cancel()
 
 
 def _settle() -> None:

@@ -39,11 +39,6 @@ def make_cacher(
     )
 
 
-def is_secret(resource: Resource) -> bool:
-    """What is encrypted at rest."""
-    return resource.gvr.group == "" and resource.gvr.resource == "secrets"
-
-
 def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlugin]:
     """Every plugin, over the stores that the engine serves."""
     from apiserver.admission.chain import Outside, admission_chain

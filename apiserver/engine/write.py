@@ -20,7 +20,7 @@ import orjson
 from api.resource import Obj, Resource, Strategy
 from apiserver.admission.admission import AdmissionRequest, Operation
 from apiserver.engine import ownership
-from apiserver.engine.engine import Call, Engine, Written
+from apiserver.engine.engine import Call, Engine, Undo, Written
 from apiserver.engine.metadata import bump_generation, carry_over, validate_metadata_update
 from apiserver.storage.store import Entry, StaleRevision
 from machinery.errors import Cause, Conflict, NotFound, conflict, invalid, not_found
@@ -168,7 +168,7 @@ async def guaranteed_update(
         made = made if isinstance(made, Change) else await made
         if made.expect_revision and made.expect_revision != str(entry.revision):
             raise refuse_stale(call, entry.name)
-        prepared = await _prepare(engine, call, made, old, scope, admitted)
+        prepared = await _prepare(engine, call, entry, made, old, scope, admitted)
         if prepared is None:
             return Written(200, served.view(entry), old)
         obj, undo = prepared
@@ -192,13 +192,13 @@ async def guaranteed_update(
             entry = stale.current
         finally:
             if undo is not None and not kept:
-                undo()
+                await undo()
     raise refuse_stale(call, entry.name)
 
 
 async def _prepare(
-    engine: Engine, call: Call, made: Change, old: Obj, scope: Scope, admitted: bool
-) -> tuple[Obj, Callable[[], None] | None] | None:
+    engine: Engine, call: Call, entry: Entry, made: Change, old: Obj, scope: Scope, admitted: bool
+) -> tuple[Obj, Undo | None] | None:
     """The object as it would be stored and what gives its reservations back; None if nothing changed."""
     resource = call.served.resource
     strategy = resource.strategy
@@ -230,13 +230,13 @@ async def _prepare(
         if not admitted and await mutate(engine, request):
             strategy.default(obj)
         if not call.subresource:
-            undo = engine.hook(call).before_update(call, obj, old)
+            undo = await engine.hook(call).before_update(call, obj, old)
         if scope.generation:
             bump_generation(obj, old)
-        if obj == old:
+        if obj == old and not call.served.store.is_stale(entry):
             old["metadata"]["resourceVersion"] = revision
             if undo is not None:
-                undo()
+                await undo()
             return None
         causes = validate_metadata_update(obj, old)
         causes += scope.validate(obj, old)
@@ -247,7 +247,7 @@ async def _prepare(
             await judge(engine, request)
     except BaseException:
         if undo is not None:
-            undo()
+            await undo()
         raise
     return obj, undo
 

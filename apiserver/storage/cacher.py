@@ -234,6 +234,7 @@ class Cacher:
     async def _put(self, key: str, obj: Obj, expect: int) -> Entry:
         value = encode(obj)
         selection = self._extract(obj)
+        sealed_by = self._cipher.seals_as if self._cipher else b""
         stored = self._cipher.seal(key, value) if self._cipher else value
         self._written[stored] = selection
         try:
@@ -246,7 +247,10 @@ class Cacher:
         entry = self._entries.get(key)
         if entry is not None and entry.revision == result.revision:
             return entry
-        return self._entry(key, result.revision, value, selection)
+        return self._entry(key, result.revision, value, selection, sealed_by)
+
+    def is_stale(self, entry: Entry) -> bool:
+        return self._cipher is not None and entry.sealed_by != self._cipher.seals_as
 
     def _current(self, result: TxnResult) -> Entry | None:
         return self._decode(result.current) if result.current else None
@@ -471,17 +475,22 @@ class Cacher:
         there = self._entries.get(kv.key)
         if there is not None and there.revision == kv.mod_revision:
             return there
-        value = self._cipher.open(kv.key, kv.value) if self._cipher else kv.value
+        value, sealed_by = self._cipher.open(kv.key, kv.value) if self._cipher else (kv.value, b"")
         selection = self._written.get(kv.value)
         if selection is None:
             selection = self._extract(orjson.loads(value))
-        return self._entry(kv.key, kv.mod_revision, value, selection)
+        return self._entry(kv.key, kv.mod_revision, value, selection, sealed_by)
 
     def _entry(
-        self, key: str, revision: int, value: bytes, selection: tuple[Mapping[str, str], Mapping[str, str]]
+        self,
+        key: str,
+        revision: int,
+        value: bytes,
+        selection: tuple[Mapping[str, str], Mapping[str, str]],
+        sealed_by: bytes,
     ) -> Entry:
         namespace, _, name = key[len(self._prefix) :].rpartition("/")
-        return Entry(key, namespace, name, revision, with_revision(value, revision), *selection)
+        return Entry(key, namespace, name, revision, with_revision(value, revision), *selection, sealed_by)
 
     def _under(self, prefix: str) -> Iterator[Entry]:
         for i in range(bisect_left(self._order, prefix), len(self._order)):

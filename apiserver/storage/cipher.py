@@ -1,9 +1,12 @@
-"""Encryption at rest: AES-256-GCM over stored bytes, each bound to its key, so that none can be swapped.
+"""Encryption at rest: what is stored is sealed by one provider, and opened by whichever of several has sealed it.
 
-    kctl:aesgcm:1: | key id (4 bytes) | nonce (12) | ciphertext and tag
+    k8s:enc:aescbc:v1:KEYNAME:    | iv (16) | ciphertext, padded         upstream's forms, so that a store
+    k8s:enc:aesgcm:v1:KEYNAME:    | nonce (12) | ciphertext and tag      can be taken over from there
+    k8s:enc:secretbox:v1:KEYNAME: | nonce (24) | ciphertext and tag
+    kctl:aesgcm:1: | key id (4) | nonce (12) | ciphertext and tag        with keys of a plain file
 
-The first key seals, all of them open, so a key is replaced by putting the new one first and rewriting.
-What was stored before encryption was on is plain JSON and read as such.
+AES-GCM binds the bytes to their storage key, so that none can be swapped. The first provider seals; a key is replaced by
+putting the new one first and writing everything once more. What was stored before encryption was on is plain JSON.
 """
 
 from __future__ import annotations
@@ -11,47 +14,143 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any, Protocol
 
-MAGIC = b"kctl:aesgcm:1:"
+OWN_MAGIC = b"kctl:aesgcm:1:"
+UPSTREAM_MAGIC = b"k8s:enc:"
 KEY_BYTES = 32
-_ID, _NONCE = 4, 12
+_ID, _NONCE, _BLOCK = 4, 12, 16
 
 
 class CipherError(Exception):
     """A stored value cannot be opened, or a key cannot be used; says which."""
 
 
-class AesGcmCipher:
-    """Implements apiserver.storage.cacher.Cipher."""
+class Provider(Protocol):
+    """One key. `prefix` is what its sealed values begin with, and its name for "who sealed this"."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    prefix: bytes
+
+    def seal(self, key: bytes, value: bytes) -> bytes:
+        """What comes after the prefix; `key` is the storage key."""
+        ...
+
+    def open(self, key: bytes, sealed: bytes) -> bytes:
+        """Raises any exception where the bytes were changed."""
+        ...
+
+
+class AesGcm:
+    def __init__(self, prefix: bytes, key: bytes) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        if not keys or any(len(key) != KEY_BYTES for key in keys):
-            raise CipherError(f"encryption at rest needs keys of {KEY_BYTES} bytes each")
-        self._keys = {sha256(key).digest()[:_ID]: AESGCM(key) for key in keys}
-        self._current = sha256(keys[0]).digest()[:_ID]
+        self.prefix = prefix
+        self._aead = AESGCM(key)
+
+    def seal(self, key: bytes, value: bytes) -> bytes:
+        nonce = os.urandom(_NONCE)
+        return nonce + self._aead.encrypt(nonce, value, key)
+
+    def open(self, key: bytes, sealed: bytes) -> bytes:
+        return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], key)
+
+
+class AesCbc:
+    """Unauthenticated: whoever can write the store can change what is read. Upstream's advice is another provider."""
+
+    def __init__(self, prefix: bytes, key: bytes) -> None:
+        self.prefix = prefix
+        self._key = key
+
+    def _cipher(self, iv: bytes) -> Any:
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+        return Cipher(algorithms.AES(self._key), modes.CBC(iv))
+
+    def seal(self, key: bytes, value: bytes) -> bytes:
+        iv, padding = os.urandom(_BLOCK), _BLOCK - len(value) % _BLOCK
+        encryptor = self._cipher(iv).encryptor()
+        sealed: bytes = encryptor.update(value + bytes([padding]) * padding) + encryptor.finalize()
+        return iv + sealed
+
+    def open(self, key: bytes, sealed: bytes) -> bytes:
+        decryptor = self._cipher(sealed[:_BLOCK]).decryptor()
+        padded: bytes = decryptor.update(sealed[_BLOCK:]) + decryptor.finalize()
+        padding = padded[-1] if padded else 0
+        if not 1 <= padding <= _BLOCK or padded[-padding:] != bytes([padding]) * padding:
+            raise ValueError("invalid padding")
+        return padded[:-padding]
+
+
+class SecretBox:
+    def __init__(self, prefix: bytes, key: bytes) -> None:
+        from nacl.secret import SecretBox as Box
+
+        self.prefix = prefix
+        self._box = Box(key)
+
+    def seal(self, key: bytes, value: bytes) -> bytes:
+        return bytes(self._box.encrypt(value))
+
+    def open(self, key: bytes, sealed: bytes) -> bytes:
+        return bytes(self._box.decrypt(sealed))
+
+
+class Identity:
+    """As it is. Among the providers, plain values are readable; as the first, they are written."""
+
+    prefix = b""
+
+    def seal(self, key: bytes, value: bytes) -> bytes:
+        return value
+
+    def open(self, key: bytes, sealed: bytes) -> bytes:
+        return sealed
+
+
+class ProviderCipher:
+    """Implements apiserver.storage.encoding.Cipher."""
+
+    def __init__(self, providers: Sequence[Provider]) -> None:
+        self._first = providers[0]
+        self._readers = [each for each in providers if each.prefix]
+        self._plain = any(not each.prefix for each in providers)
+
+    @property
+    def seals_as(self) -> bytes:
+        return self._first.prefix
 
     def seal(self, key: str, value: bytes) -> bytes:
-        nonce = os.urandom(_NONCE)
-        sealed = self._keys[self._current].encrypt(nonce, value, key.encode())
-        return b"".join((MAGIC, self._current, nonce, sealed))
+        return self._first.prefix + self._first.seal(key.encode(), value)
 
-    def open(self, key: str, sealed: bytes) -> bytes:
-        """Raises CipherError."""
-        from cryptography.exceptions import InvalidTag
-
-        if not sealed.startswith(MAGIC):
-            return sealed
-        at = len(MAGIC)
-        key_id, nonce = sealed[at : at + _ID], sealed[at + _ID : at + _ID + _NONCE]
-        cipher = self._keys.get(key_id)
-        if cipher is None:
+    def open(self, key: str, sealed: bytes) -> tuple[bytes, bytes]:
+        """(the value, the prefix of who sealed it). Raises CipherError."""
+        for provider in self._readers:
+            if not sealed.startswith(provider.prefix):
+                continue
+            try:
+                return provider.open(key.encode(), sealed[len(provider.prefix) :]), provider.prefix
+            except Exception as error:  # each library has errors of its own, and all mean the same
+                raise CipherError(f"{key} cannot be decrypted: its stored bytes were changed") from error
+        if sealed.startswith((OWN_MAGIC, UPSTREAM_MAGIC)):
             raise CipherError(f"{key} was encrypted with a key that is not among those given")
-        try:
-            return cipher.decrypt(nonce, sealed[at + _ID + _NONCE :], key.encode())
-        except InvalidTag:
-            raise CipherError(f"{key} cannot be decrypted: its stored bytes were changed") from None
+        if not self._plain:
+            raise CipherError(f"{key} is stored unencrypted, and no identity provider lets it be read")
+        return sealed, b""
+
+
+class AesGcmCipher(ProviderCipher):
+    """With the keys of a plain file; plain values stay readable."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        super().__init__([*own_providers(keys), Identity()])
+
+
+def own_providers(keys: Sequence[bytes]) -> list[Provider]:
+    """Raises CipherError."""
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise CipherError(f"encryption at rest needs keys of {KEY_BYTES} bytes each")
+    return [AesGcm(OWN_MAGIC + sha256(key).digest()[:_ID], key) for key in keys]
 
 
 def new_key() -> bytes:

@@ -20,9 +20,16 @@ _REVISION = re.compile(rb'"resourceVersion":"[^"\\]*",?')
 class Cipher(Protocol):
     """Encryption at rest. `key` is the storage key, to which the sealed bytes are bound."""
 
+    @property
+    def seals_as(self) -> bytes:
+        """The name of the key that seals now; b"" for none."""
+        ...
+
     def seal(self, key: str, value: bytes) -> bytes: ...
 
-    def open(self, key: str, sealed: bytes) -> bytes: ...
+    def open(self, key: str, sealed: bytes) -> tuple[bytes, bytes]:
+        """(the value, the name of the key it was sealed with)."""
+        ...
 
 
 def encode(obj: Obj) -> bytes:

@@ -28,6 +28,7 @@ class Entry:
     data: bytes  # the object's JSON, metadata.resourceVersion included
     labels: Mapping[str, str]
     fields: Mapping[str, str]
+    sealed_by: bytes = b""  # which key it is encrypted with at rest, as its cipher names it; b"" is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,10 @@ class Store(Protocol):
         ...
 
     async def update(self, namespace: str, name: str, obj: Obj, expect_revision: int) -> Entry: ...
+
+    def is_stale(self, entry: Entry) -> bool:
+        """Whether it would be stored otherwise today (under another key), so that it is worth a write as it is."""
+        ...
 
     async def delete(self, namespace: str, name: str, expect_revision: int) -> Entry:
         """Returns the last state carrying the deletion's revision as resourceVersion."""

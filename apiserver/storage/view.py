@@ -84,6 +84,9 @@ class View:
         more = chosen[limit].key if limit and len(chosen) > limit else ""
         return ListResult(chosen[:limit] if more else chosen, found.revision, more, None)
 
+    def is_stale(self, entry: Entry) -> bool:
+        return self._store.is_stale(entry)
+
     async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
         found = await self._store.list(namespace)
         known = self._blobs.get(namespace)
