@@ -22,6 +22,7 @@ from machinery.clock import Clock
 
 if TYPE_CHECKING:
     from apiserver.admission.policy import FindParams
+    from apiserver.admission.policy_types import FindKind, FindResource
 
 
 def make_cacher(
@@ -57,6 +58,8 @@ def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlug
         other_versions(engine.catalog),
         engine.conversions,
         params_in(engine.catalog),
+        find=resource_in(engine.catalog),
+        find_kind=kind_in(engine.catalog),
     )
     return admission_chain(find, outside)
 
@@ -76,6 +79,23 @@ def other_versions(catalog: Catalog) -> Callable[[Resource], Sequence[Resource]]
         return [each for each in known.get(resource.storage_prefix, ()) if each.gvr != resource.gvr]
 
     return others
+
+
+def resource_in(catalog: Catalog) -> FindResource:
+    def find(group: str, version: str, plural: str) -> Resource | None:
+        served = catalog.get(group, version, plural)
+        return served.resource if served is not None else None
+
+    return find
+
+
+def kind_in(catalog: Catalog) -> FindKind:
+    def find(api_version: str, kind: str) -> Resource | None:
+        group, _, version = api_version.rpartition("/")
+        served = catalog.for_kind(group, version, kind)
+        return served.resource if served is not None else None
+
+    return find
 
 
 def params_in(catalog: Catalog) -> FindParams:

@@ -33,6 +33,7 @@ from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
 from apiserver.admission.pod_security import PodSecurity
 from apiserver.admission.policy import FindParams, PolicyParts, PolicySet
+from apiserver.admission.policy_types import FindKind, FindResource, PolicyTypes
 from apiserver.admission.priority import Priority
 from apiserver.admission.rbac_escalation import RBACEscalation
 from apiserver.admission.resource_quota import ResourceQuota
@@ -101,6 +102,9 @@ class Outside:
     # Where the objects of a kind are, which policies may name as their parameters.
     params: FindParams = lambda api_version, kind: None
     connect: Connect = connect
+    # What is served, by its resource and by its kind.
+    find: FindResource = lambda group, version, plural: None
+    find_kind: FindKind = lambda api_version, kind: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,10 @@ TABLE: Sequence[Part] = (
         _VALIDATING_POLICIES,
     ),
     Part(lambda s, o: ValidatingAdmissionWebhook(s.all(*_VALIDATING), _surroundings(s, o)), [_VALIDATING]),
+    Part(
+        lambda s, o: PolicyTypes(_surroundings(s, o).environment, o.find, o.find_kind),
+        _VALIDATING_POLICIES,
+    ),
     Part(lambda s, o: AdmissionExpressions(_surroundings(s, o).environment), [_MUTATING, _VALIDATING]),
     Part(lambda s, o: RBACEscalation(o.escalation) if o.escalation else None),
     Part(lambda s, o: ResourceQuota(s.store("", "resourcequotas"), o.clock), [("", "resourcequotas")]),

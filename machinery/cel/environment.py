@@ -18,6 +18,7 @@ from typing import Any
 
 from machinery.cel.function import Function
 from machinery.cel.library import LIBRARY
+from machinery.cel.syntax import Tree, read_tree
 
 _EXTENSIONS = (
     "bindings",
@@ -55,6 +56,10 @@ class Program:
     def result(self) -> str:
         """The type it was checked to give: BOOL, STRING, DYN, ..."""
         return str(self._expression.return_type())
+
+    def tree(self) -> Tree:
+        """What the expression is made of, macros expanded."""
+        return read_tree(self._expression.serialize())
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         try:

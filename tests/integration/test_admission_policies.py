@@ -6,7 +6,7 @@ import pytest
 
 from apiserver.admission.chain import Outside, admission_chain
 from apiserver.auth.seams import Decision
-from apiserver.composition import other_versions, params_in
+from apiserver.composition import kind_in, other_versions, params_in, resource_in
 from apiserver.guard import open_guard
 from machinery.errors import ApiError, Forbidden, Invalid
 from machinery.gvk import CONFIGMAPS, DEPLOYMENTS, GVR, NAMESPACES, PODS, SERVICEACCOUNTS
@@ -38,6 +38,8 @@ def run_policies(run_api):
                 authorizer=OnlyGets(),
                 others=other_versions(engine.catalog),
                 params=params_in(engine.catalog),
+                find=resource_in(engine.catalog),
+                find_kind=kind_in(engine.catalog),
             )
             return open_guard(engine, admission_chain(find, outside))
 
@@ -394,5 +396,31 @@ def test_expression_that_does_not_compile_is_refused_when_written(run_policies, 
             await api.client.create(gvr, policy("p", about("configmaps"), **spec))
         (cause,) = caught.value.causes
         assert cause.field == place and message in cause.message
+
+    run_policies(body)
+
+
+def test_types_of_expressions_are_checked_and_told_in_the_status(run_policies):
+    async def body(api):
+        match = about("deployments", group="apps")
+        right = [{"expression": "object.spec.replicas > 1"}]
+        made = await api.client.create(VALIDATING, policy("right", match, validations=right))
+        assert made["status"] == {"observedGeneration": 1, "typeChecking": {}}
+        confused = [
+            {
+                "expression": "object.spec.replicas > '1'",
+                "messageExpression": "'wants replicas > 1, got ' + object.spec.replicas",
+            }
+        ]
+        made = await api.client.create(VALIDATING, policy("confused", match, validations=confused))
+        first, second = made["status"]["typeChecking"]["expressionWarnings"]
+        assert first["fieldRef"] == "spec.validations[0].expression"
+        assert "found no matching overload for '_>_' applied to '(int, string)'" in first["warning"]
+        assert first["warning"].startswith("apps/v1, Kind=Deployment: ERROR: <input>:1:22: ")
+        assert second["fieldRef"] == "spec.validations[0].messageExpression"
+        assert "found no matching overload for '_+_' applied to '(string, int)'" in second["warning"]
+        made["spec"]["validations"] = right
+        fixed = await api.client.update(VALIDATING, made)
+        assert fixed["status"] == {"observedGeneration": 2, "typeChecking": {}}
 
     run_policies(body)

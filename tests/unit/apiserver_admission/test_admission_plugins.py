@@ -472,6 +472,7 @@ ORDER = [
     "MutatingAdmissionWebhook",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionWebhook",
+    "PolicyTypes",
     "AdmissionExpressions",
     "ResourceQuota",
 ]
