@@ -89,10 +89,6 @@ class WorkQueue(Generic[K]):
         return len(self._queue)
 
     @property
-    def is_shutting_down(self) -> bool:
-        return self._shutting_down
-
-    @property
     def is_idle(self) -> bool:
         """Nothing in line and nothing processed; delayed keys do not count."""
         return not self._queue and not self._processing

@@ -121,23 +121,6 @@ def container_hash(container: Obj) -> str:
     return hashlib.sha256(seed).hexdigest()[:16]
 
 
-def object_ref(pod: Obj, field_path: str = "") -> Obj:
-    """The involvedObject of events about the pod or one of its containers."""
-    ref: Obj = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "namespace": namespace_of(pod),
-        "name": name_of(pod),
-        "uid": uid_of(pod),
-    }
-    version = pod["metadata"].get("resourceVersion")
-    if version:
-        ref["resourceVersion"] = version
-    if field_path:
-        ref["fieldPath"] = field_path
-    return ref
-
-
 def container_field_path(role: Role, name: str) -> str:
     field = {
         "init": "initContainers",

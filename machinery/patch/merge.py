@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from machinery.objects import deep_copy
-from machinery.patch import PatchError
 from machinery.patch.json_patch import json_equal
 
 
@@ -21,15 +20,6 @@ def apply(target: Any, patch: Any) -> Any:
             out[key] = apply(out.get(key), value)
         else:
             out[key] = deep_copy(value)
-    return out
-
-
-def apply_to_object(target: dict[str, Any], patch: Any) -> dict[str, Any]:
-    """`apply` for a whole API object, for which a patch must be an object."""
-    if not isinstance(patch, dict):
-        raise PatchError("a merge patch must be a JSON object")
-    out = apply(target, patch)
-    assert isinstance(out, dict)
     return out
 
 

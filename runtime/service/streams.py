@@ -160,8 +160,5 @@ class SocketConnection:
     async def write(self, data: bytes) -> None:
         await self._loop.sock_sendall(self._socket, data)
 
-    async def shutdown_write(self) -> None:
-        self._socket.shutdown(socket.SHUT_WR)
-
     async def close(self) -> None:
         self._socket.close()
