@@ -41,6 +41,7 @@ from apiserver.engine.conversion import BuiltInForm, Conversions
 from apiserver.engine.crds import CustomResources, ResourcesOf
 from apiserver.engine.engine import Engine
 from apiserver.engine.eviction import evict
+from apiserver.engine.number_repair import GRACE_S, CIDRHook, NumberRepair
 from apiserver.engine.reviews import Reviews
 from apiserver.engine.services import ServiceNumbers
 from apiserver.engine.stores import MakeStore, Stores
@@ -64,7 +65,7 @@ from apiserver.http.resources import Action, ActionSpec, Resources
 from apiserver.http.watch_stream import Streams
 from apiserver.http.watching import Watching
 from apiserver.nodeconnector import NodeConnector
-from apiserver.peers import SharedServiceNumbers, follow_peers
+from apiserver.peers import follow_peers
 from apiserver.storage.extract import extractor
 from apiserver.storage.view import View
 from machinery.clock import Clock
@@ -103,15 +104,18 @@ class ApiServer:
         self.stores = Stores(parts.make_store)
         self.streams = Streams()
         self.metrics = Metrics()
-        numbers = SharedServiceNumbers if parts.backend.shared else ServiceNumbers
-        self._numbers = numbers(self._network, parts.rng)
         self.engine = Engine(self.catalog, parts.clock, parts.rng)
+        self._numbers = ServiceNumbers(self._network, parts.rng, parts.clock, self.engine.new_uid)
         self._remotes = Remotes(self.catalog)
         self.flow = FlowControl(parts.clock, CatalogSizes(self.catalog), seats=parts.seats)
         self._webhooks = WebhookClient(self._endpoints, parts.rng, parts.connect)
         self.engine.conversions = Conversions(self._webhooks.call, self.engine.new_uid)
         self._customs = CustomResources(self.engine, self.stores, parts.resources_of)
-        self.engine.hooks = {("", "services"): self._numbers, CRDS: self._customs}
+        self.engine.hooks = {
+            ("", "services"): self._numbers,
+            ("networking.k8s.io", "servicecidrs"): CIDRHook(),
+            CRDS: self._customs,
+        }
         self._ready = asyncio.Event()
         self._app: App | None = None
         self._settling: Sequence[asyncio.Event] = ()
@@ -171,18 +175,16 @@ class ApiServer:
         engine.admission = guard.admission
         group.create_task(_runs(guard.run), name="guard")
         group.create_task(self._customs.run(), name="custom resources")
-        self._numbers.load(await self._stored("", "services"))
+        repair = await self._attach_numbers()
         await self._customs.load(await self._stored(*CRDS))
-        if isinstance(self._numbers, SharedServiceNumbers):
-            services, definitions = self.catalog.find("", "services"), self.catalog.find(*CRDS)
-            if services is not None and definitions is not None:
-                following = follow_peers(services.store, self._numbers, definitions.store, self._customs)
-                group.create_task(following, name="peers")
+        definitions = self.catalog.find(*CRDS)
+        if parts.backend.shared and definitions is not None:
+            group.create_task(follow_peers(definitions.store, self._customs), name="peers")
         await guard.prepare()
         basics = functools.partial(
             ensure_basics,
             engine,
-            service_ip=str(self._network.network_address + 1),
+            service_cidr=self._network,
             port=443,
             addresses=list(parts.advertise),
             public_port=parts.port,
@@ -194,6 +196,9 @@ class ApiServer:
         upkeep = Upkeep(engine, self.flow, parts.clock)
         group.create_task(upkeep.run(), name="flow control's configuration")
         self._settling = [upkeep.settled]
+        if repair is not None:
+            group.create_task(repair.run(), name="services' numbers")
+            self._settling = [upkeep.settled, repair.settled]
         reach = self._aggregate(group)
         self._app = self._compose(guard, RemoteProxy(self._remotes, reach, self.streams))
         self._ready.set()
@@ -210,6 +215,26 @@ class ApiServer:
         if served is None:
             return []
         return [served.load(entry) for entry in (await served.store.list()).entries]
+
+    async def _attach_numbers(self) -> NumberRepair | None:
+        """Services' addresses and ports, in step with the Services that are stored."""
+        from api.core.v1.rangeallocation import RANGEALLOCATION
+        from api.networking.v1.ipaddress import IPADDRESS
+        from api.networking.v1.servicecidr import SERVICECIDR
+
+        parts, numbers = self._parts, self._numbers
+        addresses, _ = await self.stores.open(IPADDRESS)
+        cidrs, _ = await self.stores.open(SERVICECIDR)
+        ranges, _ = await self.stores.open(RANGEALLOCATION)
+        numbers.addresses.attach(addresses, cidrs)
+        numbers.ports.attach(ranges)
+        services = self.catalog.find("", "services")
+        if services is None:
+            return None
+        repair = NumberRepair(self.engine, services.store, cidrs, numbers, parts.clock)
+        # Where others share the store, one of them may be about to store the Service of an address.
+        await repair.repair(GRACE_S if parts.backend.shared else 0.0)
+        return repair
 
     def _aggregate(self, group: asyncio.TaskGroup) -> Reach:
         """Follows the APIServices, where they are served, and keeps their objects."""
@@ -262,7 +287,7 @@ class ApiServer:
             actions["", "serviceaccounts", "token"] = ActionSpec(guard.issue_token, TOKEN_REQUEST)
         resources = Resources(engine, actions, creators)
         connectors = Connectors(engine, parts.connector, self.streams)
-        proxy = Proxy(self.catalog, self.streams, parts.rng)
+        proxy = Proxy(self.catalog, parts.connector, self.streams, parts.rng)
         address = parts.advertise[0]
         host = f"[{address}]" if ":" in address else address
         paths = Paths(

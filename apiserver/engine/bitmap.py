@@ -20,6 +20,21 @@ class Bitmap:
         self._bits = bytearray((size + 7) // 8)
         self.used = 0
 
+    @classmethod
+    def of(cls, size: int, data: bytes) -> Bitmap:
+        """From what `data` gave; shorter is filled up with free numbers, longer is cut off."""
+        bitmap = cls(size)
+        kept = data[: len(bitmap._bits)]
+        bitmap._bits[: len(kept)] = kept
+        if size & 7:
+            bitmap._bits[-1] &= (1 << (size & 7)) - 1
+        bitmap.used = sum(byte.bit_count() for byte in bitmap._bits)
+        return bitmap
+
+    @property
+    def data(self) -> bytes:
+        return bytes(self._bits)
+
     def has(self, number: int) -> bool:
         return bool(self._bits[number >> 3] & (1 << (number & 7)))
 

@@ -1,5 +1,5 @@
 """What exists in every cluster before anybody writes: four namespaces, the system's priority classes, the
-`kubernetes` Service with its endpoint, and how extension API servers tell who asks.
+`kubernetes` range of cluster addresses and Service with its endpoint, and how extension API servers tell who asks.
 
 `ensure_*` are idempotent: they run on every start and every few seconds, create what is missing (somebody may have
 deleted it), and put the endpoint's address right after the server's own address changed.
@@ -17,11 +17,12 @@ from api.resource import Obj
 from apiserver.admission.priority import builtin_classes
 from apiserver.auth.user import User
 from apiserver.backends.backend import StoreUnavailable
+from apiserver.engine.addresses import Network
 from apiserver.engine.create import create
 from apiserver.engine.engine import Call, Engine, WriteOptions
 from apiserver.engine.update import update
 from machinery.clock import Clock
-from machinery.errors import AlreadyExists, ApiError, NotFound
+from machinery.errors import AlreadyExists, ApiError, Invalid, NotFound
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _PERIOD_S = 10.0
@@ -32,18 +33,24 @@ _OPTIONS = WriteOptions(field_manager="kube-apiserver")
 async def ensure_basics(
     engine: Engine,
     *,
-    service_ip: str,
+    service_cidr: Network,
     port: int,
     addresses: list[str],
     public_port: int,
     authentication: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """`addresses`: where this server is reached (advertised); `public_port`: there; `service_ip`:`port`: in the cluster."""
+    """`addresses`: where this server is reached (advertised); `public_port`: there; the first address of
+    `service_cidr` and `port`: in the cluster."""
     for name in NAMESPACES:
         await ensure(engine, "", "namespaces", "", {"metadata": {"name": name}})
     for priority_class in builtin_classes():
         await ensure(engine, "scheduling.k8s.io", "priorityclasses", "", priority_class)
-    await ensure(engine, "", "services", "default", kubernetes_service(service_ip, port, public_port))
+    cidr = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": [str(service_cidr)]}}
+    await ensure(engine, "networking.k8s.io", "servicecidrs", "", cidr)
+    service_ip = str(service_cidr.network_address + 1)
+    # Refused where a server that ended left the address taken: the repair frees it, and the next round makes it.
+    with contextlib.suppress(Invalid):
+        await ensure(engine, "", "services", "default", kubernetes_service(service_ip, port, public_port))
     await ensure_endpoints(engine, addresses, public_port)
     if authentication:
         await ensure_authentication(engine, authentication)

@@ -64,14 +64,14 @@ class CustomResources(WriteHook):
                 elif running is None or running.done():
                     self._cleaning[name] = group.create_task(self._clean(name), name=f"clean {name}")
 
-    def before_create(self, call: Call, obj: Obj) -> Undo | None:
+    async def before_create(self, call: Call, obj: Obj) -> Undo | None:
         finalizers = obj["metadata"].setdefault("finalizers", [])
         if CLEANUP not in finalizers:
             finalizers.append(CLEANUP)
         self._judge(obj)
         return None
 
-    def before_update(self, call: Call, obj: Obj, old: Obj) -> Undo | None:
+    async def before_update(self, call: Call, obj: Obj, old: Obj) -> Undo | None:
         if obj.get("spec") != old.get("spec"):
             self._judge(obj)
         return None

@@ -6,11 +6,9 @@ A generated name that is taken is drawn again, a few times; a given one is 409 A
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from api.resource import Obj
 from apiserver.engine import ownership
-from apiserver.engine.engine import Call, Engine, Written
+from apiserver.engine.engine import Call, Engine, Undo, Written
 from apiserver.engine.metadata import metadata_of, prepare_new, validate_metadata
 from apiserver.engine.write import admission_request, judge, mutate, refuse_invalid, rendered
 from apiserver.storage.store import StaleRevision
@@ -55,7 +53,7 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
     prepare_new(obj, resource, call.namespace, engine.new_uid(), rfc3339(now))
     strategy.default(obj)
     strategy.prepare_create(obj)
-    undo: Callable[[], None] | None = None
+    undo: Undo | None = None
     kept = False
     try:
         if not tracked:
@@ -63,7 +61,7 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
         request = admission_request(engine, call, "CREATE", obj, None)
         if await mutate(engine, request):
             strategy.default(obj)
-        undo = engine.hook(call).before_create(call, obj)
+        undo = await engine.hook(call).before_create(call, obj)
         causes = [*validate_metadata(obj, resource), *strategy.validate(obj)]
         if causes:
             meta = obj["metadata"]
@@ -84,7 +82,7 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
         return Written(201, served.view(entry), obj)
     finally:
         if undo is not None and not kept:
-            undo()
+            await undo()
 
 
 def check_namespace(call: Call, obj: Obj) -> None:

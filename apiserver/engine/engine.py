@@ -10,7 +10,7 @@ Verbs are functions, one file each: `await create(engine, call, body)`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -41,7 +41,7 @@ class WriteOptions:
 
 @dataclass(slots=True)
 class Call:
-    """One request as the engine sees it. Verbs append to `warnings`; nothing else here changes."""
+    """One request as the engine sees it. Verbs append to `warnings` and `annotations`; nothing else here changes."""
 
     served: Served
     user: User
@@ -50,6 +50,7 @@ class Call:
     subresource: str = ""
     options: WriteOptions = field(default_factory=WriteOptions)
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)  # admission's notes for the audit log
 
     @property
     def plural(self) -> str:
@@ -68,7 +69,7 @@ class Written(NamedTuple):
     obj: Obj
 
 
-Undo = Callable[[], None]
+Undo = Callable[[], Awaitable[None]]
 
 
 class WriteHook:
@@ -79,10 +80,10 @@ class WriteHook:
     on the next attempt. `after_*` runs once the write is durable, before it is answered, and must not fail.
     """
 
-    def before_create(self, call: Call, obj: Obj) -> Undo | None:
+    async def before_create(self, call: Call, obj: Obj) -> Undo | None:
         return None
 
-    def before_update(self, call: Call, obj: Obj, old: Obj) -> Undo | None:
+    async def before_update(self, call: Call, obj: Obj, old: Obj) -> Undo | None:
         return None
 
     async def after_write(self, call: Call, obj: Obj, old: Obj | None) -> None:

@@ -101,6 +101,7 @@ def admission_request(
         dry_run=call.options.dry_run,
         options=options,
         warnings=call.warnings,
+        annotations=call.annotations,
     )
 
 
