@@ -2,7 +2,7 @@
 
     {namespace}/pods/[SCHEME:]NAME[:PORT]/proxy/PATH         to the pod's address
     {namespace}/services/[SCHEME:]NAME[:PORT]/proxy/PATH     to one of its ready endpoints
-    nodes/[SCHEME:]NAME[:PORT]/proxy/PATH                    to the node's address
+    nodes/[SCHEME:]NAME[:PORT]/proxy/PATH                    to the node's agent, or to PORT at its address
 
 `plan_*` are pure. Redirects and HTML are passed on as they are; the caller's credentials are not.
 """
@@ -13,7 +13,7 @@ import random
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from api.resource import Obj
 from apiserver.engine.catalog import Catalog
@@ -21,9 +21,9 @@ from apiserver.http.body import read_body
 from apiserver.http.reply import Header, Receive, Send, end_stream
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
-from apiserver.node_http import HttpExchange, exchange
-from apiserver.nodeconnector import NodeUnreachable, node_address
-from machinery.errors import BadRequest, NotFound, ServiceUnavailable, not_found
+from apiserver.node_http import exchange
+from apiserver.nodeconnector import NodeConnector, NodeStream, NodeUnreachable, node_address
+from machinery.errors import BadRequest, MethodNotAllowed, NotFound, ServiceUnavailable, not_found
 
 _DROPPED = frozenset(
     {
@@ -102,12 +102,17 @@ def plan_service(service: Obj, slices: Sequence[Obj], port: str, tls: bool, rng:
 
 
 class Proxy:
-    def __init__(self, catalog: Catalog, streams: Streams, rng: random.Random) -> None:
+    def __init__(
+        self, catalog: Catalog, connector: NodeConnector, streams: Streams, rng: random.Random
+    ) -> None:
         self._catalog = catalog
+        self._connector = connector
         self._streams = streams
         self._rng = rng
 
     async def __call__(self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]) -> int:
+        if request.info.resource == "nodes" and (node := await self._agent_asked(request)) is not None:
+            return await self._ask_agent(node, request, receive, send, extra)
         target = await self._target(request)
         context = None
         if target.tls:
@@ -129,8 +134,31 @@ class Proxy:
         except NodeUnreachable as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 
+    async def _agent_asked(self, request: Request) -> Obj | None:
+        """The node whose agent itself is meant: no port, or the agent's own. Anything else listens for anybody."""
+        _, name, port = split_name(request.info.name)
+        node = await self._load("", "nodes", "", name)
+        try:
+            _, agent_port = node_address(node)
+        except NodeUnreachable as error:
+            raise ServiceUnavailable(str(error)) from error
+        return node if port in ("", str(agent_port)) else None
+
+    async def _ask_agent(
+        self, node: Obj, request: Request, receive: Receive, send: Send, extra: Sequence[Header]
+    ) -> int:
+        """The agent answers those alone who show the API server's certificate, and is only read from."""
+        if request.method != "GET":
+            raise MethodNotAllowed(f"{request.method} is not passed on to a node's agent, only GET is")
+        query = parse_qsl(request.raw_query.decode("latin-1"), keep_blank_values=True)
+        try:
+            async with self._connector.stream(node, "/" + request.info.rest, query) as answer:
+                return await self._pass_back(answer, receive, send, extra)
+        except NodeUnreachable as error:
+            raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+
     async def _pass_back(
-        self, answer: HttpExchange, receive: Receive, send: Send, extra: Sequence[Header]
+        self, answer: NodeStream, receive: Receive, send: Send, extra: Sequence[Header]
     ) -> int:
         headers = [
             (key.encode("latin-1"), value.encode("latin-1"))
@@ -158,7 +186,7 @@ class Proxy:
                 host, default_port = node_address(node)
             except NodeUnreachable as error:
                 raise ServiceUnavailable(str(error)) from error
-            return Target(host, int(port) if port.isdigit() else default_port, tls or not port)
+            return Target(host, int(port) if port.isdigit() else default_port, tls)
         if info.resource == "pods":
             return plan_pod(await self._load("", "pods", info.namespace, name), port, tls)
         service = await self._load("", "services", info.namespace, name)
