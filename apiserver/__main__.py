@@ -17,6 +17,8 @@ from pathlib import Path
 
 from api.resource import Resource
 from apiserver.aggregation.reach import FrontProxy
+from apiserver.audit_flags import add_flags as add_audit_flags
+from apiserver.audit_flags import make_audit
 from apiserver.auth.token_file import TokenFileError
 from apiserver.backends.backend import Backend, StoreUnavailable
 from apiserver.composition import make_admission, make_cacher, resources_of
@@ -25,7 +27,7 @@ from apiserver.encryption import FlaggedEncryption
 from apiserver.encryption import add_flags as add_encryption_flags
 from apiserver.engine.engine import Engine
 from apiserver.guard import Guard, rbac_guard
-from apiserver.http.audit import Audit, FileAudit, NoAudit
+from apiserver.http.audit import NoAudit
 from apiserver.http.serve import Listener
 from apiserver.http.tls_reload import LiveContext
 from apiserver.node_tls import TlsNodeConnector
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--requestheader-client-ca-file", type=Path, help="CA of what aggregated API servers are shown")
     add("--proxy-client-cert-file", type=Path, help="the certificate they are shown")
     add("--proxy-client-key-file", type=Path, help="its key")
-    add("--audit-log-path", type=Path, help="where the audit log is written; none without it")
+    add_audit_flags(parser)
     add("--max-requests-inflight", type=int, default=400, help="reads served at a time, shared out by level")
     add("--max-mutating-requests-inflight", type=int, default=200, help="writes, which are added to them")
     add_security_flags(parser)
@@ -156,10 +158,7 @@ async def run(options: argparse.Namespace) -> None:
     addresses = options.bind_address or ["127.0.0.1"]
     security = FlaggedSecurity(options, clock, rng)
     encryption = FlaggedEncryption(options)
-    audit: Audit = NoAudit()
-    file_audit = FileAudit(options.audit_log_path, clock) if options.audit_log_path else None
-    if file_audit is not None:
-        audit = file_audit
+    audit = make_audit(options, clock, rng)
 
     def make_store(resource: Resource) -> Cacher:
         return make_cacher(backend, resource, clock, rng, encryption.cipher(resource))
@@ -187,7 +186,7 @@ async def run(options: argparse.Namespace) -> None:
             make_guard=make_guard,
             connector=TlsNodeConnector(node_context),
             resources_of=resources_of,
-            audit=audit,
+            audit=audit or NoAudit(),
             service_cidr=options.service_cluster_ip_range,
             seats=options.max_requests_inflight + options.max_mutating_requests_inflight,
             front_proxy=_front_proxy(options),
@@ -207,8 +206,8 @@ async def run(options: argparse.Namespace) -> None:
     async with asyncio.TaskGroup() as group:
         running = group.create_task(server.run(), name="server")
         beside = [group.create_task(encryption.follow(clock), name="encryption configuration")]
-        if file_audit is not None:
-            beside.append(group.create_task(file_audit.run(), name="audit"))
+        if audit is not None:
+            beside.append(group.create_task(audit.run(), name="audit"))
         if tls is not None:
             beside.append(group.create_task(follow_files(tls.files, tls.reload, clock), name="certificates"))
         if node_context is not None and options.kubelet_client_certificate is not None:

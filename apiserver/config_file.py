@@ -74,14 +74,12 @@ def _wrong(path: str, value: Any, detail: str) -> Cause:
     return Cause("FieldValueTypeInvalid", f"Invalid value: {type(value).__name__}: {detail}", path)
 
 
-async def follow_files(
-    paths: Sequence[Path], on_change: Callable[[], None], clock: Clock, every_s: float = EVERY_S
-) -> None:
+async def follow_files(paths: Sequence[Path], on_change: Callable[[], None], clock: Clock) -> None:
     """Calls `on_change` whenever a file is another than before, until cancelled. What it raises as ConfigFileError is
     logged, and the old configuration stays."""
     seen = [_mark(path) for path in paths]
     while True:
-        await clock.sleep(every_s)
+        await clock.sleep(EVERY_S)
         marks = [_mark(path) for path in paths]
         if marks == seen:
             continue

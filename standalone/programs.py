@@ -133,6 +133,7 @@ def _apiserver_flags(
         f"--proxy-client-cert-file={pki / 'front-proxy-client.crt'}",
         f"--proxy-client-key-file={pki / 'front-proxy-client.key'}",
         f"--audit-log-path={layout.log(audit)}",
+        "--audit-log-maxbackup=2",
     )
 
 

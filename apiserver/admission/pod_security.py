@@ -62,9 +62,15 @@ class PodSecurity(Plugin):
         pods = is_resource(request, "", "pods")
         enforced = level_of(labels, "enforce")
         if pods and (found := violations(spec, enforced)):
+            request.annotations[f"{PREFIX}enforce-policy"] = _named(labels, "enforce")
             raise forbidden(
                 request, f'violates PodSecurity "{_named(labels, "enforce")}": {", ".join(found)}'
             )
+        if pods:
+            request.annotations[f"{PREFIX}enforce-policy"] = _named(labels, "enforce")
+        if found := violations(spec, level_of(labels, "audit")):
+            note = f'would violate PodSecurity "{_named(labels, "audit")}": {", ".join(found)}'
+            request.annotations[f"{PREFIX}audit-violations"] = note
         if found := violations(spec, level_of(labels, "warn")):
             request.warnings.append(
                 f'would violate PodSecurity "{_named(labels, "warn")}": {", ".join(found)}'

@@ -102,6 +102,7 @@ def admission_request(
         options=options,
         warnings=call.warnings,
         annotations=call.annotations,
+        annotations=call.annotations,
     )
 
 

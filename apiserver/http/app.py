@@ -101,18 +101,23 @@ class App:
         common: list[Header] = [(b"audit-id", request_id), (b"cache-control", b"no-cache, private")]
         long_running = info.verb == "watch" or (info.resource, info.subresource) in self.connectors
         code = 0
+        stage = "ResponseComplete"
+        answered: Reply | None = None
         entry: Entry | None = None
         if not long_running:
             self.counts.begin(method)
         try:
             try:
                 request.user = await self.identify(scope, headers)
+                if self.audit.is_early:
+                    send = self._announced(request_id, scope, request, send, started, streams=long_running)
                 if not long_running or info.verb == "watch":
                     entry = self.flow.arrive(request.user, info, query)
                     common += entry.headers
                     if entry.waits:
                         await entry.turn()
                 await self._authorize(info, request.user)
+                request.authorized = True
                 passed_on = self.remote.find(info.path) is not None
                 if info.is_resource or passed_on:
                     streamer = self.remote if passed_on else self._streamer(info)
@@ -137,6 +142,7 @@ class App:
             except ClientGone:
                 return
             except Exception:
+                stage = "Panic"
                 log.exception(
                     "a request failed", id=request_id.decode("latin-1"), method=method, path=scope["path"]
                 )
@@ -145,6 +151,7 @@ class App:
                 )
             if request.warnings:
                 common += warning_headers(request.warnings)
+            answered = reply
             if reply.size > 131072 and b"gzip" in headers.get(b"accept-encoding", b""):
                 reply = await self.compressor.compressed(reply)
             code = reply.status
@@ -163,7 +170,7 @@ class App:
                 elapsed,
                 long_running=long_running,
             )
-            self._record(request_id, scope, request, code, elapsed)
+            self._record(stage, request_id, scope, request, code, elapsed, answered)
 
     def _streamer(self, info: RequestInfo) -> Streamer | None:
         if info.subresource:
@@ -185,6 +192,7 @@ class App:
         try:
             request.user = await self.identify(scope, headers)
             await self._authorize(info, request.user)
+            request.authorized = True
             if self.remote.find(info.path) is not None:
                 code = await self.remote.websocket(request, scope, receive, send)
             else:
@@ -199,7 +207,8 @@ class App:
             code = 500
             await _refuse_upgrade(scope, send, InternalError("internal error"))
         finally:
-            self._record(request_id, scope, request, code, self.clock.monotonic() - started)
+            elapsed = self.clock.monotonic() - started
+            self._record("ResponseComplete", request_id, scope, request, code, elapsed)
 
     async def _authorize(self, info: RequestInfo, user: User) -> None:
         """Raises Forbidden in upstream's words."""
@@ -234,23 +243,34 @@ class App:
     def _new_id(self) -> bytes:
         return names.uid(self.rng).encode()
 
-    def _record(self, request_id: bytes, scope: Scope, request: Request, code: int, elapsed_s: float) -> None:
-        ended = self.clock.now()
-        client = scope.get("client")
-        uri = scope["path"]
-        if scope["query_string"]:
-            uri += "?" + scope["query_string"].decode("latin-1")
-        self.audit.record(
-            request_id.decode("latin-1"),
-            request.info,
-            uri,
-            request.user,
-            client[0] if client else "",
-            request.header(b"user-agent"),
-            code,
-            ended - elapsed_s,
-            ended,
-        )
+    def _record(
+        self,
+        stage: str,
+        request_id: bytes,
+        scope: Scope,
+        request: Request,
+        code: int,
+        elapsed_s: float,
+        reply: Reply | None = None,
+    ) -> None:
+        now = self.clock.now()
+        self.audit.record(stage, request_id, scope, request, code, now - elapsed_s, now, reply)
+
+    def _announced(
+        self, request_id: bytes, scope: Scope, request: Request, send: Send, started: float, *, streams: bool
+    ) -> Send:
+        """Tells the audit log of a request before its end: now, and when a stream begins."""
+        self._record("RequestReceived", request_id, scope, request, 0, self.clock.monotonic() - started)
+        if not streams:
+            return send
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                elapsed = self.clock.monotonic() - started
+                self._record("ResponseStarted", request_id, scope, request, message["status"], elapsed)
+            await send(message)
+
+        return sending
 
 
 def _leaving(entry: Entry, send: Send, has_initial: bool) -> Send:

@@ -1,100 +1,111 @@
-"""The audit log: one JSON line per request that changed something, was refused, or read a secret.
+"""The audit log: what the policy wants told of a request becomes an audit.k8s.io/v1 Event and goes to the sinks.
 
-Lines are audit.k8s.io/v1 Events at level Metadata, stage ResponseComplete. They are gathered and written in batches
-by a task of the server, and on its stop; nothing is logged of the bodies.
+    request ─► policy: how much? ─► event ─► file, webhook
+
+Told at the stages RequestReceived, ResponseStarted (of what streams), ResponseComplete and Panic. Nothing is made of a
+request that the policy is silent about; bodies only where it asks for them, which the default policy never does.
 """
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
 
 from apiserver.auth.user import User
-from apiserver.http.request_info import RequestInfo
-from client.logs import get_logger
-from machinery.clock import Clock, rfc3339_micro
+from apiserver.http.audit_policy import Policy, Verdict
+from apiserver.http.audit_sinks import Sink
+from apiserver.http.reply import Reply, Scope
+from apiserver.http.request import Request
+from machinery.clock import rfc3339_micro
+from machinery.errors import ApiError
 
-log = get_logger("audit")
-
-_FLUSH_EVERY_S = 0.2
-_KEPT_LINES = 10_000
-_READS = frozenset({"get", "list", "watch"})
-_SENSITIVE = frozenset({"secrets", "tokenreviews"})
+DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 
 
 class Audit(Protocol):
+    """`is_early`: whether stages before a request's end are told, so that others need not be announced."""
+
+    @property
+    def is_early(self) -> bool: ...
+
     def record(
         self,
-        request_id: str,
-        info: RequestInfo,
-        uri: str,
-        user: User,
-        peer: str,
-        agent: str,
+        stage: str,
+        request_id: bytes,
+        scope: Scope,
+        request: Request,
         code: int,
         started_s: float,
-        ended_s: float,
+        now_s: float,
+        reply: Reply | None = None,
     ) -> None: ...
 
 
-def is_worth(info: RequestInfo, code: int) -> bool:
-    """The policy. Heartbeats of leases would drown everything else."""
-    if code in (401, 403):
-        return True
-    if not info.is_resource:
-        return False
-    if info.verb in _READS:
-        return info.resource in _SENSITIVE
-    return info.resource not in ("leases", "events")
-
-
 class NoAudit:
+    is_early = False
+
     def record(self, *_: Any) -> None:
         return
 
 
-class FileAudit:
-    """Appends to `path`; rotated to `path.1` when it passes `limit_bytes`."""
+class Recorder:
+    """`read_body` decodes a request's body as the server did, for what is not JSON."""
 
-    def __init__(self, path: Path, clock: Clock, limit_bytes: int = 100 * 1024 * 1024) -> None:
-        self._path = path
-        self._clock = clock
-        self._limit_bytes = limit_bytes
-        self._lines: list[bytes] = []
-        self._failing = False
+    def __init__(self, policy: Policy, sinks: Sequence[Sink]) -> None:
+        self._policy = policy
+        self._sinks = tuple(sinks)
+
+    @property
+    def is_early(self) -> bool:
+        return self._policy.is_early
 
     def record(
         self,
-        request_id: str,
-        info: RequestInfo,
-        uri: str,
-        user: User,
-        peer: str,
-        agent: str,
+        stage: str,
+        request_id: bytes,
+        scope: Scope,
+        request: Request,
         code: int,
         started_s: float,
-        ended_s: float,
+        now_s: float,
+        reply: Reply | None = None,
     ) -> None:
-        if not is_worth(info, code):
+        verdict = self._policy.verdict(request.user.impersonator or request.user, request.info, code)
+        if verdict.level == "None" or stage in verdict.omit_stages:
             return
+        event = self._event(verdict, stage, request_id, scope, request, code)
+        event["requestReceivedTimestamp"] = rfc3339_micro(started_s)
+        event["stageTimestamp"] = rfc3339_micro(now_s)
+        if stage != "RequestReceived":
+            _add_answer(event, verdict, request, code, reply)
+        line = orjson.dumps(event)
+        for sink in self._sinks:
+            sink.add(line)
+
+    def _event(
+        self, verdict: Verdict, stage: str, request_id: bytes, scope: Scope, request: Request, code: int
+    ) -> dict[str, Any]:
+        info, user, client = request.info, request.user, scope.get("client")
+        uri = scope["path"]
+        if scope["query_string"]:
+            uri += "?" + scope["query_string"].decode("latin-1")
         event: dict[str, Any] = {
             "kind": "Event",
             "apiVersion": "audit.k8s.io/v1",
-            "level": "Metadata",
-            "auditID": request_id,
-            "stage": "ResponseComplete",
+            "level": verdict.level,
+            "auditID": request_id.decode("latin-1"),
+            "stage": stage,
             "requestURI": uri,
             "verb": info.verb,
-            "user": {"username": user.name, "groups": list(user.groups)},
-            "sourceIPs": [peer],
-            "userAgent": agent,
-            "responseStatus": {"metadata": {}, "code": code},
-            "requestReceivedTimestamp": rfc3339_micro(started_s),
-            "stageTimestamp": rfc3339_micro(ended_s),
+            "user": user_info(user.impersonator or user),
         }
+        if user.impersonator is not None:
+            event["impersonatedUser"] = user_info(user)
+        event["sourceIPs"] = [client[0] if client else ""]
+        event["userAgent"] = request.header(b"user-agent")
         if info.is_resource:
             ref = {
                 "resource": info.resource,
@@ -105,33 +116,85 @@ class FileAudit:
                 "subresource": info.subresource,
             }
             event["objectRef"] = {key: value for key, value in ref.items() if value}
-        self._lines.append(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
-
-    def flush(self) -> None:
-        """Writes what has gathered. Where that cannot be written it is kept for the next time, up to a bound."""
-        if not self._lines:
-            return
-        lines, self._lines = self._lines, []
-        try:
-            with self._path.open("ab") as file:
-                file.write(b"".join(lines))
-                size = file.tell()
-            if size > self._limit_bytes:
-                self._path.replace(self._path.with_name(self._path.name + ".1"))
-        except OSError as error:
-            if not self._failing:
-                log.error("the audit log cannot be written", path=str(self._path), error=str(error))
-            self._failing = True
-            self._lines = [*lines, *self._lines][-_KEPT_LINES:]
-        else:
-            self._failing = False
+        return event
 
     async def run(self) -> None:
-        """Writes what has gathered, until cancelled; then once more."""
-        try:
-            while True:
-                await self._clock.sleep(_FLUSH_EVERY_S)
-                self.flush()
-        except asyncio.CancelledError:
-            self.flush()
-            raise
+        async with asyncio.TaskGroup() as group:
+            for sink in self._sinks:
+                group.create_task(sink.run())
+
+
+def _add_answer(
+    event: dict[str, Any], verdict: Verdict, request: Request, code: int, reply: Reply | None
+) -> None:
+    """The answer's code, what was sent and answered, and what authorization and admission noted."""
+    status: dict[str, Any] = {"metadata": {}, "code": code}
+    answered = (
+        _answered(reply)
+        if reply is not None and (code >= 400 or verdict.level == "RequestResponse")
+        else None
+    )
+    if code >= 400 and isinstance(answered, dict) and answered.get("kind") == "Status":
+        told = {key: answered[key] for key in ("status", "message", "reason", "details") if key in answered}
+        status = {"metadata": {}, **told, "code": code}
+    event["responseStatus"] = status
+    if verdict.level in ("Request", "RequestResponse") and request.body:
+        sent = _sent(request)
+        if sent is not None:
+            event["requestObject"] = _without_managed(sent) if verdict.omit_managed_fields else sent
+    if verdict.level == "RequestResponse" and answered is not None:
+        event["responseObject"] = _without_managed(answered) if verdict.omit_managed_fields else answered
+    notes = dict(request.annotations)
+    if request.authorized:
+        notes |= {DECISION: "allow", REASON: ""}
+    elif code == 403:
+        notes |= {DECISION: "forbid", REASON: ""}
+    if notes:
+        event["annotations"] = notes
+
+
+def _answered(reply: Reply) -> Any:
+    body = b"".join(piece.data for piece in reply.pieces) if reply.pieces else reply.body
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None  # YAML, or plain text
+
+
+def _sent(request: Request) -> Any:
+    from apiserver.http.body import parse_body
+
+    try:
+        return orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        pass
+    if request.schema is None:
+        return None
+    try:
+        parsed = parse_body(request.body, request.header(b"content-type"), request.schema)
+    except ApiError:
+        return None  # nobody could read it, and the answer says so
+    return None if parsed is None else parsed.data
+
+
+def _without_managed(value: Any) -> Any:
+    """A copy of an object, or of a list's objects, without metadata.managedFields."""
+    if not isinstance(value, dict):
+        return value
+    shown = dict(value)
+    metadata = shown.get("metadata")
+    if isinstance(metadata, dict) and "managedFields" in metadata:
+        shown["metadata"] = {key: each for key, each in metadata.items() if key != "managedFields"}
+    if isinstance(shown.get("items"), list):
+        shown["items"] = [_without_managed(each) for each in shown["items"]]
+    return shown
+
+
+def user_info(user: User) -> dict[str, Any]:
+    told: dict[str, Any] = {"username": user.name}
+    if user.uid:
+        told["uid"] = user.uid
+    told["groups"] = list(user.groups)
+    if user.extra:
+        told["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return told

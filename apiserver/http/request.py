@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from apiserver.auth.user import User
 from apiserver.engine.query import Query
 from apiserver.http.request_info import RequestInfo
+from machinery.schema import Schema
 
 
 @dataclass(slots=True)
@@ -22,6 +23,9 @@ class Request:
     body: bytes = b""
     raw_query: bytes = b""
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)  # what admission notes for the audit log
+    authorized: bool = False
+    schema: Callable[[], Schema] | None = None  # what its body is read by, once that is known
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")

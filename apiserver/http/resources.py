@@ -86,7 +86,15 @@ class Resources:
     def call(self, request: Request, served: Served) -> Call:
         info = request.info
         namespace = info.namespace if served.resource.namespaced else ""
-        call = Call(served, request.user, namespace, info.name, info.subresource, warnings=request.warnings)
+        call = Call(
+            served,
+            request.user,
+            namespace,
+            info.name,
+            info.subresource,
+            warnings=request.warnings,
+            annotations=request.annotations,
+        )
         if served.deprecation:
             call.warnings.append(served.deprecation)
         if info.verb not in ("get", "list", "watch"):
@@ -229,6 +237,7 @@ class Resources:
     def _decoded(self, request: Request, call: Call, form: Body | None = None) -> Obj:
         resource = call.served.resource
         schema, kind = (resource.schema, resource.kind) if form is None else (form.schema, form.kind)
+        request.schema = schema
         parsed = parse_body(request.body, request.header(b"content-type"), schema)
         if parsed is None:
             raise BadRequest(f"the request has no body: a {kind} is expected")

@@ -10,7 +10,7 @@ from apiserver.engine.catalog import version_priority
 from apiserver.engine.crd_status import plan_status
 from apiserver.engine.decode import parse_json
 from apiserver.engine.scale import selector_text
-from apiserver.http.audit import is_worth
+from apiserver.http.audit_policy import is_worth
 from apiserver.http.discovery import aggregated_version
 from apiserver.http.negotiation import accepted, body_type
 from apiserver.http.proxy import Target, plan_pod, plan_service, split_name
