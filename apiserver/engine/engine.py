@@ -51,7 +51,6 @@ class Call:
     options: WriteOptions = field(default_factory=WriteOptions)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # admission's notes for the audit log
-    annotations: dict[str, str] = field(default_factory=dict)  # admission's notes for the audit log
 
     @property
     def plural(self) -> str:

@@ -102,7 +102,6 @@ def admission_request(
         options=options,
         warnings=call.warnings,
         annotations=call.annotations,
-        annotations=call.annotations,
     )
 
 
