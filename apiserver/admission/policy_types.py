@@ -95,4 +95,4 @@ class PolicyTypes(Plugin):
         kind = spec.get("paramKind") or {}
         params = self._find_kind(kind.get("apiVersion", ""), kind.get("kind", "")) if kind else None
         schemas = {"object": schema, "oldObject": schema, "params": params.schema() if params else None}
-        return check(tree, whole, schemas)
+        return check(tree, whole, schemas).mistakes

@@ -1,6 +1,6 @@
 """What is wrong with an expression's types, given the schemas of its variables.
 
-    check(tree, text, {"object": schema})  →  ["ERROR: <input>:1:22: found no matching overload for ..."]
+    check(tree, text, {"object": schema}).mistakes  →  ["ERROR: <input>:1:22: found no matching overload for ..."]
 
 The engine evaluates with untyped variables, so mistakes would show only when an object is judged; this says them when
 the expression is written. It finds fields that do not exist and operators between values of kinds that do not go
@@ -38,6 +38,8 @@ class Type(NamedTuple):
 
 
 DYN = Type("dyn")
+_LARGEST_BYTES = 3 * 1024 * 1024  # of a request
+_SMALLEST_BYTES = {"integer": 1, "number": 1, "boolean": 4, "string": 2, "object": 2, "map": 2, "list": 2}
 _SCALARS = {"string": "string", "integer": "int", "number": "double", "boolean": "bool"}
 _NUMBERS = ("int", "uint", "double")
 _LOGIC = ("_&&_", "_||_", "!_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_in_", "@in")
@@ -54,9 +56,9 @@ def type_of(schema: Schema | None) -> Type:
         case "object":
             return DYN if schema.preserve_unknown and not schema.fields else Type("object", None, schema)
         case "map":
-            return Type("map", schema.values)
+            return Type("map", schema.values, schema)
         case "list":
-            return Type("list", schema.items)
+            return Type("list", schema.items, schema)
     return Type(_SCALARS.get(schema.kind, "dyn"))
 
 
@@ -73,20 +75,39 @@ _UNSURE = (
 )
 
 
-def check(tree: Tree, text: str, schemas: Mapping[str, Schema | None]) -> list[str]:
-    """Every mistake, with its place in `text`."""
+class Findings(NamedTuple):
+    """Every mistake with its place; and how many steps an evaluation may take at most, a step for each node."""
+
+    mistakes: list[str]
+    steps: int
+
+
+def check(tree: Tree, text: str, schemas: Mapping[str, Schema | None]) -> Findings:
     checker = _Checker(tree, text)
     checker.type(tree.root, {name: type_of(schema) for name, schema in schemas.items()})
-    return checker.found
+    return Findings(checker.found, checker.steps)
+
+
+def most_items(schema: Schema | None) -> int:
+    """How many items a list or map may have: what it says itself, or what a request of the largest size can hold."""
+    if schema is None:
+        return 1
+    said = schema.rules.get("maxItems" if schema.kind == "list" else "maxProperties")
+    item = schema.items if schema.kind == "list" else schema.values
+    fits = _LARGEST_BYTES // (_SMALLEST_BYTES.get(item.kind if item is not None else "", 2) + 1)
+    return min(int(said), fits) if said is not None else fits
 
 
 class _Checker:
     def __init__(self, tree: Tree, text: str) -> None:
         self._tree = tree
         self._text = text
+        self._times = 1  # how often the part under way is evaluated
+        self.steps = 0
         self.found: list[str] = []
 
     def type(self, node: Node, known: Mapping[str, Type]) -> Type:
+        self.steps += self._times
         match node.kind:
             case "const":
                 return Type(node.name)
@@ -150,8 +171,11 @@ class _Checker:
         inner = {**known, kept: accumulated, one: DYN if two else item}
         if two:
             inner[two] = item if ranged.kind == "list" else DYN
+        times = self._times
+        self._times *= most_items(ranged.schema) if ranged.kind in ("list", "map") else 1
         self.type(condition, inner)
         self.type(step, inner)
+        self._times = times
         return self.type(result, {**known, kept: accumulated})
 
     def _say(self, node: Node, message: str) -> None:

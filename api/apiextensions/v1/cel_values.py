@@ -1,6 +1,7 @@
 """Custom resources' values as CEL sees them, by their schema.
 
     converter(schema)      a function from a value to what expressions see; None where that is the value itself
+    seen_schema(schema)    the types that expressions see, for checking them when the definition is written
     escaped("a-b")         the identifier by which expressions reach a property: a__dash__b
 
 Source: Kubernetes "CustomResourceDefinitions: Validation rules", Escaping and the type mapping.
@@ -13,6 +14,8 @@ import binascii
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from machinery.schema import Kind, Schema
 
 Json = dict[str, Any]
 Convert = Callable[[Any], Any]
@@ -119,3 +122,34 @@ def _escapes(name: str) -> Iterator[str]:
         here = name[position]
         yield {"-": "__dash__", ".": "__dot__", "/": "__slash__"}.get(here, here)
         position += 1
+
+
+_KINDS: dict[str, Kind] = {
+    "string": "string",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+}
+
+
+def seen_schema(node: Json, *, root: bool = False) -> Schema:
+    """Names are escaped; what is kept without being declared cannot be reached, and an object that declares nothing
+    may be anything."""
+    kind = node.get("type")
+    bounds: Json = {k: node[k] for k in ("maxItems", "maxProperties") if k in node}
+    if node.get("x-kubernetes-int-or-string") or node.get("nullable"):
+        return Schema("any")
+    if kind == "array" and isinstance(node.get("items"), dict):
+        return Schema("list", items=seen_schema(node["items"]), rules=bounds)
+    if kind == "object":
+        additional = node.get("additionalProperties")
+        if additional is not None:
+            values = seen_schema(additional) if isinstance(additional, dict) else Schema("any")
+            return Schema("map", values=values, rules=bounds)
+        fields = {escaped(name): seen_schema(child) for name, child in (node.get("properties") or {}).items()}
+        if root or node.get("x-kubernetes-embedded-resource"):
+            names = {"name": Schema("string"), "generateName": Schema("string")}
+            fields |= {"apiVersion": Schema("string"), "kind": Schema("string")}
+            fields["metadata"] = Schema("object", fields=names)
+        return Schema("object", fields=fields) if fields else Schema("any")
+    return Schema(_KINDS.get(str(kind), "any"), format=node.get("format") or "")

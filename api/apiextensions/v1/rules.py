@@ -20,10 +20,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from api.apiextensions.v1.cel_values import Convert, converter
+from api.apiextensions.v1.cel_values import Convert, converter, seen_schema
+from api.apiextensions.v1.structural import Place
 from api.validation.errors import Errors
 from machinery.cel import CelError, Environment
+from machinery.cel.typecheck import check
 from machinery.cel.variables import outside_strings
+from machinery.schema import Schema
 
 Json = dict[str, Any]
 
@@ -36,6 +39,17 @@ NOT_CHECKED = (
     "correct the existing errors to complete validation"
 )
 ROOT = "<nil>"
+# A hundred times what upstream allows, of steps that are counted more coarsely: only the hopeless are refused.
+MAX_STEPS = 1_000_000_000
+TOO_EXPENSIVE = (
+    "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, "
+    "maxProperties, and maxLength where arrays, maps, and strings are declared)"
+)
+# Of all rules on one object; each is bounded by the engine.
+MAX_EVALUATIONS = 100_000
+OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
+MAX_MESSAGE = 2048
+_PATH_STEP = re.compile(r"\.([A-Za-z_][\w]*)|\['([^']+)'\]")
 _OLD_SELF = re.compile(r"(?<![\w.])oldSelf(?!\w)")
 _QUOTED_STEP = re.compile(r"\['([^']*)'\]")
 
@@ -43,6 +57,21 @@ _QUOTED_STEP = re.compile(r"\['([^']*)'\]")
 @cache
 def environment() -> Environment:
     return Environment(("self", "oldSelf", "hasOldSelf"))
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many rules may still be judged."""
+
+    left: int = MAX_EVALUATIONS
+
+    @property
+    def is_spent(self) -> bool:
+        return self.left < 0
+
+    def take(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
 
 
 @dataclass(slots=True)
@@ -58,26 +87,32 @@ class Node:
     # For lists of type map: the keys that identify an item.
     keys: tuple[str, ...] = ()
 
-    def check(self, errors: Errors, value: Any, old: Any, path: str, *, has_old: bool) -> None:
-        if value is None:
+    def check(
+        self, errors: Errors, value: Any, old: Any, path: str, *, has_old: bool, budget: Budget | None = None
+    ) -> None:
+        """`budget` is shared by all rules of one object; a new one unless given."""
+        budget = budget or Budget()
+        if value is None or budget.is_spent:
             return
         if self.rules:
-            self._judge(errors, value, old, path, has_old)
+            self._judge(errors, value, old, path, has_old, budget)
         before = old if has_old else None
         if isinstance(value, dict):
             was = before if isinstance(before, dict) else {}
             for name, node in self.properties.items():
                 if name in value:
-                    node.check(errors, value[name], was.get(name), _child(path, name), has_old=name in was)
+                    was_there, at = name in was, _child(path, name)
+                    node.check(errors, value[name], was.get(name), at, has_old=was_there, budget=budget)
             if self.additional is not None:
                 for name, item in value.items():
                     at = f"{path}[{name}]"
-                    self.additional.check(errors, item, was.get(name), at, has_old=name in was)
+                    self.additional.check(errors, item, was.get(name), at, has_old=name in was, budget=budget)
         elif isinstance(value, list) and self.items is not None:
             known = self._identified(before) if isinstance(before, list) else {}
             for index, item in enumerate(value):
                 was_item = known.get(self._identity(item))
-                self.items.check(errors, item, was_item, f"{path}[{index}]", has_old=was_item is not None)
+                at = f"{path}[{index}]"
+                self.items.check(errors, item, was_item, at, has_old=was_item is not None, budget=budget)
 
     def _identified(self, items: list[Any]) -> dict[Any, Any]:
         return {self._identity(item): item for item in items} if self.keys else {}
@@ -87,7 +122,7 @@ class Node:
             return None
         return tuple(repr(item.get(key)) for key in self.keys)
 
-    def _judge(self, errors: Errors, value: Any, old: Any, path: str, has_old: bool) -> None:
+    def _judge(self, errors: Errors, value: Any, old: Any, path: str, has_old: bool, budget: Budget) -> None:
         path = path or ROOT
         has_old = has_old and old is not None
         unchanged = has_old and old == value
@@ -99,6 +134,9 @@ class Node:
                 continue
             if unchanged and not is_transition:
                 continue
+            if not budget.take():
+                errors.invalid(path, self.type, OUT_OF_BUDGET)
+                return
             if values is None:
                 convert = self.to_cel
                 values = {
@@ -163,38 +201,82 @@ def expression_of(rule: Mapping[str, Any], text: str | None = None) -> str:
     return f"cel.bind(optionalOldSelf, hasOldSelf ? optional.of(oldSelf) : optional.none(), {renamed}\n)"
 
 
-def validate_rules(errors: Errors, rules: list[Json], path: str) -> None:
-    """The rules themselves, when a definition is written: they must compile."""
-    for index, rule in enumerate(rules):
+def validate_rules(errors: Errors, node: Json, path: str, place: Place, *, root: bool = False) -> None:
+    """The rules of a schema's node, when a definition is written: they must compile, name fields that exist, and be
+    done in reasonable time with the largest object that the schema allows."""
+    seen = seen_schema(node, root=root)
+    for index, rule in enumerate(node["x-kubernetes-validations"]):
         at, text = f"{path}.x-kubernetes-validations[{index}]", str(rule.get("rule", ""))
         if not text.strip():
             errors.required(f"{at}.rule", "rule is not specified")
             continue
-        _validate_expression(errors, f"{at}.rule", rule, text, ("BOOL", "DYN"), "bool")
-        if rule.get("messageExpression"):
+        judge = _Judge(errors, seen, place, rule)
+        judge.expression(f"{at}.rule", text, ("BOOL", "DYN"), "bool")
+        if rule.get("messageExpression") is not None:
             dynamic = str(rule["messageExpression"])
-            _validate_expression(
-                errors, f"{at}.messageExpression", rule, dynamic, ("STRING", "DYN"), "string"
-            )
+            if dynamic.strip():
+                judge.expression(f"{at}.messageExpression", dynamic, ("STRING", "DYN"), "string")
+            else:
+                errors.required(f"{at}.messageExpression", "messageExpression must be non-empty if specified")
+        _validate_words(errors, rule, at)
+        if rule.get("fieldPath") and not _leads_somewhere(node, str(rule["fieldPath"])):
+            message = "fieldPath must be a valid path to a field that the schema declares"
+            errors.invalid(f"{at}.fieldPath", rule["fieldPath"], message)
+        if names_old_self(text) and place.uncorrelatable:
+            message = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.uncorrelatable}"
+            errors.invalid(f"{at}.rule", text, message)
         if rule.get("optionalOldSelf") and not names_old_self(text):
             message = "may not be set if oldSelf is not used in rule"
             errors.invalid(f"{at}.optionalOldSelf", True, message)
-        if "\n" in rule.get("message", "").strip():
-            errors.invalid(f"{at}.message", rule["message"], "message must not contain line breaks")
-        reasons = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-        errors.one_of(f"{at}.reason", rule.get("reason"), reasons)
 
 
-def _validate_expression(
-    errors: Errors, path: str, rule: Json, text: str, types: tuple[str, ...], wanted: str
-) -> None:
-    try:
-        program = environment().compile(expression_of(rule, text))
-    except CelError as error:
-        errors.invalid(path, text, f"compilation failed: {error}")
-        return
-    if program.result not in types:
-        errors.invalid(path, text, f"cel expression must evaluate to a {wanted}")
+def _validate_words(errors: Errors, rule: Json, at: str) -> None:
+    said = rule.get("message")
+    if said is not None and not said.strip():
+        errors.required(f"{at}.message", "message must be non-empty if specified")
+    elif said and "\n" in said.strip():
+        errors.invalid(f"{at}.message", said, "message must not contain line breaks")
+    elif said and len(said) > MAX_MESSAGE:
+        errors.invalid(f"{at}.message", f"{said[:10]}...", f"message must not exceed length of {MAX_MESSAGE}")
+    reasons = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+    errors.one_of(f"{at}.reason", rule.get("reason"), reasons)
+
+
+def _leads_somewhere(node: Json, path: str) -> bool:
+    """Whether `.spec.a`, `['a-b'].c` names a declared field below the node."""
+    steps = [name or quoted for name, quoted in _PATH_STEP.findall(path)]
+    if _PATH_STEP.sub("", path) or not steps:
+        return False
+    for name in steps:
+        additional = node.get("additionalProperties")
+        child = (node.get("properties") or {}).get(name, additional)
+        if not isinstance(child, dict):
+            return False
+        node = child
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    errors: Errors
+    seen: Schema
+    place: Place
+    rule: Json
+
+    def expression(self, path: str, text: str, types: tuple[str, ...], wanted: str) -> None:
+        whole = expression_of(self.rule, text)
+        try:
+            program = environment().compile(whole)
+        except CelError as error:
+            self.errors.invalid(path, text, f"compilation failed: {error}")
+            return
+        if program.result not in types:
+            self.errors.invalid(path, text, f"cel expression must evaluate to a {wanted}")
+        mistakes, steps = check(program.tree(), whole, {"self": self.seen, "oldSelf": self.seen})
+        for mistake in mistakes:
+            self.errors.invalid(path, text, f"compilation failed: {mistake}")
+        if steps * self.place.copies > MAX_STEPS:
+            self.errors.forbidden(path, TOO_EXPENSIVE)
 
 
 def rules_of(schema: Json, *, root: bool = True) -> Node | None:

@@ -12,6 +12,7 @@ Source: Kubernetes "Extend the API with CustomResourceDefinitions: Specifying a 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from api.validation.errors import Errors
@@ -62,6 +63,7 @@ _RULES = (
     "example",
     "x-kubernetes-validations",
 )
+_MOST_ITEMS = 1024 * 1024  # that a request of the largest size can hold, three bytes each
 _INT_OR_STRING = ([{"type": "integer"}, {"type": "string"}], [{"type": "string"}, {"type": "integer"}])
 
 
@@ -94,11 +96,30 @@ def _validate_metadata(errors: Errors, metadata: Json | None, path: str) -> None
         errors.forbidden(path, message)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in an object a node stands: in how many copies at most, and below which list whose items have no past."""
+
+    copies: int = 1
+    uncorrelatable: str = ""
+
+    def inside(self, node: Json, path: str, *, is_map: bool) -> Place:
+        """The place of the items of `node`."""
+        said = node.get("maxItems" if node.get("type") == "array" else "maxProperties")
+        most = min(int(said), _MOST_ITEMS) if said is not None else _MOST_ITEMS
+        return Place(self.copies * most, self.uncorrelatable or ("" if is_map else path))
+
+
+TOP = Place()
+
+
 class _Checker:
     def __init__(self, errors: Errors) -> None:
         self._errors = errors
 
-    def check(self, node: Json, path: str, *, root: bool = False, where: str = "") -> None:
+    def check(
+        self, node: Json, path: str, *, root: bool = False, where: str = "", place: Place = TOP
+    ) -> None:
         """One node at its own place. `where`: "field" or "item", for the wording."""
         errors = self._errors
         loose = node.get("x-kubernetes-int-or-string") or node.get("x-kubernetes-preserve-unknown-fields")
@@ -109,13 +130,18 @@ class _Checker:
             errors.not_supported(f"{path}.type", kind, sorted(_TYPES))
         self._check_extensions(node, path)
         self._check_common(node, path)
+        if node.get("x-kubernetes-validations"):
+            from api.apiextensions.v1.rules import validate_rules
+
+            validate_rules(errors, node, path, place, root=root)
         for name, child in (node.get("properties") or {}).items():
             if not (root and name == "metadata"):
-                self.check(child, f"{path}.properties[{name}]", where="object fields")
-        self._check_additional(node, path)
+                self.check(child, f"{path}.properties[{name}]", where="object fields", place=place)
+        self._check_additional(node, path, place)
         items = node.get("items")
         if isinstance(items, dict):
-            self.check(items, f"{path}.items", where="array items")
+            inner = place.inside(node, path, is_map=node.get("x-kubernetes-list-type") == "map")
+            self.check(items, f"{path}.items", where="array items", place=inner)
         elif kind == "array" and items is None:
             errors.required(f"{path}.items", "must be specified")
         for junctor in _JUNCTORS:
@@ -124,7 +150,7 @@ class _Checker:
         if isinstance(node.get("not"), dict):
             self._check_branch(node["not"], node, f"{path}.not", path)
 
-    def _check_additional(self, node: Json, path: str) -> None:
+    def _check_additional(self, node: Json, path: str, place: Place) -> None:
         additional = node.get("additionalProperties")
         at = f"{path}.additionalProperties"
         if additional is None:
@@ -134,7 +160,9 @@ class _Checker:
         if node.get("properties"):
             self._errors.forbidden(at, "additionalProperties and properties are mutual exclusive")
         if isinstance(additional, dict):
-            self.check(additional, at, where="additionalProperties")
+            self.check(
+                additional, at, where="additionalProperties", place=place.inside(node, path, is_map=True)
+            )
 
     def _check_common(self, node: Json, path: str) -> None:
         errors = self._errors
@@ -152,10 +180,6 @@ class _Checker:
             except re.error as error:
                 message = f"must be a valid regular expression, but isn't: {error}"
                 errors.invalid(f"{path}.pattern", node["pattern"], message)
-        if node.get("x-kubernetes-validations"):
-            from api.apiextensions.v1.rules import validate_rules
-
-            validate_rules(errors, node["x-kubernetes-validations"], path)
 
     def _check_extensions(self, node: Json, path: str) -> None:
         errors = self._errors

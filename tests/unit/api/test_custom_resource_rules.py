@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from api.apiextensions.v1 import rules
 from api.apiextensions.v1.cel_values import escaped
 from api.apiextensions.v1.customresource import CustomStrategy
-from api.apiextensions.v1.structural import root_schema
+from api.apiextensions.v1.structural import root_schema, validate_structural
+from api.validation.errors import Errors
 
 Obj = dict[str, Any]
 
@@ -163,3 +165,108 @@ def test_names_are_made_identifiers() -> None:
 
 def test_schema_without_rules_costs_nothing() -> None:
     assert strategy({"type": "object", "properties": {"n": INT}})._rules() is None
+
+
+LIST = {"type": "array", "items": {"type": "string"}}
+ROUTE = {
+    "type": "object",
+    "properties": {
+        "path": {"type": "object", "properties": {"type": {"type": "string"}, "value": {"type": "string"}}},
+        "filters": {
+            "type": "array",
+            "maxItems": 16,
+            "items": {
+                "type": "object",
+                "properties": {"type": {"type": "string"}, "weight": {"type": "integer"}},
+            },
+        },
+        "group": {"type": "string"},
+        "port": {"type": "integer", "nullable": True},
+        "timeout": {"type": "string"},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        "any": {"x-kubernetes-int-or-string": True},
+        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        "namespace": {"type": "string"},
+        "a-b": {"type": "integer"},
+    },
+}
+
+
+def wrong_rules(node: Obj, **root: Any) -> list[tuple[str, str]]:
+    errors = Errors()
+    raw = {"type": "object", "properties": {"spec": node}, **root}
+    validate_structural(errors, raw, "")
+    return said(errors.causes)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "self.path.type == 'Exact' ? self.path.value.startsWith('/') : true",
+        "!has(self.group) || self.group.matches('^[a-z]+$') && self.group.size() < 9",
+        "self.filters.all(f, f.type == 'A' || f.weight > 1)",
+        "self.filters.exists_one(f, f.type == 'A') && self.filters.filter(f, f.weight == 0).size() <= 1",
+        "self.filters.all(a, self.filters.exists_one(b, a.type == b.type && a.weight == b.weight))",
+        "self.filters.map(f, f.weight).sum() <= 128",
+        "has(self.port) && self.port > 0 && self.port in [80, 443]",
+        "duration(self.timeout) > duration('1s')",
+        "self.labels.all(k, self.labels[k] != '' && k.size() > 1) && 'a' in self.labels",
+        "type(self.any) == int ? self.any < 5 : self.any.endsWith('%')",
+        "self.free == oldSelf.free && self.filters == oldSelf.filters && self == oldSelf",
+        "self.__namespace__ != 'x' && self.a__dash__b > 1",
+        "int(self.group) > 1 && string(self.a__dash__b) == '1'",
+        "self.?group.orValue('') == ''",
+        "(has(self.path) ? 1 : 0) + (has(self.group) ? 1 : 0) == 1",
+        "self.filters.isSorted() || sets.contains(self.filters.map(f, f.type), ['x'])",
+        "quantity(self.group).isLessThan(quantity('1Gi')) && isURL(self.path.value)",
+    ],
+)
+def test_rules_as_people_write_them_are_accepted(rule: str) -> None:
+    assert wrong_rules({**ROUTE, "x-kubernetes-validations": [{"rule": rule}]}) == []
+
+
+@pytest.mark.parametrize(
+    ("node", "rule", "message"),
+    [
+        (ROUTE, {"rule": "self.z == 100"}, "undefined field 'z'"),
+        (
+            ROUTE,
+            {"rule": "self.group > 1"},
+            "found no matching overload for '_>_' applied to '(string, int)'",
+        ),
+        (ROUTE, {"rule": "true", "fieldPath": ".path.nope"}, "fieldPath must be a valid path"),
+        (ROUTE, {"rule": "true", "message": " "}, "message must be non-empty if specified"),
+        (ROUTE, {"rule": "true", "message": "m" * 3000}, "message must not exceed length of 2048"),
+        (
+            {"type": "array", "items": LIST},
+            {"rule": "self.all(a, self.all(b, a.all(x, b.all(y, x == y))))"},
+            "estimated rule cost exceeds budget by factor of more than 100x",
+        ),
+    ],
+)
+def test_rule_that_cannot_work_is_refused_with_the_definition(node: Obj, rule: Obj, message: str) -> None:
+    (found,) = wrong_rules({**node, "x-kubernetes-validations": [rule]})
+    assert message in found[1]
+
+
+def test_a_bound_on_the_list_makes_a_rule_cheap_enough() -> None:
+    rule = {"rule": "self.all(a, self.all(b, a == b))"}
+    assert wrong_rules({**LIST, "x-kubernetes-validations": [rule]})
+    assert wrong_rules({**LIST, "maxItems": 100, "x-kubernetes-validations": [rule]}) == []
+
+
+def test_items_without_a_past_have_no_old_self() -> None:
+    item = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    ((path, message),) = wrong_rules({"type": "array", "items": item})
+    assert path.endswith("x-kubernetes-validations[0].rule")
+    assert "oldSelf cannot be used on the uncorrelatable portion of the schema within" in message
+    assert wrong_rules({"type": "object", "additionalProperties": item}) == []
+
+
+def test_rules_on_very_many_items_end_at_their_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules.Budget.__init__, "__defaults__", (10,))
+    item = {"type": "string", "x-kubernetes-validations": [{"rule": "self != ''"}]}
+    judge = strategy({"type": "object", "properties": {"l": {"type": "array", "items": item}}})
+    assert said(judge.validate(toy(l=["x"] * 10))) == []
+    ((path, message),) = said(judge.validate(toy(l=["x"] * 30)))
+    assert path == "spec.l[10]" and message.endswith(rules.OUT_OF_BUDGET)

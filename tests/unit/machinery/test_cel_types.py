@@ -29,7 +29,7 @@ ENVIRONMENT = Environment(("object", "oldObject", "params"))
 
 def found(text, variables=()):
     whole = bind(text, variables)
-    return check(ENVIRONMENT.compile(whole).tree(), whole, SCHEMAS)
+    return check(ENVIRONMENT.compile(whole).tree(), whole, SCHEMAS).mistakes
 
 
 @pytest.mark.parametrize(
