@@ -61,7 +61,7 @@ environment() { # environment LOCKFILE STAMP
 case "${1:-}" in
   runtime) system_packages; environment requirements.lock .runtime ;;
   dev) system_packages; environment requirements-dev.lock .dev; touch .venv/.runtime ;;
-  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; install_wanted ;;
+  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; need prometheus prometheus golang-github-prometheus; need victoria-metrics victoria-metrics victoria-metrics; install_wanted ;;
   vm-packages) need qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core; need mmdebstrap mmdebstrap mmdebstrap; need mke2fs e2fsprogs e2fsprogs; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;
   *) echo "use: $0 runtime|dev|test-packages|vm-packages|bench-packages" >&2; exit 2 ;;
