@@ -42,6 +42,7 @@ from apiserver.http.reply import (
 from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo, parse_request
 from apiserver.http.resources import Resources
+from apiserver.http.watch_socket import watch_over_websocket
 from client.logs import get_logger
 from machinery import names
 from machinery.clock import Clock
@@ -195,6 +196,8 @@ class App:
             request.authorized = True
             if self.remote.find(info.path) is not None:
                 code = await self.remote.websocket(request, scope, receive, send)
+            elif info.verb == "watch":
+                code = await watch_over_websocket(self.watch, request, scope, receive, send)
             else:
                 code = await self.websocket(request, scope, receive, send)
         except ApiError as error:
