@@ -25,10 +25,11 @@ class Compacted(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The store cannot take the write or answer now (disk full, etcd lost). The cause is chained.
+    """The store cannot take the write or answer now (disk full, etcd lost). The cause is chained. Nothing was written."""
 
-    Nothing was written, unless the message says that this is not known: etcd was lost in the midst of a write.
-    """
+
+class OutcomeUnknown(StoreUnavailable):
+    """The store was lost in the midst of a write: it may have been made. Nobody may repeat it without looking."""
 
 
 class FutureRevision(Exception):

@@ -9,7 +9,7 @@ wrote reads its write from any cache that follows. Others write too (`shared`): 
 store asks for `revision()`, which returns when the feed is there, and many who ask at once share one question.
 
 Failure: reads are tried again until etcd is back or patience ends (StoreUnavailable). A write is tried again only while
-it has surely not been sent; StoreUnavailable says when it is not known whether it was made.
+it has surely not been sent; OutcomeUnknown says that it is not known whether it was made.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from apiserver.backends.backend import (
     KV,
     Compacted,
     FutureRevision,
+    OutcomeUnknown,
     RangeResult,
     StoreUnavailable,
     TxnResult,
@@ -274,7 +275,7 @@ class EtcdBackend:
                 await self._feed.reached(revision)
         except TimeoutError:
             what = "was made, but it" if written else ""
-            raise StoreUnavailable(
+            raise (OutcomeUnknown if written else StoreUnavailable)(
                 f"revision {revision} {what} has not come back from etcd at {self._client.name} "
                 f"in {self._patience_s:g} s"
             ) from None

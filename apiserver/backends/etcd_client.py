@@ -4,7 +4,7 @@ A call is tried again, on the next server, as long as it is safe to: reads alway
 been sent. Once no server has answered for `patience_s` a call fails after one try, so that whoever asks a dead store
 is told at once. All calls share one connection (`etcd_http2.py`).
 
-Raises StoreUnavailable, FutureRevision, and CompactedAway, which knows no number: etcd's answer has none.
+Raises StoreUnavailable (OutcomeUnknown for a write), FutureRevision, and CompactedAway, which knows no number: etcd's answer has none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from apiserver.backends.backend import FutureRevision, StoreUnavailable
+from apiserver.backends.backend import FutureRevision, OutcomeUnknown, StoreUnavailable
 from apiserver.backends.etcd_hpack import call_headers
 from apiserver.backends.etcd_http2 import Connection, Lost, RpcError, connect
 from machinery.clock import Clock
@@ -134,7 +134,7 @@ class EtcdClient:
                 return answer
             self.turn_from(connection, why)
             if sent and not safe:
-                raise StoreUnavailable(
+                raise OutcomeUnknown(
                     f"etcd at {self.name} was lost while it wrote; whether the write was made is not known ({why})"
                 )
             if dead or self._clock.monotonic() - began >= timeout_s:

@@ -99,6 +99,7 @@ class SqliteBackend:
         return self._index.compacted
 
     async def get(self, key: str, *, revision: int = 0) -> KV | None:
+        self._check_open()
         while True:
             as_of = revision or self._hub.newest
             self._index.check(as_of, self._hub.newest)
@@ -110,6 +111,7 @@ class SqliteBackend:
             # purged while we read: the newest is newer now, and a given revision fails the check
 
     async def range(self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0) -> RangeResult:
+        self._check_open()
         while True:
             as_of = revision or self._hub.newest
             self._index.check(as_of, self._hub.newest)
@@ -226,9 +228,12 @@ class SqliteBackend:
             return {}
         return await self._in_reader(lambda: _read(self._reader, revisions))
 
-    async def _in_reader(self, work: Callable[[], T]) -> T:
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable(f"{self.path} is closed")
+
+    async def _in_reader(self, work: Callable[[], T]) -> T:
+        self._check_open()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except sqlite3.Error as error:

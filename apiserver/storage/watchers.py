@@ -15,6 +15,7 @@ class Watchers:
     def __init__(self) -> None:
         self._by_namespace: dict[str, list[Watcher]] = {}
         self._by_field: dict[tuple[str, str], list[Watcher]] = {}
+        self._ended = False
 
     def __iter__(self) -> Iterator[Watcher]:
         for group in (*self._by_namespace.values(), *self._by_field.values()):
@@ -27,6 +28,8 @@ class Watchers:
 
     def add(self, watcher: Watcher) -> None:
         self._place(watcher).append(watcher)
+        if self._ended:
+            watcher.end()  # nobody feeds it any more
 
     def remove(self, watcher: Watcher) -> None:
         """Also for one that was never added."""
@@ -64,6 +67,7 @@ class Watchers:
             watcher.cut(oldest)
 
     def end(self) -> None:
+        self._ended = True
         for watcher in self:
             watcher.end()
 

@@ -82,6 +82,15 @@ class EtcdServer:
             self._process.wait(20)
             self._process = None
 
+    def stall(self) -> None:
+        """It is there, and does nothing: as behind a network that swallows everything."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.root, ignore_errors=True)
