@@ -33,6 +33,7 @@ from apiserver.backends.backend import (
     ChangeStream,
     Compacted,
     FutureRevision,
+    OutcomeUnknown,
     StoreUnavailable,
     TxnResult,
 )
@@ -136,7 +137,7 @@ class Cacher:
         self._watchers.end()
         for _, future in self._waiting:
             if not future.done():
-                future.set_exception(StoreUnavailable("the store is closed"))
+                future.set_exception(OutcomeUnknown("the store was closed when the write was made"))
         self._waiting.clear()
 
     # Reads
@@ -426,7 +427,7 @@ class Cacher:
         """Until the feed has taken `revision`, a write that is durable."""
         if self._progress < revision:
             if self._closed:
-                raise StoreUnavailable("the store is closed")
+                raise OutcomeUnknown("the store was closed when the write was made")
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((revision, future))
             await future
