@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from apiserver.aggregation.proxy import RemoteProxy
 from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import ANONYMOUS, Attributes, User
-from apiserver.backends.backend import StoreUnavailable
+from apiserver.backends.backend import OutcomeUnknown, StoreUnavailable
 from apiserver.engine.query import parse_query
 from apiserver.flowcontrol.flow import Entry, FlowControl
 from apiserver.http.audit import Audit
@@ -46,7 +46,7 @@ from apiserver.http.watch_socket import watch_over_websocket
 from client.logs import get_logger
 from machinery import names
 from machinery.clock import Clock
-from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable
+from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable, Timeout
 
 log = get_logger("apiserver")
 
@@ -138,6 +138,8 @@ class App:
                     reply = await self._path(request)
             except ApiError as error:
                 reply = error_reply(error)
+            except OutcomeUnknown as error:  # nothing that invites to repeat it: clients do, also what is not safe
+                reply = error_reply(Timeout(f"the request may have been carried out: {error}"))
             except StoreUnavailable as error:
                 reply = error_reply(ServiceUnavailable(f"the store is unavailable: {error}", retry_after_s=1))
             except ClientGone:
