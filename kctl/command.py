@@ -48,6 +48,13 @@ COMMANDS: tuple[Command, ...] = (
         "Nodes on other machines",
         (("kubeconfig", "kctl.cluster.node_kubeconfig", "Make the credentials with which a machine joins"),),
     ),
+    Command(
+        "token",
+        "kctl.cluster.token",
+        CLUSTER,
+        "Tokens with which machines join",
+        (("create", "kctl.cluster.token_create", "Make a token, and the command that joins with it"),),
+    ),
     Command("join", "kctl.cluster.join", CLUSTER, "Make this machine a node of a cluster"),
     Command("leave", "kctl.cluster.leave", CLUSTER, "Stop being a node, and leave nothing of it"),
     Command(

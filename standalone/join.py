@@ -1,7 +1,9 @@
 """`kctl join`: this machine becomes a node of a cluster whose control plane runs elsewhere (or here).
 
-    kctl node kubeconfig NAME --address ADDRESS        where the cluster is: a file, carried over by a safe way
-    kctl join --kubeconfig FILE                        on the machine
+    kctl token create --print-join-command             where the cluster is: a line to run on the machine
+    kctl join HOST:PORT --token T --discovery-token-ca-cert-hash sha256:...
+
+or, without a token, `kctl node kubeconfig NAME --address ADDRESS` there and `kctl join --kubeconfig FILE` here.
 
 The machine runs a supervisor with two programs in its own network namespace: the node agent, and the service proxy that
 also keeps the routes to the other nodes' pods. Both act as the node. The range of pod addresses comes from the control
@@ -12,19 +14,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from standalone import config as cluster_config
+from standalone.bootstrap import (
+    CLIENT_SIGNER,
+    SERVING_SIGNER,
+    BootstrapFailed,
+    check_arguments,
+    discover,
+    request_certificate,
+)
 from standalone.config import KUBELET_PORT, ClusterConfig, ConfigError, NodeConfig
 from standalone.daemon import Died, check_lives, fork_supervisor, tail
-from standalone.files import write_atomic
+from standalone.kubeconfigs import kubeconfig
 from standalone.layout import Layout, kctl_home
-from standalone.node_credentials import NodeCredentials, read_credentials
+from standalone.node_credentials import CLUSTER_CIDR, NodeCredentials, node_of, store, stored, with_networks
 from standalone.pki import utc_now
 from standalone.process import Program
 from standalone.remains import node_cgroup_root
@@ -33,6 +45,7 @@ from standalone.supervisor import Lock
 
 if TYPE_CHECKING:
     from client.client import Client
+    from client.kubeconfig import ClientConfig
 
 Obj = dict[str, Any]
 JOINED = "joined"
@@ -47,8 +60,23 @@ class JoinFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """What a machine joins with that has no credentials yet."""
+
+    address: str  # HOST:PORT of the API server
+    token: str
+    pins: tuple[str, ...]  # sha256:... of the CA's public key
+    node_ip: str = ""  # "": the address it reaches the API server from
+    cluster_cidr: str = CLUSTER_CIDR
+
+
+@dataclass(frozen=True, slots=True)
 class JoinRequest:
-    kubeconfig: Path
+    """A file with credentials, or a token and the node's name, or the name alone: to be again what it was."""
+
+    kubeconfig: Path | None = None
+    token: Token | None = None
+    node_name: str = ""
     data_dir: Path | None = None
     foreground: bool = False
 
@@ -77,17 +105,23 @@ def join(request: JoinRequest, on_stage: Callable[[str, float], None]) -> JoinRe
 
     if os.geteuid() != 0:
         raise JoinFailed("real containers need root (namespaces, cgroups, mounts): run it with sudo")
-    credentials = read_credentials(request.kubeconfig, utc_now())
-    layout = joined_layout(credentials.node, request.data_dir)
+    name = node_of(request.kubeconfig, utc_now()) if request.kubeconfig else request.node_name
+    cluster_config.check_name(name)
+    layout = joined_layout(name, request.data_dir)
     layout.make()
     lock = Lock(layout.lock)
+    if request.kubeconfig:
+        store(layout, request.kubeconfig.read_bytes())
+    elif request.token:
+        _bootstrap(layout, name, request.token)
+        done("certificates")
+    credentials = stored(layout, utc_now())
     with contextlib.closing(Sockets()) as sockets:
         if sockets.again(credentials.address, KUBELET_PORT) is None:
             raise ConfigError(
-                f"{request.kubeconfig} is for a node at {credentials.address}, and port {KUBELET_PORT} there cannot be had: "
+                f"the credentials are for a node at {credentials.address}, and port {KUBELET_PORT} there cannot be had: "
                 "either it is no address of this machine, or another program has the port"
             )
-        write_credentials(layout, credentials, request.kubeconfig)
         node = asyncio.run(_registered(credentials))
         done("registered")
         config = describe(credentials, node)
@@ -101,14 +135,50 @@ def join(request: JoinRequest, on_stage: Callable[[str, float], None]) -> JoinRe
     return JoinResult(layout, config.nodes[0], credentials.client.server, pid)
 
 
-def write_credentials(layout: Layout, credentials: NodeCredentials, kubeconfig: Path) -> None:
-    """The node agent serves with the certificate that the file shows as a client."""
-    client = credentials.client
-    target = layout.component_kubeconfig("node")
-    write_atomic(layout.pki / "ca.crt", client.ca_data)
-    write_atomic(layout.pki / "node.crt", client.cert_data)
-    write_atomic(layout.pki / "node.key", client.key_data, mode=0o600)
-    write_atomic(target, kubeconfig.read_bytes(), mode=0o600)
+def _bootstrap(layout: Layout, name: str, token: Token) -> None:
+    """Raises JoinFailed, ConfigError."""
+    check_arguments(token.token, token.pins)
+    address = token.node_ip or address_towards(token.address)
+    try:
+        with _told(token.address):
+            asyncio.run(_with_certificates(layout, name, address, token))
+    except BootstrapFailed as error:
+        raise JoinFailed(str(error)) from error
+
+
+async def _with_certificates(layout: Layout, name: str, address: str, token: Token) -> None:
+    """A client's certificate by the token, and with it one to serve under the node's address."""
+    cluster = await discover(token.address, token.token, token.pins)
+    async with _client(cluster) as client:
+        own = await request_certificate(client, name, CLIENT_SIGNER, "client auth")
+    as_node = cluster._replace(token="", cert_data=own.certificate, key_data=own.key)
+    async with _client(as_node) as client:
+        await _own_node(client, name)
+        await _tell_address(client, name, address)
+        serving = await request_certificate(client, name, SERVING_SIGNER, "server auth", (name, address))
+    found = kubeconfig(
+        cluster.server, cluster.ca_data, own.certificate, own.key, cluster="kctl", user=f"system:node:{name}"
+    )
+    store(layout, json.dumps(with_networks(found, token.cluster_cidr), indent=2).encode() + b"\n", serving)
+
+
+async def _tell_address(client: Client, name: str, address: str) -> None:
+    """A node gets a certificate only for what its Node says."""
+    from machinery.gvk import NODES
+
+    addresses = [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}]
+    await client.patch(NODES, name, {"status": {"addresses": addresses}}, type="merge", subresource="status")
+
+
+def address_towards(server: str) -> str:
+    """The address this machine speaks from to HOST:PORT; connecting a datagram socket sends nothing."""
+    host, _, port = server.rpartition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, int(port)))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{server!r} is not HOST:PORT of an API server: {error}") from error
+        return str(probe.getsockname()[0])
 
 
 def describe(credentials: NodeCredentials, node: Obj) -> ClusterConfig:
@@ -167,35 +237,43 @@ def plan_programs(
 
 
 @contextlib.asynccontextmanager
-async def _client(credentials: NodeCredentials) -> Any:
+async def _client(config: ClientConfig) -> AsyncIterator[Client]:
     from client.client import Client
 
-    transport = credentials.client.transport()
+    transport = config.transport()
     try:
         yield Client(transport, user_agent="kctl-join", field_manager="kctl-join")
     finally:
         await transport.close()
 
 
-async def _registered(credentials: NodeCredentials) -> Obj:
-    """The Node, made if need be, once it has a range of pod addresses. Raises JoinFailed."""
+@contextlib.contextmanager
+def _told(server: str) -> Iterator[None]:
+    """What goes wrong on the way to the server, in words that help. Raises JoinFailed."""
     from client.transport import TransportError
     from machinery.errors import ApiError
 
-    server = credentials.client.server
     try:
-        async with _client(credentials) as client, asyncio.timeout(RANGE_TIMEOUT_S):
-            while True:
-                node = await _own_node(client, credentials.node)
-                if (node.get("spec") or {}).get("podCIDR"):
-                    return node
-                await asyncio.sleep(_POLL_S)
+        yield
     except TransportError as error:
         raise JoinFailed(
             f"{server} cannot be reached: {error}. Does the cluster run, and is the way to it open?"
         ) from error
     except ApiError as error:
         raise JoinFailed(f"{server} refused this machine: {error}") from error
+
+
+async def _registered(credentials: NodeCredentials) -> Obj:
+    """The Node, made if need be, once it has a range of pod addresses. Raises JoinFailed."""
+    server = credentials.client.server
+    try:
+        with _told(server):
+            async with _client(credentials.client) as client, asyncio.timeout(RANGE_TIMEOUT_S):
+                while True:
+                    node = await _own_node(client, credentials.node)
+                    if (node.get("spec") or {}).get("podCIDR"):
+                        return node
+                    await asyncio.sleep(_POLL_S)
     except TimeoutError:
         raise JoinFailed(
             f"{server} gave the node no range of pod addresses within {RANGE_TIMEOUT_S:.0f} s: its controllers must run "
@@ -227,7 +305,7 @@ async def _ready(layout: Layout, credentials: NodeCredentials, pid: int, started
 
     told = "it has not reported yet"
     try:
-        async with _client(credentials) as client, asyncio.timeout(READY_TIMEOUT_S):
+        async with _client(credentials.client) as client, asyncio.timeout(READY_TIMEOUT_S):
             while True:
                 check_lives(layout, pid)
                 with contextlib.suppress(ApiError, TransportError):

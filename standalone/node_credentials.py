@@ -1,7 +1,8 @@
-"""What a machine shows to be a node: one kubeconfig, issued where the cluster's CA is, carried to the machine, read there.
+"""What a machine shows to be a node: a kubeconfig, and a certificate to serve with; issued, kept and read again.
 
-Its certificate says who the node is (user system:node:NAME, group system:nodes) and under which address it serves;
-client and server show the same one. Whoever holds the file is the node: it is a secret, and its key stays nowhere else.
+`issue` makes both in one file where the cluster's CA is: its certificate says who the node is (user system:node:NAME,
+group system:nodes) and under which address it serves. Whoever holds that file is the node: it is a secret, and its key
+stays nowhere else. A machine that joins by a token (bootstrap.py) makes its keys itself and has two certificates.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from client.kubeconfig import ClientConfig, KubeconfigError, load, read
+from client.kubeconfig import ClientConfig, load, read
+from standalone.bootstrap import KeyPair
 from standalone.config import CLUSTER_DNS, ClusterConfig, ConfigError, check_name
+from standalone.files import write_atomic
 from standalone.kubeconfigs import kubeconfig
 from standalone.layout import Layout
 from standalone.pki import Leaf, ensure_pki, utc_now
 
+CLUSTER_CIDR = "10.244.0.0/16"
 _USER = "system:node:"
 _EXTENSION = "kctl.dev/cluster"
 
@@ -63,7 +67,12 @@ def issue(layout: Layout, config: ClusterConfig, node: str, address: str) -> dic
     finally:
         key.unlink(missing_ok=True)
         certificate.unlink(missing_ok=True)
-    told = {"clusterCIDR": str(config.pod_network), "clusterDNS": CLUSTER_DNS}
+    return with_networks(found, str(config.pod_network))
+
+
+def with_networks(found: dict[str, Any], cluster_cidr: str) -> dict[str, Any]:
+    """The kubeconfig, saying also what a node must know of the cluster's networks."""
+    told = {"clusterCIDR": cluster_cidr, "clusterDNS": CLUSTER_DNS}
     found["clusters"][0]["cluster"]["extensions"] = [{"name": _EXTENSION, "extension": told}]
     return found
 
@@ -79,8 +88,35 @@ def _check_address(address: str) -> None:
         )
 
 
-def read_credentials(path: Path, now: datetime) -> NodeCredentials:
-    """Raises ConfigError for a file that is no node's, or not any more; KubeconfigError for one that is no kubeconfig."""
+def store(layout: Layout, kubeconfig: bytes, serving: KeyPair | None = None) -> None:
+    """Keeps a node's kubeconfig on its machine. Without a pair to serve with, the one it shows as a client serves."""
+    target = layout.component_kubeconfig("node")
+    write_atomic(target, kubeconfig, mode=0o600)
+    client = load(str(target))
+    pair = serving or KeyPair(client.cert_data, client.key_data)
+    write_atomic(layout.pki / "ca.crt", client.ca_data)
+    write_atomic(layout.pki / "node.key", pair.key, mode=0o600)
+    write_atomic(layout.pki / "node.crt", pair.certificate)
+
+
+def stored(layout: Layout, now: datetime) -> NodeCredentials:
+    """What `store` has kept. Raises ConfigError, KubeconfigError."""
+    path = layout.component_kubeconfig("node")
+    if not path.exists():
+        raise ConfigError(f"no node's credentials are in {layout.root}: join with --token or --kubeconfig")
+    serving = x509.load_pem_x509_certificate((layout.pki / "node.crt").read_bytes())
+    told = _extension(path)
+    return NodeCredentials(
+        node=node_of(path, now),
+        address=_address_in(serving, path),
+        client=load(str(path)),
+        cluster_cidr=told.get("clusterCIDR", CLUSTER_CIDR),
+        cluster_dns=told.get("clusterDNS", CLUSTER_DNS),
+    )
+
+
+def node_of(path: Path, now: datetime) -> str:
+    """Whose kubeconfig it is. Raises ConfigError for one that is no node's, or not any more; KubeconfigError."""
     client = load(str(path))
     if not client.cert_data or not client.ca_data:
         raise ConfigError(
@@ -97,14 +133,7 @@ def read_credentials(path: Path, now: datetime) -> NodeCredentials:
         raise ConfigError(
             f"{path} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: have a new one made"
         )
-    told = _extension(path)
-    return NodeCredentials(
-        node=user.removeprefix(_USER),
-        address=_address_in(certificate, path),
-        client=client,
-        cluster_cidr=told.get("clusterCIDR", "10.244.0.0/16"),
-        cluster_dns=told.get("clusterDNS", CLUSTER_DNS),
-    )
+    return user.removeprefix(_USER)
 
 
 def _address_in(certificate: x509.Certificate, path: Path) -> str:
@@ -125,6 +154,3 @@ def _extension(path: Path) -> dict[str, str]:
                 found: dict[str, str] = extension.get("extension") or {}
                 return found
     return {}
-
-
-__all__ = ["KubeconfigError", "NodeCredentials", "issue", "read_credentials"]

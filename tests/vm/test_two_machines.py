@@ -1,7 +1,7 @@
 """A cluster over two machines: one has the control plane and is a node as well, the other joins; then it is lost.
 
-    vm1 10.77.0.1  control plane, node          vm2 10.77.0.2  node
-        └────────────────── a cable ──────────────────┘
+vm1 10.77.0.1  control plane, node          vm2 10.77.0.2  node
+    └────────────────── a cable ──────────────────┘
 """
 
 from __future__ import annotations
@@ -101,12 +101,12 @@ def test_pods_of_two_machines_reach_each_other_and_move_when_one_is_lost(
 
     # The control plane, and a node on each machine.
     print(kctl(vm1, "up lab --advertise-address 10.77.0.1", 120))
-    for machine, address in ((vm1, "10.77.0.1"), (vm2, "10.77.0.2")):
-        credentials = kctl(vm1, f"node kubeconfig {machine.name} --cluster lab --address {address} 2>/dev/null")
-        machine.run("sh", "-c", "umask 077; cat > /root/node.kubeconfig", input=credentials)
-        home = f"/root/kctl/joined/{machine.name}"
-        kctl(machine, f"images build-busybox --data-dir {home}")
-        print(kctl(machine, "join --kubeconfig /root/node.kubeconfig", 150))
+    credentials = kctl(vm1, "node kubeconfig vm1 --cluster lab --address 10.77.0.1 2>/dev/null")
+    vm1.run("sh", "-c", "umask 077; cat > /root/node.kubeconfig", input=credentials)
+    by_token = kctl(vm1, "token create --print-join-command").removeprefix("kctl ")
+    for machine, command in ((vm1, "join --kubeconfig /root/node.kubeconfig"), (vm2, by_token)):
+        kctl(machine, f"images build-busybox --data-dir /root/kctl/joined/{machine.name}")
+        print(kctl(machine, command, 150))
     nodes = {n["metadata"]["name"]: n for n in objects(vm1, "nodes")}
     assert sorted(nodes) == ["vm1", "vm2"]
     assert len({n["spec"]["podCIDR"] for n in nodes.values()}) == 2
@@ -117,13 +117,17 @@ def test_pods_of_two_machines_reach_each_other_and_move_when_one_is_lost(
     pods = wait_for(lambda: len(found := ready_pods(vm1)) == 4 and found, 120, "four ready pods")
     by_node = {name: [p for p in pods if p["spec"]["nodeName"] == name] for name in nodes}
     assert all(by_node.values()), "pods stand on one machine only"
-    service = objects(vm1, "services -l '!provider' --field-selector metadata.name=web")[0]["spec"]["clusterIP"]
+    service = objects(vm1, "services -l '!provider' --field-selector metadata.name=web")[0]["spec"][
+        "clusterIP"
+    ]
     for name, others in (("vm1", by_node["vm2"]), ("vm2", by_node["vm1"])):
         asking = by_node[name][0]["metadata"]["name"]
         asked = others[0]
-        answer = kctl(vm1, f"exec {asking} -- wget -q -O - -T 10 http://{asked['status']['podIP']}:8080/")
+        answer = kctl(
+            vm1, f"exec {asking} -- timeout 20 wget -q -O - http://{asked['status']['podIP']}:8080/"
+        )
         assert answer.strip() == asked["metadata"]["name"]
-        script = f"for i in 1 2 3 4 5 6 7 8 9 10 11 12; do wget -q -O - -T 10 http://{service}/; done"
+        script = f"for i in 1 2 3 4 5 6 7 8 9 10 11 12; do timeout 20 wget -q -O - http://{service}/; done"
         answers = set(kctl(vm1, f"exec {asking} -- sh -c '{script}'").split())
         assert answers & {p["metadata"]["name"] for p in others}, "the Service never led to the other machine"
 
