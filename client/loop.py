@@ -1,7 +1,8 @@
 """The event loop a component's process runs on: uvloop, which halves the cost of its sockets, where it is installed.
 
-Not for a component that starts programs (the node agent, the service proxy): in a process forked after uvloop was
-imported, the end of a child was never seen (uvloop 0.23). Tests and the simulator bring their own loop.
+Not for a component that starts programs through asyncio (the service proxy): in a process forked after uvloop was
+imported, the end of a child was never seen (uvloop 0.23). The node agent waits for its programs by pidfd
+(runtime/linux/program.py). Tests and the simulator bring their own loop.
 """
 
 from __future__ import annotations

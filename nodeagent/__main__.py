@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import random
 import socket
@@ -15,12 +16,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from client import loop
 from client.client import Client
 from client.health import serve_health
-from client.kubeconfig import KubeconfigError, load_or_in_cluster
+from client.http1 import HttpTransport
+from client.kubeconfig import ClientConfig, KubeconfigError, load_or_in_cluster
 from client.logs import get_logger, setup_logging
 from client.process import run_process
+from client.renewal import follow_kubeconfig
 from machinery.clock import Clock, SystemClock
+from nodeagent.certificates import (
+    CLIENT_FILE,
+    Rotation,
+    client_wish,
+    rotated,
+    run_rotations,
+    serving_wish,
+    write_private,
+)
 from nodeagent.component import NodeAgent
 from nodeagent.config import AgentConfig
 from nodeagent.files import HostFiles
@@ -75,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--tls-private-key-file", default="")
     add("--client-ca-file", default="", help="who must have signed the API server's client certificate")
+    add("--cert-dir", default="", help="where renewed certificates lie (default: DATA_DIR/pki)")
+    add("--rotate-certificates", action="store_true", help="renew the client certificate by the cluster")
+    add("--rotate-server-certificates", action="store_true", help="renew the streaming server's likewise")
     add("--cluster-dns", default="", help="addresses of the cluster's DNS, separated by commas")
     add("--cluster-domain", default="cluster.local")
     add(
@@ -125,11 +141,18 @@ async def run(options: argparse.Namespace) -> None:
         listener = listen(host, options.port)
     except OSError as error:
         raise FlagError(f"cannot listen on port {options.port}: {error}") from error
-    transport = load_or_in_cluster(options.kubeconfig).transport()
+    certificates = Path(options.cert_dir or os.path.join(config.data_dir, "pki"))
+
+    def renewed(said: ClientConfig) -> ClientConfig:
+        return rotated(said, certificates, clock.now())
+
+    credentials = renewed(load_or_in_cluster(options.kubeconfig))
+    transport = credentials.transport()
     parts = _parts(options, config, clock, rng)
+    client = Client(transport, user_agent="kctl-nodeagent", field_manager="kubelet")
     agent = NodeAgent(
         config=config,
-        client=Client(transport, user_agent="kctl-nodeagent", field_manager="kubelet"),
+        client=client,
         runtime=parts.runtime,
         images=parts.images,
         clock=clock,
@@ -152,8 +175,45 @@ async def run(options: argparse.Namespace) -> None:
             group.create_task(agent.run(), name="agent")
             group.create_task(_serve_health(options.healthz_port, agent), name="health")
             group.create_task(serve(agent.app, serving, listener), name="server")
+            group.create_task(follow_kubeconfig(options.kubeconfig, transport, clock, renewed))
+            if rotations := _rotations(options, config, certificates, transport, credentials):
+                group.create_task(run_rotations(rotations, client, clock, rng), name="certificates")
     finally:
         await transport.close()
+
+
+def _rotations(
+    options: argparse.Namespace,
+    config: AgentConfig,
+    certificates: Path,
+    transport: HttpTransport,
+    credentials: ClientConfig,
+) -> list[Rotation]:
+    """The certificates that this node renews for itself."""
+    current = certificates / CLIENT_FILE
+    rotations = []
+    if options.rotate_certificates:
+
+        def take_client(certificate: bytes, key: bytes) -> None:
+            write_private(current, certificate + key)
+            context = credentials._replace(cert_data=certificate, key_data=key).ssl_context()
+            if context is not None:
+                transport.use_context(context)
+
+        def client_pem() -> bytes:
+            return current.read_bytes() if current.exists() else credentials.cert_data
+
+        rotations.append(Rotation(client_wish(config.node_name), client_pem, take_client))
+    if options.rotate_server_certificates and options.tls_cert_file:
+
+        def take_serving(certificate: bytes, key: bytes) -> None:
+            write_private(Path(options.tls_private_key_file), key)
+            write_private(Path(options.tls_cert_file), certificate)
+
+        names = (config.hostname or config.node_name, *config.node_ips)
+        serving = serving_wish(config.node_name, names)
+        rotations.append(Rotation(serving, Path(options.tls_cert_file).read_bytes, take_serving))
+    return rotations
 
 
 async def _serve_health(port: int, agent: NodeAgent) -> None:
@@ -241,8 +301,11 @@ def _taint(word: str) -> dict[str, str]:
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     setup_logging(options.log_level, "nodeagent")
+    # What is loaded until now stays, and what pods leave behind is not much: the collector need not look often.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     refusals = (KubeconfigError, FlagError, RuntimeFailure, ImageFailure)
-    return run_process("nodeagent", lambda: run(options), refusals=refusals)
+    return run_process("nodeagent", lambda: run(options), run=loop.run, refusals=refusals)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,10 @@ class AgentConfig:
     def pod_dir(self, uid: str) -> PurePosixPath:
         return self.pods_dir / uid
 
+    def pod_memory_dir(self, uid: str) -> PurePosixPath:
+        """On the node's own tmpfs: what must not touch a disk, and what is small and void with the node's next start."""
+        return self.data_dir / "memory" / "pods" / uid
+
     def pod_log_dir(self, namespace: str, name: str, uid: str) -> PurePosixPath:
         return self.logs_dir / f"{namespace}_{name}_{uid}"
 

@@ -76,7 +76,7 @@ class VolumeHook(Protocol):
 def volume_directory(
     config: AgentConfig, uid: str, plugin: str, volume: str, *, in_memory: bool = False
 ) -> str:
-    root = config.data_dir / "memory" / "pods" / uid if in_memory else config.pod_dir(uid)
+    root = config.pod_memory_dir(uid) if in_memory else config.pod_dir(uid)
     return str(root / "volumes" / f"kubernetes.io~{plugin}" / volume)
 
 

@@ -20,7 +20,7 @@ _PROPAGATION = {"HostToContainer": "HOST_TO_CONTAINER", "Bidirectional": "BIDIRE
 
 def write_pod_files(deps: Deps, pod: Obj, pod_ips: tuple[str, ...]) -> None:
     """Idempotent; written anew when the pod's address changes."""
-    directory = str(deps.config.pod_dir(podspec.uid_of(pod)))
+    directory = str(deps.config.pod_memory_dir(podspec.uid_of(pod)))
     deps.files.make_dir(directory, 0o755)
     hosts = hosts_file(pod, deps.config, pod_ips, deps.node.host_hosts_file)
     deps.files.write(f"{directory}/etc-hosts", hosts.encode(), 0o644)
@@ -35,7 +35,7 @@ def container_mounts(
         for index, entry in enumerate(container.get("volumeMounts") or ())
     ]
     taken = {mount.container_path.rstrip("/") for mount in mounts}
-    directory = str(deps.config.pod_dir(podspec.uid_of(pod)))
+    directory = str(deps.config.pod_memory_dir(podspec.uid_of(pod)))
     readonly = bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
     if "/etc/hosts" not in taken:
         mounts.append(Mount("/etc/hosts", f"{directory}/etc-hosts", readonly=readonly))

@@ -78,7 +78,7 @@ async def tear_down_volumes(files: HostFiles, config: AgentConfig, uid: str) -> 
     root = str(config.pod_dir(uid))
     for path in _walk(files, f"{root}/volume-subpaths", 3):
         files.unmount(path)
-    memory = str(config.data_dir / "memory" / "pods" / uid)
+    memory = str(config.pod_memory_dir(uid))
     for base in (root, memory):
         for plugin in files.list_dir(f"{base}/volumes"):
             hook = BY_PLUGIN.get(plugin.partition("~")[2])

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 
 from runtime.cri import PortMapping, RuntimeFailure
+from runtime.linux.program import run_program
 
 TABLE = "kctl-pods"
 Pods = Mapping[str, tuple[str, Sequence[PortMapping]]]
@@ -129,14 +130,6 @@ def _slot(mapping: PortMapping) -> tuple[str, int, str]:
 
 
 async def _nft(ruleset: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        "nft",
-        "-f",
-        "-",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, stderr = await process.communicate(ruleset.encode())
-    if process.returncode:
-        raise RuntimeFailure("NftFailed", f"nft: {stderr.decode(errors='replace').strip()}")
+    code, words = await run_program(["nft", "-f", "-"], ruleset.encode())
+    if code:
+        raise RuntimeFailure("NftFailed", f"nft: {words}")
