@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import Sequence
@@ -38,10 +39,12 @@ from apiserver.storage.cacher import Cacher
 from apiserver.storage.cipher import CipherError
 from client.logs import get_logger, setup_logging
 from machinery.clock import SystemClock
+from machinery.errors import ApiError
 
 log = get_logger("apiserver")
 
 _DRAIN_S = 5.0
+_LEAVE_S = 1.0
 
 
 class StartError(Exception):
@@ -189,6 +192,7 @@ async def run(options: argparse.Namespace) -> None:
             audit=audit or NoAudit(),
             service_cidr=options.service_cluster_ip_range,
             seats=options.max_requests_inflight + options.max_mutating_requests_inflight,
+            identity=f"{socket.gethostname()}/{options.audit_log_path or options.data_dir}",
             front_proxy=_front_proxy(options),
             client_ca=options.client_ca_file.read_text() if options.client_ca_file else "",
             advertise=[advertise],
@@ -220,6 +224,9 @@ async def run(options: argparse.Namespace) -> None:
         log.info("serving", addresses=where, store=options.store)
         await stopping.wait()
         log.info("stopping")
+        with contextlib.suppress(ApiError, StoreUnavailable, TimeoutError):  # its lease runs out all the same
+            async with asyncio.timeout(_LEAVE_S):
+                await server.leave()
         server.stop()
         await listener.stop(_DRAIN_S)
         running.cancel()

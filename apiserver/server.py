@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api import registry
+from api.core.v1.masterlease import MASTERLEASE
 from api.resource import Obj, Resource
 from apiserver.admission.admission import Closable
 from apiserver.admission.lookup import lookup_in
@@ -42,6 +43,7 @@ from apiserver.engine.crds import CustomResources, ResourcesOf
 from apiserver.engine.engine import Engine
 from apiserver.engine.eviction import evict
 from apiserver.engine.number_repair import GRACE_S, CIDRHook, NumberRepair
+from apiserver.engine.presence import Presence
 from apiserver.engine.reviews import Reviews
 from apiserver.engine.services import ServiceNumbers
 from apiserver.engine.stores import MakeStore, Stores
@@ -92,6 +94,9 @@ class Parts:
     advertise: Sequence[str] = ("127.0.0.1",)
     port: int = 6443
     seats: int = SERVER_SEATS
+    identity: str = (
+        "localhost"  # HOSTNAME, or HOSTNAME/WHICH: the same at every start, another for each server
+    )
     client_ca: str = ""  # of client certificates, in PEM; told to extension API servers
     front_proxy: FrontProxy | None = None  # how this server is known to extension API servers
 
@@ -118,6 +123,7 @@ class ApiServer:
         }
         self._ready = asyncio.Event()
         self._app: App | None = None
+        self._presence: Presence | None = None
         self._settling: Sequence[asyncio.Event] = ()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,6 +145,11 @@ class ApiServer:
     @property
     def is_ready(self) -> bool:
         return self._ready.is_set()
+
+    async def leave(self) -> None:
+        """Before a stop: other servers' clients are no longer sent here."""
+        if self._presence is not None:
+            await self._presence.leave()
 
     def stop(self) -> None:
         """End every open watch and log, so that connections can drain."""
@@ -186,12 +197,15 @@ class ApiServer:
             engine,
             service_cidr=self._network,
             port=443,
-            addresses=list(parts.advertise),
             public_port=parts.port,
             authentication=authentication_data(parts.client_ca, parts.front_proxy),
         )
+        leases, _ = await self.stores.open(MASTERLEASE)
+        self._presence = Presence(engine, leases, parts.advertise, lambda: parts.port, parts.identity)
         await basics()
+        await self._presence.reconcile()
         group.create_task(keep_basics(parts.clock, basics), name="basics")
+        group.create_task(self._presence.run(parts.clock), name="presence")
         group.create_task(self.flow.run(), name="flow control")
         upkeep = Upkeep(engine, self.flow, parts.clock)
         group.create_task(upkeep.run(), name="flow control's configuration")

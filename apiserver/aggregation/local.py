@@ -18,9 +18,8 @@ from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.create import create
 from apiserver.engine.delete import delete
-from apiserver.engine.delete_options import parse_delete
+from apiserver.engine.delete_options import DeleteOptions
 from apiserver.engine.engine import Call, Engine, WriteOptions
-from apiserver.engine.query import parse_query
 from apiserver.engine.update import update
 from machinery.errors import AlreadyExists, ApiError, Conflict, NotFound
 
@@ -109,5 +108,5 @@ class LocalServices:
                 await update(self._engine, call, obj)
         for name in gone:
             with suppress(NotFound):
-                options = parse_delete(None, parse_query(b""))
-                await delete(self._engine, Call(served, _SELF, "", name, options=_OPTIONS), options)
+                call = Call(served, _SELF, "", name, options=_OPTIONS)
+                await delete(self._engine, call, DeleteOptions())

@@ -1,5 +1,5 @@
 """What exists in every cluster before anybody writes: four namespaces, the system's priority classes, the
-`kubernetes` range of cluster addresses and Service with its endpoint, and how extension API servers tell who asks.
+`kubernetes` range of cluster addresses and Service, and how extension API servers tell who asks.
 
 `ensure_*` are idempotent: they run on every start and every few seconds, create what is missing (somebody may have
 deleted it), and put the endpoint's address right after the server's own address changed.
@@ -35,12 +35,11 @@ async def ensure_basics(
     *,
     service_cidr: Network,
     port: int,
-    addresses: list[str],
     public_port: int,
     authentication: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """`addresses`: where this server is reached (advertised); `public_port`: there; the first address of
-    `service_cidr` and `port`: in the cluster."""
+    """The first address of `service_cidr`, and `port`: where the API servers are found in the cluster; behind it is
+    `public_port`. Their endpoints are `presence.py`'s."""
     for name in NAMESPACES:
         await ensure(engine, "", "namespaces", "", {"metadata": {"name": name}})
     for priority_class in builtin_classes():
@@ -51,7 +50,6 @@ async def ensure_basics(
     # Refused where a server that ended left the address taken: the repair frees it, and the next round makes it.
     with contextlib.suppress(Invalid):
         await ensure(engine, "", "services", "default", kubernetes_service(service_ip, port, public_port))
-    await ensure_endpoints(engine, addresses, public_port)
     if authentication:
         await ensure_authentication(engine, authentication)
 
