@@ -138,7 +138,8 @@ class App:
                     reply = await self._path(request)
             except ApiError as error:
                 reply = error_reply(error)
-            except OutcomeUnknown as error:  # nothing that invites to repeat it: clients do, also what is not safe
+            except OutcomeUnknown as error:
+                # Nothing that invites to repeat it: clients would, also what is not safe to.
                 reply = error_reply(Timeout(f"the request may have been carried out: {error}"))
             except StoreUnavailable as error:
                 reply = error_reply(ServiceUnavailable(f"the store is unavailable: {error}", retry_after_s=1))
