@@ -16,7 +16,7 @@ from typing import Literal
 from api.resource import Obj, Resource
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.bootstrap import SELF
-from apiserver.engine.catalog import Served
+from apiserver.engine.catalog import Served, version_priority
 from apiserver.engine.conversion import CustomForm
 from apiserver.engine.crd_status import CLEANUP, has_its_names, is_established, plan_status, set_terminating
 from apiserver.engine.delete import delete
@@ -138,9 +138,7 @@ class CustomResources(WriteHook):
             entry.creatable = not terminating
             version = versions[resource.gvr.version]
             if version.get("deprecated"):
-                entry.deprecation = version.get("deprecationWarning") or (
-                    f"{resource.gvr.api_version} {resource.kind} is deprecated"
-                )
+                entry.deprecation = version.get("deprecationWarning") or default_warning(crd["spec"], version)
         now_served = {each.gvr.version for each in served}
         for resource in before:
             if resource.gvr.version not in now_served:
@@ -220,6 +218,18 @@ class CustomResources(WriteHook):
             except ApiError:
                 continue
         return not (await served.store.list(limit=1)).entries
+
+
+def default_warning(spec: Obj, version: Obj) -> str:
+    """Of a deprecated version; it names the newest one to use instead, where there is one."""
+    group, kind, priority = spec["group"], spec["names"]["kind"], version_priority(version["name"])
+    better = [
+        each["name"]
+        for each in spec["versions"]
+        if each.get("served") and not each.get("deprecated") and version_priority(each["name"]) > priority
+    ]
+    said = f"{group}/{version['name']} {kind} is deprecated"
+    return f"{said}; use {group}/{max(better, key=version_priority)} {kind}" if better else said
 
 
 def _revision(crd: Obj) -> int:

@@ -14,7 +14,7 @@ from apiserver.engine.write import admission_request, judge, mutate, refuse_inva
 from apiserver.storage.store import StaleRevision
 from machinery import names
 from machinery.clock import rfc3339
-from machinery.errors import AlreadyExists, BadRequest, MethodNotAllowed, already_exists
+from machinery.errors import AlreadyExists, BadRequest, MethodNotAllowed, already_exists, qualified
 from machinery.objects import deep_copy
 
 _GENERATED_NAME_TRIES = 8
@@ -41,10 +41,23 @@ async def create(engine: Engine, call: Call, obj: Obj, *, tracked: bool = False)
         draft = obj if not generated else deep_copy(obj)
         try:
             return await _create_named(engine, call, draft, tracked)
-        except AlreadyExists:
-            if not generated or attempt == _GENERATED_NAME_TRIES - 1:
+        except AlreadyExists as error:
+            if not generated:
                 raise
+            if attempt == _GENERATED_NAME_TRIES - 1:
+                raise _no_name_left(call, str(meta["name"])) from error
     raise AssertionError("unreachable")
+
+
+def _no_name_left(call: Call, name: str) -> AlreadyExists:
+    return AlreadyExists(
+        f'{qualified(call.group, call.plural)} "{name}" already exists, '
+        "the server was not able to generate a unique name for the object",
+        group=call.group,
+        kind=call.plural,
+        name=name,
+        retry_after_s=1,
+    )
 
 
 async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> Written:

@@ -20,7 +20,16 @@ from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.metadata import metadata_of
 from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
-from machinery.errors import ApiError, BadRequest, Cause, Invalid, NotFound, TooLarge, UnsupportedMediaType
+from machinery.errors import (
+    ApiError,
+    BadRequest,
+    Cause,
+    Invalid,
+    NotFound,
+    TooLarge,
+    UnsupportedMediaType,
+    invalid,
+)
 from machinery.objects import deep_copy
 from machinery.patch import PatchError, json_patch, merge, strategic
 
@@ -104,15 +113,7 @@ def _mentions_revision(change: Patch) -> bool:
 
 async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Written:
     """Server-side apply. The applied configuration is decoded first, so that its unknown fields are judged."""
-    if not call.options.field_manager:
-        raise Invalid(
-            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-            group="meta.k8s.io",
-            kind="PatchOptions",
-            causes=[
-                Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
-            ],
-        )
+    need_manager(call)
     resource = call.served.resource
     applied = decode_applied(call, change.data, change.source)
     meta = metadata_of(applied)
@@ -176,6 +177,13 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
         if error.reason != "AlreadyExists":
             raise
     return await guaranteed_update(engine, call, changer, scope)
+
+
+def need_manager(call: Call) -> None:
+    """Whoever applies says who they are."""
+    if not call.options.field_manager:
+        cause = Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+        raise invalid("meta.k8s.io", "PatchOptions", "", [cause])
 
 
 def _is_of(error: NotFound, call: Call) -> bool:

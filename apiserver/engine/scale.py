@@ -7,15 +7,16 @@ from typing import Any
 import orjson
 
 from api.resource import Obj, Subresource
+from apiserver.engine import ownership
 from apiserver.engine.bodies import SCALE, body
 from apiserver.engine.decode import decode
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.get import get
-from apiserver.engine.patch import Patch, apply_to
+from apiserver.engine.patch import Patch, apply_to, need_manager
 from apiserver.engine.write import Change, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
 from machinery.errors import BadRequest, Cause, UnsupportedMediaType, invalid
-from machinery.objects import get_path, set_path
+from machinery.objects import deep_copy, get_path, set_path
 
 _MAX_REPLICAS = 2**31 - 1
 
@@ -72,6 +73,8 @@ async def get_scale(call: Call) -> dict[str, Any]:
 async def write_scale(engine: Engine, call: Call, change: Obj | Patch) -> Written:
     """PUT (a decoded Scale) or PATCH: sets the replicas of the object, by the rules of an update of it."""
     sub = _sub(call)
+    if isinstance(change, Patch) and change.kind == "apply-patch":
+        return await _apply_scale(engine, call, change, sub)
 
     def changer(old: Obj, entry: Entry) -> Change:
         scale = change if not isinstance(change, Patch) else _patched(call, scale_of(old, sub), change)
@@ -80,27 +83,53 @@ async def write_scale(engine: Engine, call: Call, change: Obj | Patch) -> Writte
             raise BadRequest(
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
             )
-        replicas = (scale.get("spec") or {}).get("replicas", 0)
-        if not 0 <= replicas <= _MAX_REPLICAS:
-            raise invalid(
-                "autoscaling",
-                "Scale",
-                call.name,
-                [
-                    Cause(
-                        "FieldValueInvalid",
-                        f"Invalid value: {replicas}: must be greater than or equal to 0",
-                        "spec.replicas",
-                    )
-                ],
-            )
+        replicas = _replicas(call, scale)
         expect = str(meta.get("resourceVersion") or "") if _is_conditional(change) else ""
         set_path(old, _keys(sub.spec_replicas_path), replicas)
         return Change(old, expect)
 
     written = await guaranteed_update(engine, call, changer, main_scope(call.served.resource))
+    return _shown(written, sub)
+
+
+async def _apply_scale(engine: Engine, call: Call, change: Patch, sub: Subresource) -> Written:
+    """The Scale's replicas, applied to where the object has them: its manager owns that field through this endpoint."""
+    need_manager(call)
+    if not isinstance(change.data, dict):
+        raise BadRequest("the applied configuration must be an object")
+    scale = decode(call, change.data, change.source, body(SCALE))
+    resource = call.served.resource
+    meta = {"name": call.name, **({"namespace": call.namespace} if call.namespace else {})}
+    config: Obj = {"apiVersion": resource.gvr.api_version, "kind": resource.kind, "metadata": meta}
+    if "replicas" in (scale.get("spec") or {}):
+        set_path(config, _keys(sub.spec_replicas_path), _replicas(call, scale))
+
+    def changer(old: Obj, entry: Entry) -> Change:
+        made = ownership.apply(
+            resource,
+            old,
+            config,
+            manager=call.options.manager,
+            force=call.options.force,
+            subresource=call.subresource,
+            now=engine.clock.now(),
+        )
+        return Change(deep_copy(made), manager_op="")
+
+    return _shown(await guaranteed_update(engine, call, changer, main_scope(resource)), sub)
+
+
+def _shown(written: Written, sub: Subresource) -> Written:
     scale = scale_of(orjson.loads(written.data), sub)
     return Written(200, orjson.dumps(scale), scale)
+
+
+def _replicas(call: Call, scale: Obj) -> int:
+    replicas: int = (scale.get("spec") or {}).get("replicas", 0)
+    if not 0 <= replicas <= _MAX_REPLICAS:
+        text = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise invalid("autoscaling", "Scale", call.name, [Cause("FieldValueInvalid", text, "spec.replicas")])
+    return replicas
 
 
 def _is_conditional(change: Obj | Patch) -> bool:
@@ -111,10 +140,6 @@ def _is_conditional(change: Obj | Patch) -> bool:
 
 
 def _patched(call: Call, scale: Obj, change: Patch) -> Obj:
-    if change.kind == "apply-patch":
-        if not isinstance(change.data, dict):
-            raise BadRequest("the applied configuration must be an object")
-        return decode(call, change.data, None, body(SCALE))
     if change.kind not in ("merge-patch", "json-patch", "strategic-merge-patch"):
         raise UnsupportedMediaType(f"a Scale cannot be patched by {change.kind}")
     return decode(call, apply_to(None, scale, change, body(SCALE).schema), None, body(SCALE))

@@ -261,3 +261,25 @@ def test_watch_of_custom_objects(run_api):
         assert event["type"] == "ADDED" and event["object"]["apiVersion"] == "stable.example.com/v2"
 
     run_api(body)
+
+
+def test_deprecated_version_warns_and_names_the_newest_to_use(run_api):
+    async def body(api):
+        await api.client.create(
+            CRDS,
+            crd(
+                version("v1beta1", storage=False, deprecated=True),
+                version("v1beta2", storage=False, deprecated=True, deprecationWarning="no more"),
+                version("v1"),
+                version("v1alpha1", storage=False),
+            ),
+        )
+        for name, said in (
+            ("v1beta1", ("stable.example.com/v1beta1 Shirt is deprecated; use stable.example.com/v1 Shirt",)),
+            ("v1beta2", ("no more",)),
+            ("v1", ()),
+        ):
+            answer = await api.send("GET", f"/apis/stable.example.com/{name}/shirts")
+            assert tuple(answer.warnings) == said
+
+    run_api(body)

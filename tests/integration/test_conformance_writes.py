@@ -169,6 +169,46 @@ def test_scale_takes_the_replicas_over_and_apply_conflicts_with_it(run_api):
     run_api(body)
 
 
+def test_scale_is_applied_by_its_own_endpoint(run_api):
+    async def body(api):
+        await apply(api, DEPLOYMENTS, deployment(replicas=3))
+
+        def scaled(count, **query):
+            scale = {
+                "apiVersion": "autoscaling/v1",
+                "kind": "Scale",
+                "metadata": {"name": "web"},
+                "spec": {"replicas": count},
+            }
+            path = "/apis/apps/v1/namespaces/default/deployments/web/scale"
+            return api.send(
+                "PATCH", path, scale, content_type=APPLY, query={"fieldManager": "scaler", **query}
+            )
+
+        refused = await scaled(5)
+        assert refused.status == 409 and 'conflict with "one": .spec.replicas' in said(refused)["message"]
+        assert said(await scaled(5, force="true"))["spec"] == {"replicas": 5}
+        owned = owners(await api.client.get(DEPLOYMENTS, "web", NS))
+        assert owned["scaler", "Apply", "scale"] == {"f:spec": {"f:replicas": {}}}
+        assert "f:replicas" not in owned["one", "Apply", ""]["f:spec"]
+
+    run_api(body)
+
+
+def test_a_name_that_cannot_be_generated_is_said_so(run_api, monkeypatch):
+    async def body(api):
+        monkeypatch.setattr("machinery.names.generate", lambda base, rng: f"{base}same")
+        made = {"metadata": {"generateName": "x-", "namespace": NS}}
+        assert (await api.client.create(CONFIGMAPS, made))["metadata"]["name"] == "x-same"
+        answer = await api.send("POST", MAPS, made)
+        status = said(answer)
+        assert (answer.status, status["reason"]) == (409, "AlreadyExists")
+        assert status["details"]["retryAfterSeconds"] == 1
+        assert status["message"].endswith("the server was not able to generate a unique name for the object")
+
+    run_api(body)
+
+
 def test_status_is_applied_by_its_own_endpoint_and_owned_there(run_api):
     async def body(api):
         await apply(api, DEPLOYMENTS, deployment())
