@@ -66,6 +66,7 @@ class HttpTransport:
         self._connect_timeout_s = connect_timeout_s
         self._idle: list[tuple[float, Connection]] = []
         self._open: set[Connection] = set()
+        self._retired: set[Connection] = set()  # of them, those that are not to be used again
         self._slots = asyncio.Semaphore(_MAX_REQUESTS)
         self._closed = False
 
@@ -120,6 +121,13 @@ class HttpTransport:
             yield HttpStream(connection, idle_timeout_s)
         finally:
             self._release(connection)
+
+    def use_context(self, context: ssl.SSLContext) -> None:
+        """New connections are made by `context`; those that are open end with what they are doing."""
+        if self.ssl_context is not None:
+            self.ssl_context = context
+            self._drop_idle()
+            self._retired |= self._open
 
     async def close(self) -> None:
         self._closed = True
@@ -187,13 +195,15 @@ class HttpTransport:
         return connection
 
     def _release(self, connection: Connection) -> None:
-        if connection.reusable and not self._closed and len(self._idle) < _MAX_IDLE:
+        reusable = connection.reusable and connection not in self._retired
+        if reusable and not self._closed and len(self._idle) < _MAX_IDLE:
             self._idle.append((asyncio.get_running_loop().time(), connection))
         else:
             self._discard(connection)
 
     def _discard(self, connection: Connection) -> None:
         self._open.discard(connection)
+        self._retired.discard(connection)
         connection.abort()
 
     def _encode(

@@ -15,6 +15,7 @@ from client.informer import InformerFactory
 from client.kubeconfig import KubeconfigError, load_or_in_cluster
 from client.logs import setup_logging
 from client.process import run_process
+from client.renewal import follow_kubeconfig
 from machinery.clock import SystemClock
 from network.component import ServiceProxy
 from network.routes import NodeRoutes
@@ -66,6 +67,7 @@ async def run(options: argparse.Namespace) -> None:
                 serve_health(options.port, {}, ready={"rules": synced}, host=options.bind_address)
             )
             group.create_task(informers.run())
+            group.create_task(follow_kubeconfig(options.kubeconfig, transport, clock))
             group.create_task(proxy.run())
             if routes:
                 group.create_task(routes.run())

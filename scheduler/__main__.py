@@ -17,6 +17,7 @@ from client.kubeconfig import KubeconfigError, load_or_in_cluster
 from client.leaderelection import LeaderElector, LeadershipLost
 from client.logs import setup_logging
 from client.process import run_process
+from client.renewal import follow_kubeconfig
 from machinery.clock import SystemClock
 from machinery.gvk import NAMESPACES
 from scheduler.component import Scheduler
@@ -84,6 +85,7 @@ async def run(options: argparse.Namespace) -> None:
             group.create_task(informers.run())
             group.create_task(recorder.run())
             group.create_task(lead())
+            group.create_task(follow_kubeconfig(options.kubeconfig, transport, clock))
     finally:
         await transport.close()
 

@@ -23,6 +23,7 @@ from client.health import serve_health
 from client.kubeconfig import ClientConfig, KubeconfigError, load_or_in_cluster
 from client.leaderelection import LeaderElector, LeadershipLost
 from client.logs import setup_logging
+from client.renewal import follow_kubeconfig
 from controllers.framework.metrics import Collector, ReconcilerMetrics
 from controllers.framework.reconciler import Reconciler
 from controllers.framework.runner import Runner
@@ -105,5 +106,6 @@ async def _run(name: str, options: argparse.Namespace, make: MakeWork) -> None:
                 serve_health(options.port, {}, collector, ready=ready, host=options.bind_address)
             )
             group.create_task(lead())
+            group.create_task(follow_kubeconfig(options.kubeconfig, transport, clock))
     finally:
         await transport.close()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,7 @@ from client.subprotocols import accept_kubernetes_subprotocols
 from nodeagent.server.asgi import Receive, Scope, Send
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+FOLLOW_EVERY_S = 10.0
 log = get_logger("nodeagent.server")
 
 
@@ -77,7 +80,39 @@ async def serve(app: App, config: ServeConfig, sock: socket.socket) -> None:
             **options,
         )
     )
-    await server.serve(sockets=[sock])
+    server.config.load()
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve(sockets=[sock]))
+        following = group.create_task(_follow_files(config, server.config.ssl))
+        await asyncio.wait([serving])
+        following.cancel()
+
+
+async def _follow_files(config: ServeConfig, context: ssl.SSLContext | None) -> None:
+    """New connections are shown the newest certificate. Files that do not fit yet are tried again."""
+    if context is None:
+        return
+    known = _marks(config)
+    while True:
+        await asyncio.sleep(FOLLOW_EVERY_S)
+        marks = _marks(config)
+        if marks == known:
+            continue
+        try:
+            context.load_cert_chain(config.cert_file, config.key_file)
+        except (OSError, ssl.SSLError) as error:
+            log.warning("a changed certificate cannot be used yet", file=config.cert_file, error=str(error))
+        else:
+            known = marks
+
+
+def _marks(config: ServeConfig) -> list[tuple[int, int]]:
+    found = []
+    for path in (config.cert_file, config.key_file):
+        with contextlib.suppress(OSError):
+            stat = os.stat(path)
+            found.append((stat.st_mtime_ns, stat.st_ino))
+    return found
 
 
 async def _first_caller(sock: socket.socket) -> None:
