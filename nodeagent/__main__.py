@@ -177,9 +177,6 @@ async def run(options: argparse.Namespace) -> None:
             group.create_task(serve(agent.app, serving, listener), name="server")
             group.create_task(follow_kubeconfig(options.kubeconfig, transport, clock, renewed))
             if rotations := _rotations(options, config, certificates, transport, credentials):
-                group.create_task(run_rotations(rotations, agent.client, clock, rng), name="certificates")
-            group.create_task(follow_kubeconfig(options.kubeconfig, transport, clock, renewed))
-            if rotations := _rotations(options, config, certificates, transport, credentials):
                 group.create_task(run_rotations(rotations, client, clock, rng), name="certificates")
     finally:
         await transport.close()

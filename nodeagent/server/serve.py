@@ -57,8 +57,6 @@ async def serve(app: App, config: ServeConfig, sock: socket.socket) -> None:
 
     options: dict[str, Any] = {}
     if config.cert_file:
-        import ssl
-
         options = {
             "ssl_certfile": config.cert_file,
             "ssl_keyfile": config.key_file,
