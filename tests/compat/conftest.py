@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+from api_wire import Wire
 from clusters import Cluster, running
 
 
@@ -57,6 +58,11 @@ def new_namespace(api_client: Any) -> Callable[[], str]:
 @pytest.fixture
 def namespace(new_namespace: Callable[[], str]) -> str:
     return new_namespace()
+
+
+@pytest.fixture(scope="session")
+def wire(compat_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Wire:
+    return Wire(compat_cluster.kubeconfig, tmp_path_factory.mktemp("wire"))
 
 
 @pytest.fixture

@@ -5,71 +5,15 @@ their habits are recorded here.
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
-import ssl
-from collections.abc import Iterator, Mapping
-from http.client import HTTPSConnection
-from typing import Any
 
 import pytest
-import yaml
 from websockets.sync.client import connect
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
-
-
-class Answer:
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status, self.headers, self.body = status, headers, body
-
-    @property
-    def json(self) -> Any:
-        return json.loads(
-            gzip.decompress(self.body) if self.headers.get("content-encoding") == "gzip" else self.body
-        )
-
-
-class Wire:
-    def __init__(self, kubeconfig: dict[str, Any], context: ssl.SSLContext) -> None:
-        self.host, self.port = (
-            kubeconfig["clusters"][0]["cluster"]["server"].removeprefix("https://").split(":")
-        )
-        self.context = context
-
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        connection = HTTPSConnection(self.host, int(self.port), context=self.context, timeout=15)
-        try:
-            named = {key.replace("_", "-"): value for key, value in headers.items()}
-            raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-            if raw is not None:
-                named.setdefault("content-type", "application/json")
-            connection.request(method, path, raw, named)
-            answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
-
-    def watch(self, path: str, **headers: str) -> Iterator[dict[str, Any]]:
-        """The events of a watch, ended by its timeoutSeconds."""
-        for line in self.send("GET", path, **headers).body.splitlines():
-            yield json.loads(line)
-
-
-@pytest.fixture(scope="module")
-def wire(compat_cluster, tmp_path_factory) -> Wire:
-    config = yaml.safe_load(compat_cluster.kubeconfig.read_text())
-    user, directory = config["users"][0]["user"], tmp_path_factory.mktemp("wire")
-    for name in ("client-certificate-data", "client-key-data"):
-        (directory / name).write_bytes(base64.b64decode(user[name]))
-    ca = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=ca)
-    context.load_cert_chain(directory / "client-certificate-data", directory / "client-key-data")
-    return Wire(config, context)
 
 
 @pytest.fixture
