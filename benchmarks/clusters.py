@@ -153,6 +153,7 @@ class ServerProcess:
     pid: int
     port: int
     layout: Layout
+    start_s: float  # from the start of its process until it answered ready
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -170,6 +171,7 @@ def running_server(directory: Path, name: str = "api") -> Iterator[ServerProcess
     write_kubeconfigs(layout, config)
     program = plan_programs(layout, config)[0]
     with layout.log("apiserver").open("ab") as log:
+        started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "apiserver", *program.argv],
             cwd=ROOT,
@@ -183,8 +185,9 @@ def running_server(directory: Path, name: str = "api") -> Iterator[ServerProcess
             prober.is_api_ready, time.monotonic() + 30, stop=lambda: _check_alive(process, layout)
         ):
             raise Skipped("the API server does not answer within 30 s")
+        start_s = time.perf_counter() - started
         prober.close()
-        yield ServerProcess(process.pid, config.api_port, layout)
+        yield ServerProcess(process.pid, config.api_port, layout, start_s)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

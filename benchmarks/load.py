@@ -6,6 +6,8 @@ Jobs:
   {"kind": "requests", "connections": 16, "seconds": 2, "warm_s": 0.3, "method": "POST"|"GET", "path": ...,
    "body": "small"|"large", "name_prefix": ..., "total": 0}         closed loop: each connection asks again at once
   {"kind": "fanout", "watchers": 100, "singles": 30, "burst_s": 2, "window": 16, ...}
+  {"kind": "paced", "watchers": 1000, "per_s": 100, "seconds": 5, ...}     open loop: writes at a steady pace
+  {"kind": "bulk", ...}                                                     large answers, see bulk.py
 With `total` set, it ends after so many requests instead of `seconds`.
 """
 
@@ -23,6 +25,7 @@ import httptools
 import uvloop
 
 from benchmarks.bodies import large_body, small_body
+from benchmarks.bulk import run_bulk
 from benchmarks.sampling import median, percentile
 
 _LIMIT_S = 120.0  # no job lasts longer, whatever it was asked
@@ -192,12 +195,88 @@ class Load:
 
     # -- watch fan-out -----------------------------------------------------------------------------------
 
+    async def open_watches(self, on_lines: Callable[[Watcher], None]) -> list[Watcher]:
+        job = self.job
+        watch = self.get(
+            f"{self.pods}?watch=true&resourceVersion={job['resource_version']}&allowWatchBookmarks=false"
+        )
+        watchers = [await self.connect(lambda: Watcher(watch, on_lines)) for _ in range(job["watchers"])]
+        for watcher in watchers:
+            await watcher.open
+        return watchers
+
+    @property
+    def pods(self) -> str:
+        return f"/api/v1/namespaces/{self.job['namespace']}/pods"
+
+    async def paced(self) -> dict[str, Any]:
+        """Writes begin at a steady pace, whether or not the ones before have arrived; counted is each event's time from
+        the write's beginning until its line is read, for every watcher. Events are matched to writes by their order."""
+        job = self.job
+        begun: list[float] = []
+        taken: list[float] = []
+        seen: dict[Watcher, int] = {}
+        whole: list[Watcher] = []
+        count = int(job["seconds"] * job["per_s"])
+        arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_lines(watcher: Watcher) -> None:
+            now, first = time.perf_counter(), seen.get(watcher, 0)
+            taken.extend([now - at for at in begun[first : watcher.lines]])
+            seen[watcher] = watcher.lines
+            if watcher.lines == count:
+                whole.append(watcher)
+                if len(whole) == job["watchers"]:
+                    arrived.set_result(None)
+
+        watchers = await self.open_watches(on_lines)
+        writers: list[Exchange] = []
+        queue: list[bytes] = []
+        statuses: dict[int, int] = {}
+
+        def on_answer(status: int, seconds: float, length: int) -> None:
+            statuses[status] = statuses.get(status, 0) + 1
+
+        for _ in range(32):
+            writer: Exchange = await self.connect(
+                lambda: Exchange(lambda: queue.pop() if queue else None, on_answer)
+            )
+            writers.append(writer)
+        step_s = 1 / job["per_s"]
+        own = time.process_time()
+        start = time.perf_counter()
+        for index in range(count):
+            wait_s = start + index * step_s - time.perf_counter()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            queue.append(self.post(self.pods))
+            begun.append(time.perf_counter())
+            writers[index % len(writers)].go()
+        async with asyncio.timeout(30):
+            await arrived
+        wall_s = time.perf_counter() - start
+        own_s = time.process_time() - own
+        if set(statuses) != {201}:
+            raise ConnectionError(f"writes were answered with {statuses}")
+        for watcher in watchers:
+            watcher.transport.abort()
+        await asyncio.sleep(0)
+        return {
+            "watchers": len(watchers),
+            "writes": count,
+            "per_s": count / wall_s,
+            "p50_ms": median(taken) * 1e3,
+            "p99_ms": percentile(taken, 99) * 1e3,
+            "event_bytes": sum(w.bytes for w in watchers) / sum(w.lines for w in watchers),
+            "own_core_share": own_s / wall_s,
+            "wall_s": wall_s,
+        }
+
     async def fanout(self) -> dict[str, Any]:
         """Opens the watches, then writes: first one at a time (how long until the last watcher has it), then in
         windows of several (deliveries a second); the next write waits until every watcher has the last one."""
         job = self.job
         loop = asyncio.get_running_loop()
-        path = f"/api/v1/namespaces/{job['namespace']}/pods"
         target = behind = 0
         arrived: asyncio.Future[None] = loop.create_future()
 
@@ -210,13 +289,8 @@ class Load:
             elif watcher.lines > target and not arrived.done():
                 arrived.set_exception(ConnectionError("a watcher got more events than there were writes"))
 
-        watch = self.get(
-            f"{path}?watch=true&resourceVersion={job['resource_version']}&allowWatchBookmarks=false"
-        )
         opening = time.perf_counter()
-        watchers = [await self.connect(lambda: Watcher(watch, on_lines)) for _ in range(job["watchers"])]
-        for watcher in watchers:
-            await watcher.open
+        watchers = await self.open_watches(on_lines)
         opening_s = time.perf_counter() - opening
         pending = 0
         answered: asyncio.Future[None] = loop.create_future()
@@ -239,7 +313,7 @@ class Load:
             nonlocal target, behind, arrived, answered, pending
             target, behind, pending = target + count, len(watchers), count
             arrived, answered = loop.create_future(), loop.create_future()
-            queue.extend(self.post(path) for _ in range(count))
+            queue.extend(self.post(self.pods) for _ in range(count))
             started = time.perf_counter()
             for writer in writers[:count]:
                 writer.go()
@@ -277,11 +351,15 @@ class Load:
 async def run(job: dict[str, Any]) -> dict[str, Any]:
     load = Load(job)
     async with asyncio.timeout(_LIMIT_S + 30):
-        return await (load.fanout() if job["kind"] == "fanout" else load.requests())
+        kinds = {"fanout": load.fanout, "paced": load.paced, "requests": load.requests}
+        return await kinds[job["kind"]]()
 
 
 def main() -> int:
     job = json.loads(sys.stdin.read())
+    if job["kind"] == "bulk":
+        print(json.dumps(run_bulk(job)))
+        return 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(run(job))))
     return 0
