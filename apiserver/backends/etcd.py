@@ -51,6 +51,7 @@ from apiserver.backends.etcd_messages import (
     txn_answer,
 )
 from apiserver.backends.etcd_origin import Origin, marker_key, open_origin
+from apiserver.backends.etcd_turns import Turns
 from apiserver.backends.hub import Subscription
 from apiserver.backends.retention import HistoryAge, Retention
 from machinery.clock import Clock
@@ -82,6 +83,7 @@ class EtcdBackend:
         self._patience_s = patience_s
         self._age = HistoryAge(retention or Retention())
         self._feed = EtcdFeed(self._client, clock)
+        self._turns = Turns(self._client, self._prefix, self._age)
         self._origin = Origin(b"", 0, 0)
         self._asking: list[asyncio.Future[int]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -216,7 +218,7 @@ class EtcdBackend:
                 future.set_exception(error)
 
     async def _keep_house(self) -> None:
-        """Forgets old history now and then. Every API server does; the first one to come does it."""
+        """Forgets old history now and then, one of the API servers for all."""
         while True:
             await self._clock.sleep(HOUSEKEEPING_S * (0.5 + self._rng.random()))
             with contextlib.suppress(StoreUnavailable, FutureRevision):
@@ -225,7 +227,8 @@ class EtcdBackend:
     async def _forget(self, now: float) -> None:
         used = status_answer(await self._client.call(STATUS, b"")).used_bytes
         newest = self._feed.hub.newest
-        self._age.mark(now, newest)
+        if not await self._turns.take(now, newest):
+            return
         target = self._age.plan_compaction(now, newest, await self.oldest_revision(), used)
         if target:
             await self.compact(target)

@@ -28,6 +28,7 @@ from apiserver.backends.etcd_messages import (
     replace_txn,
     revision_of,
 )
+from apiserver.backends.etcd_turns import turns_key
 
 FORMAT = 1
 ROOT = "/registry/"  # what an API server keeps lies below it
@@ -132,8 +133,9 @@ async def end_filling(client: EtcdClient, prefix: str, origin: Origin) -> Origin
 async def remove_origin(client: EtcdClient, prefix: str) -> None:
     """Leaves nothing of the store, and says nothing where there is none. Only while no API server uses it."""
     if await read_origin(client, prefix) is not None:
-        marker, keys = marker_key(prefix), (prefix + ROOT).encode()
-        await client.call(TXN, delete_all_txn(((marker, marker + b"\0"), (keys, prefix_end(keys)))))
+        marker, turns, keys = marker_key(prefix), turns_key(prefix), (prefix + ROOT).encode()
+        ranges = ((marker, marker + b"\0"), (turns, turns + b"\0"), (keys, prefix_end(keys)))
+        await client.call(TXN, delete_all_txn(ranges))
 
 
 async def _now(client: EtcdClient) -> int:

@@ -33,6 +33,15 @@ class HistoryAge:
         if not self._marks or now - self._marks[-1][0] >= every_s:
             self._marks.append((now, revision))
 
+    @property
+    def marks(self) -> list[tuple[float, int]]:
+        return list(self._marks)
+
+    def remember(self, marks: list[tuple[float, int]]) -> None:
+        """Takes over what another has marked, where it goes back further."""
+        if marks and (not self._marks or marks[0] < self._marks[0]):
+            self._marks = deque(marks)
+
     def plan_compaction(self, now: float, newest: int, oldest: int, used_bytes: int) -> int:
         """The revision to compact to, 0 for none. Moves in steps of a tenth, so that it is rarely asked for."""
         keep = self._retention

@@ -20,6 +20,7 @@ from apiserver.backends.backend import StoreUnavailable
 
 APPLICATION_ID = 0x6B63746C  # "kctl"
 SCHEMA_VERSION = 1
+WAL_KEPT_BYTES = 4 << 20  # what a burst made longer is given back to the disk
 _DDL = (
     "CREATE TABLE log(rev INTEGER PRIMARY KEY, key TEXT NOT NULL, create_rev INTEGER NOT NULL,"
     " deleted INTEGER NOT NULL, at INTEGER NOT NULL)",
@@ -74,7 +75,12 @@ def connect(path: Path, *, cache_kib: int = 4096) -> sqlite3.Connection:
     """A connection that makes every commit durable and leaves checkpoints to the checkpointer."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     try:
-        for pragma in ("synchronous=FULL", "wal_autocheckpoint=0", f"cache_size=-{cache_kib}"):
+        for pragma in (
+            "synchronous=FULL",
+            "wal_autocheckpoint=0",
+            f"journal_size_limit={WAL_KEPT_BYTES}",
+            f"cache_size=-{cache_kib}",
+        ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
     except BaseException:
         connection.close()

@@ -281,6 +281,38 @@ def test_history_bounds_itself() -> None:
     asyncio.run(main())
 
 
+def test_of_several_servers_one_forgets_history_and_its_age_outlives_them() -> None:
+    async def main() -> None:
+        prefix, keep = fresh_prefix(), Retention(max_age_s=100.0, max_revisions=None, min_revisions=5)
+        compactions: list[str] = []
+
+        async def rounds(times: list[float], *backends: EtcdBackend) -> None:
+            for now in times:
+                for at, backend in enumerate(backends):
+                    before = await backend.oldest_revision()
+                    await backend._forget(now)
+                    if await backend.oldest_revision() > before:
+                        compactions.append(f"{at} at {now:g}")
+
+        async with (
+            opened(shared_etcd(), prefix, retention=keep) as one,
+            opened(shared_etcd(), prefix, retention=keep) as two,
+        ):
+            for n in range(20):
+                await one.put("/a", b"%d" % n)
+            await rounds([0.0, 30.0, 60.0], one, two)
+            for n in range(20):
+                await two.put("/a", b"%d" % n)
+        async with opened(shared_etcd(), prefix, retention=keep) as three:
+            await rounds([150.0], three)  # looks first: another may be at it
+            assert compactions == []
+            await rounds([160.0], three)
+            assert compactions == ["0 at 160"]
+            assert 20 <= await three.oldest_revision() <= 24
+
+    asyncio.run(main())
+
+
 def test_watch_from_far_back_reads_etcds_history_by_itself() -> None:
     async def main() -> None:
         server, prefix = shared_etcd(), fresh_prefix()
