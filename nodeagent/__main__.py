@@ -29,6 +29,7 @@ from nodeagent.certificates import (
     CLIENT_FILE,
     Rotation,
     client_wish,
+    rewrite_kubeconfig,
     rotated,
     run_rotations,
     serving_wish,
@@ -196,6 +197,8 @@ def _rotations(
 
         def take_client(certificate: bytes, key: bytes) -> None:
             write_private(current, certificate + key)
+            if options.kubeconfig:
+                rewrite_kubeconfig(options.kubeconfig, certificate, key)
             context = credentials._replace(cert_data=certificate, key_data=key).ssl_context()
             if context is not None:
                 transport.use_context(context)

@@ -2,8 +2,8 @@
 
     70 to 90 % of a certificate's life over ─► new key ─► request ─► approved and signed? ─► files, new connections
 
-The client certificate goes to `kubelet-client-current.pem` in the certificates' directory and is taken up by the
-transport at once; the serving certificate replaces its files, which the streaming server follows. Until a new one is
+The client certificate goes to `kubelet-client-current.pem` in the certificates' directory, and into the kubeconfig where
+that holds it inline; the transport takes it up at once. The serving certificate replaces its files, which the streaming server follows. Until a new one is
 there the old one stays in use; what fails is tried again, later and later.
 
 Source: Kubernetes "Configure Certificate Rotation for the Kubelet".
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ipaddress
+import json
 import os
 import random
 import re
@@ -23,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from client.client import Client
-from client.kubeconfig import ClientConfig
+from client.kubeconfig import ClientConfig, KubeconfigError, parse_file
 from client.logs import get_logger
 from client.transport import TransportError
 from machinery.clock import Clock
@@ -99,6 +100,20 @@ def rotated(config: ClientConfig, directory: Path, now: float) -> ClientConfig:
     return config._replace(cert_data=pem, key_data=b"")
 
 
+def rewrite_kubeconfig(path: str, certificate: bytes, key: bytes) -> None:
+    """Puts the renewed certificate into a kubeconfig that holds the old one inline, for all who read the file: the
+    node's service proxy, and this agent after a restart. A file that only names others is left alone."""
+    content = parse_file(path)
+    chosen = {each["name"]: each["context"] for each in content.get("contexts") or ()}
+    user = (chosen.get(content.get("current-context", "")) or {}).get("user")
+    for each in content.get("users") or ():
+        said = each.get("user") or {}
+        if each.get("name") == user and "client-certificate-data" in said:
+            said["client-certificate-data"] = base64.b64encode(certificate).decode()
+            said["client-key-data"] = base64.b64encode(key).decode()
+            write_private(Path(path), json.dumps(content, indent=2).encode() + b"\n")
+
+
 async def request_certificate(client: Client, wish: Wish, clock: Clock) -> tuple[bytes, bytes]:
     """(certificate, key) as PEM. Raises NotIssued, ApiError, TransportError."""
     key, request = _new_request(wish)
@@ -172,7 +187,7 @@ class Rotation:
             try:
                 certificate, key = await request_certificate(client, self.wish, clock)
                 self.take(certificate, key)
-            except (NotIssued, ApiError, TransportError, OSError) as error:
+            except (NotIssued, ApiError, TransportError, KubeconfigError, OSError) as error:
                 log.warning("a certificate was not renewed", signer=self.wish.signer, why=str(error))
                 due = clock.now() + retry_s * (1 + rng.random() / 10)
                 retry_s = min(retry_s * 2, _LAST_RETRY_S)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from standalone.layout import Layout
 from standalone.process import Program
@@ -21,7 +21,13 @@ class Died(Exception):
 
 
 def fork_supervisor(
-    layout: Layout, programs: Sequence[Program], lock: Lock, sockets: Sockets, *, detach: bool
+    layout: Layout,
+    programs: Sequence[Program],
+    lock: Lock,
+    sockets: Sockets,
+    *,
+    detach: bool,
+    renew: Callable[[], None] | None = None,
 ) -> int:
     """Forks it; detached, it is a daemon in a session of its own. Returns its pid."""
     read_end, write_end = os.pipe()
@@ -44,7 +50,7 @@ def fork_supervisor(
             _redirect_output(layout)
         os.close(write_end)
         _preload()
-        Supervisor(layout, programs, lock, sockets.held).run()
+        Supervisor(layout, programs, lock, sockets.held, renew).run()
         os._exit(0)
     except BaseException:
         import traceback

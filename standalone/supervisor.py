@@ -15,7 +15,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from standalone.process import Program, spawn
 
 _FIRST_DELAY_S, _LAST_DELAY_S, _HEALTHY_S = 0.1, 10.0, 60.0
 _STOP_GRACE_S = 10.0
+_RENEW_EVERY_S = 12 * 3600.0
 
 
 class AlreadyRunning(Exception):
@@ -89,14 +90,18 @@ class Supervisor:
         programs: Sequence[Program],
         lock: Lock,
         sockets: Mapping[tuple[str, int], int] | None = None,
+        renew: Callable[[], None] | None = None,
     ) -> None:
-        """`sockets`: listening descriptors by address, which programs find open when they begin."""
+        """`sockets`: listening descriptors by address, which programs find open when they begin. `renew` is called twice a
+        day, in a process of its own: it sees to certificates that come to their end."""
         self._layout = layout
         self._sockets = sockets or {}
         self._children = [_Child(program) for program in programs]
         self._lock = lock
         self._selector = selectors.DefaultSelector()
         self._stopping = False
+        self._renew = renew
+        self._renewal_due = time.monotonic() + _RENEW_EVERY_S
 
     def run(self) -> None:
         """Returns after SIGTERM or SIGINT, with every child ended."""
@@ -120,6 +125,8 @@ class Supervisor:
 
     def _wait_once(self, wake_read: int) -> None:
         due = [child.due for child in self._children if child.due is not None]
+        if self._renew is not None:
+            due.append(self._renewal_due)
         timeout = max(0.0, min(due) - time.monotonic()) if due else None
         changed = False
         for key, _ in self._selector.select(timeout):
@@ -136,6 +143,27 @@ class Supervisor:
                 changed = True
         if changed:
             self._write_state()
+        if self._renew is not None and self._renewal_due <= time.monotonic():
+            self._renewal_due = time.monotonic() + _RENEW_EVERY_S
+            self._fork_renewal(self._renew)
+
+    def _fork_renewal(self, renew: Callable[[], None]) -> None:
+        """In a grandchild, which nobody has to wait for: the supervisor loads no library for certificates."""
+        if pid := os.fork():
+            os.waitpid(pid, 0)
+            return
+        if os.fork():
+            os._exit(0)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            renew()
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
 
     def _start(self, child: _Child) -> None:
         child.due = None

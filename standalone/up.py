@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import ipaddress
 import os
 import time
@@ -96,7 +97,8 @@ def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
                 _hold_addresses(config, sockets)
                 done("network")
         programs = plan_programs(layout, config, sockets.choose)
-        pid = fork_supervisor(layout, programs, lock, sockets, detach=not request.foreground)
+        renew = functools.partial(_make_credentials, layout, config)
+        pid = fork_supervisor(layout, programs, lock, sockets, detach=not request.foreground, renew=renew)
     lock.release()  # the supervisor's copy keeps it held
     _wait_ready(layout, config, pid, done)
     return UpResult(layout, config, pid, tuple(stages))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from nodeagent.certificates import (
     life_of,
     plan_renewal,
     request_certificate,
+    rewrite_kubeconfig,
     rotated,
     serving_wish,
 )
@@ -142,6 +144,18 @@ def test_renewed_certificate_counts_while_it_is_the_better_one(tmp_path: Path) -
     assert rotated(config, tmp_path, now + 1001) == config
     longer = config._replace(cert_data=certificate(now, 2000))
     assert rotated(longer, tmp_path, now) == longer
+
+
+def test_inline_credentials_are_renewed_in_their_file(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    users = [{"name": name, "user": {"client-certificate-data": "b2xk"}} for name in ("other", "me")]
+    contexts = [{"name": "x", "context": {"cluster": "c", "user": "me"}}]
+    file.write_text(json.dumps({"users": users, "contexts": contexts, "current-context": "x"}))
+    rewrite_kubeconfig(str(file), b"new", b"key")
+    other, me = json.loads(file.read_text())["users"]
+    assert me["user"] == {"client-certificate-data": "bmV3", "client-key-data": "a2V5"}
+    assert other["user"] == {"client-certificate-data": "b2xk"}
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def certificate_in(folder: Path) -> bytes:

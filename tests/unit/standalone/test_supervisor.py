@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from standalone import supervisor as supervisor_module
 from standalone.layout import Layout
 from standalone.process import Program
 from standalone.supervisor import AlreadyRunning, Lock, Supervisor, read_state, running_pid
@@ -137,3 +138,27 @@ def test_stale_state_of_a_dead_supervisor_does_not_matter(layout: Layout) -> Non
     layout.state.write_text(json.dumps({"supervisor": 1, "components": []}))
     layout.lock.write_text("1")
     assert running_pid(layout) is None
+
+
+def test_certificates_are_seen_to_now_and_then(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "_RENEW_EVERY_S", 0.02)
+    seen = layout.root / "renewals"
+
+    def renew() -> None:
+        with seen.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        raise RuntimeError("a renewal that fails ends nothing else")
+
+    pid = os.fork()
+    if not pid:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            Supervisor(layout, [], Lock(layout.lock), renew=renew).run()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    try:
+        wait_for(lambda: seen.exists() and len(seen.read_text().split()) >= 2)
+    finally:
+        assert stop(pid) == 0
+    assert str(pid) not in seen.read_text().split()
