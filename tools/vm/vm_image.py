@@ -24,7 +24,16 @@ _COMMANDS = {
     "mke2fs": "e2fsprogs",
     "busybox": "busybox-static",
 }
-_LEFT_OUT = (".git", ".venv", ".vm", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "benchmarks")
+_LEFT_OUT = (
+    ".git",
+    ".venv",
+    ".vm",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+    "benchmarks",
+)
 _BUILD_TIMEOUT_S = 900
 _PROBE_TIMEOUT_S = 15
 
@@ -58,7 +67,9 @@ def check_host() -> None:
     if os.geteuid() != 0:
         raise Unavailable("building a machine's root file system needs root")
     if sys.version_info[:2] != (3, 11):
-        raise Unavailable("the machines run Debian 12's Python 3.11, and so must the environment that is copied there")
+        raise Unavailable(
+            "the machines run Debian 12's Python 3.11, and so must the environment that is copied there"
+        )
 
 
 def ensure_image() -> Image:
