@@ -282,3 +282,26 @@ def test_a_pod_is_bound_once_and_its_generation_follows_its_spec(run_api):
         await asyncio.sleep(0)
 
     run_api(body)
+
+
+def test_a_node_is_patched_and_its_status_written_apart(run_api):
+    async def body(api):
+        nodes = GVR("", "v1", "nodes", namespaced=False, kind="Node")
+        made = await api.client.create(nodes, {"metadata": {"name": "fake"}, "spec": {"unschedulable": True}})
+        assert "generation" not in made["metadata"] or made["metadata"]["generation"] == 1
+        patched = await api.client.patch(
+            nodes, "fake", {"metadata": {"labels": {"a": "b"}}}, type="strategic"
+        )
+        condition = {**READY, "type": "Ready", "lastHeartbeatTime": "2026-01-01T00:00:00Z"}
+        patched["status"] = {"conditions": [condition]}
+        told = await api.client.update(nodes, patched, subresource="status")
+        assert told["status"]["conditions"] == [condition]
+        again = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+        merged = await api.client.patch(nodes, "fake", again, type="strategic", subresource="status")
+        assert merged["status"]["conditions"] == [{**condition, "status": "False"}]
+        found = await api.client.list(nodes, field_selector="spec.unschedulable=true", label_selector="a=b")
+        assert [item["metadata"]["name"] for item in found["items"]] == ["fake"]
+        assert (await api.send("DELETE", "/api/v1/nodes", query={"labelSelector": "a=b"})).status == 200
+        assert (await api.send("GET", "/api/v1/nodes/fake")).status == 404
+
+    run_api(body)
