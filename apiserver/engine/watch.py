@@ -40,19 +40,12 @@ async def watch(call: Call, options: WatchOptions) -> AsyncIterator[Batches]:
             send_initial=options.initial,
             bookmarks=options.bookmarks,
         ) as batches:
-            yield _checked(batches, start)
+            # What it raises in the midst of the stream comes back to here.
+            yield batches
     except Compacted as error:
         raise refuse_old(start, error.oldest) from error
     except FutureRevision as error:
         raise refuse_future(start, await store.revision()) from error
-
-
-async def _checked(batches: Batches, start: int) -> Batches:
-    try:
-        async for batch in batches:
-            yield batch
-    except Compacted as error:
-        raise refuse_old(start, error.oldest) from error
 
 
 def selected_name(field_selector: str) -> str:

@@ -91,6 +91,8 @@ def frames_for(
         return orjson.dumps(partial_of(obj, shape.version))
 
     def frames(batch: Sequence[StoreEvent]) -> bytes:
+        if len(batch) == 1 and batch[0].type != "BOOKMARK":
+            return b"%b%b}\n" % (_HEAD[batch[0].type], render(batch[0]))
         parts: list[bytes] = []
         for event in batch:
             if event.type == "BOOKMARK":

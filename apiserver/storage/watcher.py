@@ -66,6 +66,7 @@ class Watcher:
             async for past in self.history:
                 return past
             self.history = None
+        loop = asyncio.get_running_loop()
         while True:
             if self._cut is not None:
                 raise Compacted(self._cut)
@@ -74,7 +75,7 @@ class Watcher:
                 return queued
             if self._ended:
                 raise StopAsyncIteration
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = loop.create_future()
             try:
                 await self._waiter
             finally:
@@ -88,10 +89,11 @@ class Watcher:
         """A change in this resource; queued where it concerns this watch."""
         if event.revision <= self.revision:
             return
-        entry = event.after or event.before
-        assert entry is not None
-        if not self.concerns(entry):
-            return
+        if self.name or self.namespace:
+            entry = event.after or event.before
+            assert entry is not None
+            if not self.concerns(entry):
+                return
         seen = event.seen_with(self.predicate)
         if seen is not None:
             self.put(seen)
