@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import api, cli, memory, pods, runtime, simulate, store, up
+from benchmarks import api, bounds, cli, failover, memory, pods, runtime, simulate, store, up
 from benchmarks.bench import Bench
 from benchmarks.rows import Row
 
@@ -16,5 +16,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": memory.measure,
     "simulate": simulate.measure,
     "store": store.measure,
+    "bounds": bounds.measure,
+    "failover": failover.measure,
     "api": api.measure,
 }
