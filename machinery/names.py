@@ -180,6 +180,15 @@ def label_value(value: str) -> tuple[str, ...]:
     return tuple(out)
 
 
+# What the CEL language keeps for itself: no variable or field can be called so.
+CEL_RESERVED_WORDS = frozenset(
+    """
+    true false null in as break const continue else for function if import let loop package namespace return
+    var void while
+    """.split()
+)
+
+
 def c_identifier(value: str) -> tuple[str, ...]:
     if _matches(_C_IDENTIFIER, value):
         return ()

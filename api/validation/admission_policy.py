@@ -21,31 +21,6 @@ _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
 _ACTIONS = ("Audit", "Deny", "Warn")
 _MAX_NOTES, _MAX_NOTE_BYTES = 20, 5 * 1024
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-_RESERVED = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
 _PAIR = "must not contain both Deny and Warn (repeating the same validation failure information in the API response "
 
 
@@ -123,7 +98,7 @@ def _validate_common(errors: Errors, spec: Obj) -> None:
         at, name = f"spec.variables[{index}]", variable.get("name", "")
         if not name.strip():
             errors.required(f"{at}.name", "name is not specified")
-        elif not _IDENTIFIER.fullmatch(name) or name in _RESERVED:
+        elif not _IDENTIFIER.fullmatch(name) or name in names.CEL_RESERVED_WORDS:
             errors.invalid(f"{at}.name", name, "name is not a valid CEL identifier")
         if not variable.get("expression", "").strip():
             errors.required(f"{at}.expression", "expression is not specified")

@@ -15,36 +15,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from machinery.names import CEL_RESERVED_WORDS
 from machinery.schema import Kind, Schema
 
 Json = dict[str, Any]
 Convert = Callable[[Any], Any]
-
-_KEYWORDS = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -106,7 +81,7 @@ def _decoded(value: Any) -> Any:
 
 def escaped(name: str) -> str:
     """The identifier by which expressions reach a property: `a-b` is `a__dash__b`, `namespace` is `__namespace__`."""
-    if name in _KEYWORDS:
+    if name in CEL_RESERVED_WORDS:
         return f"__{name}__"
     out = "".join(_escapes(name))
     return out if _IDENTIFIER.fullmatch(out) else name

@@ -158,3 +158,12 @@ def test_oci_profile_is_understood() -> None:
 def test_profile_that_cannot_be_kept_is_refused(profile: dict[str, object]) -> None:
     with pytest.raises(SeccompError):
         rules_of_profile(profile)
+
+
+def test_calls_newer_than_the_common_numbering_have_one_number_everywhere() -> None:
+    """Since 424 (pidfd_send_signal) every architecture gives a new call the same number."""
+    shared = {name: number for name, number in NUMBERS["aarch64"].items() if number >= 424}
+    assert len(shared) > 30
+    for arch, numbers in NUMBERS.items():
+        assert {n: numbers[n] for n in shared if n in numbers and numbers[n] != shared[n]} == {}, arch
+        assert sorted(numbers.values()) == sorted(set(numbers.values())), f"{arch}: a number twice"
