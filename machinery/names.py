@@ -182,10 +182,29 @@ def label_value(value: str) -> tuple[str, ...]:
 
 # What the CEL language keeps for itself: no variable or field can be called so.
 CEL_RESERVED_WORDS = frozenset(
-    """
-    true false null in as break const continue else for function if import let loop package namespace return
-    var void while
-    """.split()
+    [
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ]
 )
 
 
