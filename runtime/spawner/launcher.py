@@ -55,7 +55,7 @@ class Launcher:
         self._tree = tree
         self._places = Places(f"{directory}/rootfs", f"{directory}/stage", _permitted_capabilities())
         os.makedirs(self._places.root, 0o700, exist_ok=True)
-        os.makedirs(self._places.stage, 0o700, exist_ok=True)
+        rootfs.make_stage(self._places.stage)
         self.ahead = AheadPool(loop, syscalls, self._places, 0 if tree.layout.v2 else ahead)
 
     def start(

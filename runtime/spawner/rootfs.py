@@ -2,7 +2,7 @@
 
  1. `open_sources`, by whoever sees the host as it is now: handles of volumes and asked-for devices
  2. `stage`, which needs to know nothing of the container and may be done ahead: the inherited mounts made
-    private, /dev with its devices and /proc put together on a staging file system, and of /proc hidden what
+    private, /dev with its devices and /proc put together in a staging directory, and of /proc hidden what
     is hidden from every usual container (`hides_usual`)
  3. `enter`: overlay on the common mount point, pivot_root into it, /dev and /proc moved there, the host
     detached; /sys, cgroups; the volumes moved from their handles. Targets are resolved inside the new
@@ -113,16 +113,19 @@ class Stage:
         self.hidden = hidden
 
 
+def make_stage(directory: str) -> None:
+    """The places on which every child puts its /proc and /dev together, each in its own mount namespace."""
+    for path in (directory, f"{directory}/proc", f"{directory}/dev"):
+        os.makedirs(path, 0o700, exist_ok=True)
+
+
 def stage(syscalls: Syscalls, directory: str, *, shares: bool = False, hides: bool = True) -> Stage:
-    """`directory` is an empty one of the node's; what is mounted on it is seen by this process only.
+    """`directory` is the node's, from `make_stage`; what is mounted in it is seen by this process only.
     `shares`: a volume wants the host's later mounts, so the inherited ones stay slaves of theirs.
     `hides`: see `hides_usual`."""
     syscalls.mount("", "/", "", MS_REC | (MS_SLAVE if shares else MS_PRIVATE))
-    syscalls.mount("stage", directory, "tmpfs", _SAFE, "mode=700,size=64k")
     proc, dev = f"{directory}/proc", f"{directory}/dev"
-    os.mkdir(proc)
     syscalls.mount("proc", proc, "proc", _SAFE)
-    os.mkdir(dev)
     syscalls.mount("tmpfs", dev, "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME, "mode=755,size=65536k")
     for target, name in _LINKS:
         os.symlink(target, f"{dev}/{name}")
