@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -167,7 +167,7 @@ class _Tunnel:
 async def serve_channels(
     socket: WebSocket, protocol: ChannelProtocol, ports: Sequence[int], dial: Dial
 ) -> None:
-    """The older form: every port is dialled at once."""
+    """The older form: every port is dialled at once. Ends when every pod-side connection has, or the client leaves."""
     await socket.accept(protocol.name)
     connections: dict[int, Connection] = {}
     async with asyncio.TaskGroup() as group:
@@ -184,15 +184,27 @@ async def serve_channels(
             group.create_task(_read_channel(socket, protocol, index * 2, connection))
             for index, connection in connections.items()
         ]
-        while (message := await socket.receive()) is not None:
-            decoded = protocol.decode(message)
-            if decoded and decoded[0] % 2 == 0 and decoded[0] // 2 in connections:
-                with suppress(OSError):
-                    await connections[decoded[0] // 2].write(decoded[1])
-        for reader in readers:
-            reader.cancel()
+        writer = group.create_task(_write_channels(socket, protocol, connections))
+        if readers:  # the client may be long done writing: what it waits for is the end of the answers
+            ended = group.create_task(asyncio.wait(readers))
+            await asyncio.wait([ended, writer], return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+        for task in (*readers, writer):
+            task.cancel()
     for connection in connections.values():
         await connection.close()
+    await socket.close(1000)
+
+
+async def _write_channels(
+    socket: WebSocket, protocol: ChannelProtocol, connections: Mapping[int, Connection]
+) -> None:
+    """Until the client leaves."""
+    while (message := await socket.receive()) is not None:
+        decoded = protocol.decode(message)
+        if decoded and decoded[0] % 2 == 0 and decoded[0] // 2 in connections:
+            with suppress(OSError):
+                await connections[decoded[0] // 2].write(decoded[1])
 
 
 async def _read_channel(
