@@ -209,6 +209,28 @@ def test_a_name_that_cannot_be_generated_is_said_so(run_api, monkeypatch):
     run_api(body)
 
 
+def test_kubectl_moves_from_its_annotation_to_apply_on_the_server_without_conflicts(run_api):
+    async def body(api):
+        last = "kubectl.kubernetes.io/last-applied-configuration"
+        first = deployment(replicas=2, minReadySeconds=5)
+        made = deployment(replicas=2, minReadySeconds=5)
+        made["metadata"]["annotations"] = {last: orjson.dumps(first).decode()}
+        await api.client.create(DEPLOYMENTS, made)
+        changed = deployment(replicas=3, minReadySeconds=5)
+        with pytest.raises(Conflict):
+            await apply(api, DEPLOYMENTS, changed, manager="somebody")
+        moved = await apply(api, DEPLOYMENTS, changed, manager="kubectl")
+        assert moved["spec"]["replicas"] == 3
+        assert orjson.loads(moved["metadata"]["annotations"][last])["spec"]["replicas"] == 3
+        # What somebody changed since is theirs.
+        await api.client.patch(DEPLOYMENTS, "web", {"spec": {"minReadySeconds": 9}}, NS)
+        with pytest.raises(Conflict) as caught:
+            await apply(api, DEPLOYMENTS, deployment(replicas=4, minReadySeconds=7), manager="kubectl")
+        assert [cause.field for cause in caught.value.causes] == [".spec.minReadySeconds"]
+
+    run_api(body)
+
+
 def test_status_is_applied_by_its_own_endpoint_and_owned_there(run_api):
     async def body(api):
         await apply(api, DEPLOYMENTS, deployment())

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from machinery.clock import rfc3339
 from machinery.errors import BadRequest, Cause, Conflict
-from machinery.patch.apply import born, managed, sets, typed
+from machinery.patch.apply import born, last_applied, managed, sets, typed
 from machinery.patch.apply.managed import NO_FOREIGN, Entry
 from machinery.patch.apply.sets import FieldSet
 from machinery.patch.apply.typed import Comparison
@@ -65,6 +65,8 @@ class ApplyPlan(NamedTuple):
     applied: FieldSet
     own: Entry | None
     others: list[Entry]
+    config: Obj
+    excused: FieldSet  # in which no conflict counts
 
 
 def plan_apply(
@@ -84,7 +86,8 @@ def plan_apply(
     others = [entry for entry in entries if entry is not own]
     applied = typed.field_set(managed.owned_part(config), schema)
     base = live if live is not None else {}
-    return ApplyPlan(base, typed.merge(base, config, schema), applied, own, others)
+    excused = last_applied.excused(base, schema) if manager == last_applied.MANAGER else sets.EMPTY
+    return ApplyPlan(base, typed.merge(base, config, schema), applied, own, others, config, excused)
 
 
 def settle(
@@ -110,7 +113,7 @@ def settle(
             continue  # owned in a version that is gone
         held = entry["fieldsV1"]
         touched = sets.union(change.modified, change.added)
-        if found := sets.intersection(held, touched):
+        if found := sets.difference(sets.intersection(held, touched), plan.excused):
             conflicts.append((entry, found))
         fields = sets.difference(held, sets.union(touched, change.removed))
         if fields:
@@ -129,6 +132,8 @@ def settle(
         )
         time = rfc3339(now) if moved or own is None else own.get("time", rfc3339(now))
         kept.append(managed.make_entry(manager, "Apply", api_version, subresource, time, plan.applied))
+    if manager == last_applied.MANAGER:
+        pruned = last_applied.updated(pruned, plan.config)
     out: Obj = {**pruned, "metadata": dict(pruned.get("metadata") or {})}
     managed.store(out, managed.cap_updaters(kept))
     return out
