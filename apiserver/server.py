@@ -58,9 +58,9 @@ from apiserver.http.discovery import Discovery
 from apiserver.http.extra import Extra
 from apiserver.http.health import Check, Health, ping
 from apiserver.http.identify import Identity
-from apiserver.http.metrics import Metrics
+from apiserver.http.metrics import Metrics, build_family, remote_families, store_families
 from apiserver.http.openapi import OpenApi
-from apiserver.http.paths import OPEN_PATHS, Paths
+from apiserver.http.paths import OPEN_PATHS, Paths, version_info
 from apiserver.http.proxy import Proxy
 from apiserver.http.reply import Receive, Reply, Scope, Send, text_reply
 from apiserver.http.resources import Action, ActionSpec, Resources
@@ -108,7 +108,7 @@ class ApiServer:
         self.catalog = Catalog()
         self.stores = Stores(parts.make_store)
         self.streams = Streams()
-        self.metrics = Metrics()
+        self.metrics = Metrics(self._is_counted)
         self.engine = Engine(self.catalog, parts.clock, parts.rng)
         self._numbers = ServiceNumbers(self._network, parts.rng, parts.clock, self.engine.new_uid)
         self._remotes = Remotes(self.catalog)
@@ -313,6 +313,9 @@ class ApiServer:
             [self._dump],
         )
         self.metrics.source(self._flow_metrics)
+        self.metrics.source(lambda: store_families(self.stores.all()))
+        self.metrics.source(lambda: remote_families(self._remotes))
+        self.metrics.source(lambda: build_family(version_info()))
         self.metrics.gauge(
             "apiserver_open_streams", "Open watches and logs.", lambda: float(len(self.streams))
         )
@@ -341,6 +344,15 @@ class ApiServer:
             open_paths=OPEN_PATHS,
             extra=Extra(parts.backend, self.catalog, guard.authorizer),
         )
+
+    def _is_counted(self, group: str, version: str, resource: str, subresource: str) -> bool:
+        """Whether requests for it are counted under its own name."""
+        served = self.catalog.get(group, version, resource)
+        if served is not None:
+            return not subresource or subresource in served.resource.subresources
+        remote = self._remotes.get(group, version)
+        name = f"{resource}/{subresource}" if subresource else resource
+        return remote is not None and any(each["name"] == name for each in remote.resources)
 
     def _dump(self, path: str) -> Reply | None:
         from apiserver.flowcontrol.report import dump

@@ -113,6 +113,8 @@ class Availability:
         changed = False
         for remote, condition in zip(list(self._remotes), found, strict=False):
             available = condition["status"] == "True"
+            if not available and (remote.available or not remote.checked):
+                self._remotes.lost[remote.name, condition["reason"]] += 1
             changed |= available != remote.available or not remote.checked
             remote.available, remote.checked = available, True
             await self._tell(remote.obj, condition)

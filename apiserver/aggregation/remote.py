@@ -9,6 +9,7 @@ Invariant: a group and version that this server serves itself is never anybody e
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,7 @@ class Remotes:
         self.objects: dict[str, Obj] = {}  # every APIService, local ones too
         self._remotes: dict[GroupVersion, Remote] = {}
         self.news = asyncio.Event()
+        self.lost: Counter[tuple[str, str]] = Counter()  # (name, reason): how often one became unavailable
         self.listeners: list[Callable[[], None]] = []
         self.generation = 0
 

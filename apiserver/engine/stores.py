@@ -7,10 +7,11 @@ The store keeps objects in the form of the `base`; `View`s show them in the othe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from api.resource import Resource
+from apiserver.histogram import Histogram
 from apiserver.storage.store import Store
 
 
@@ -20,6 +21,11 @@ class RunningStore(Store, Protocol):
     async def run(self) -> None: ...
 
     async def close(self) -> None: ...
+
+    def watched(self) -> int: ...
+
+    @property
+    def times(self) -> Mapping[str, Histogram]: ...
 
 
 MakeStore = Callable[[Resource], RunningStore]
@@ -57,6 +63,10 @@ class Stores:
             task = self._group.create_task(store.run(), name=f"store {resource.storage_prefix}")
             known = self._open[resource.storage_prefix] = (store, resource, task)
         return known[0], known[1]
+
+    def all(self) -> list[tuple[Resource, RunningStore]]:
+        """Every open store with the resource in whose form it keeps objects."""
+        return [(resource, store) for store, resource, _ in self._open.values()]
 
     async def open_all(self, resources: Iterable[Resource]) -> None:
         """Open the bases first, so that a converting resource never becomes one."""

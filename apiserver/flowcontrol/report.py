@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from apiserver.flowcontrol.flow import FlowControl
 from apiserver.flowcontrol.level import Level
-from apiserver.flowcontrol.statistics import Counts, Histogram
+from apiserver.flowcontrol.statistics import Counts
 from machinery.clock import rfc3339_micro
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+    from prometheus_client.metrics_core import Metric
 
 DEBUG = "/debug/api_priority_and_fairness/"
 _PAIR = ["priority_level", "flow_schema"]
@@ -56,9 +56,9 @@ def collect(flow: FlowControl) -> Iterator[Metric]:
         waiting.add_metric(pair, counts.waiting)
         running.add_metric(pair, counts.running)
         seats.add_metric(pair, counts.seats)
-        _add(waits, [*pair, "true"], counts.waited)
-        _add(runs, [*pair, "regular"], counts.ran)
-        _add(widths, pair, counts.widths)
+        counts.waited.show(waits, [*pair, "true"])
+        counts.ran.show(runs, [*pair, "regular"])
+        counts.widths.show(widths, pair)
     yield from (dispatched, rejected, waiting, running, seats, waits, runs, widths)
     texts = {
         "nominal_limit_seats": "Seats by shares.",
@@ -91,14 +91,6 @@ def _rows(flow: FlowControl) -> Iterator[tuple[Level, str, Counts]]:
     for level in (*flow.levels.values(), *flow.draining):
         for schema, counts in sorted(level.counts.items()):
             yield level, schema, counts
-
-
-def _add(family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram) -> None:
-    buckets, total = [], 0
-    for bound, cell in zip((*histogram.bounds, "+Inf"), histogram.cells, strict=True):
-        total += cell
-        buckets.append((str(bound), float(total)))
-    family.add_metric(labels, buckets, histogram.sum)
 
 
 def dump(flow: FlowControl, path: str) -> str | None:

@@ -24,10 +24,10 @@ from apiserver.flowcontrol.flow import Entry, FlowControl
 from apiserver.http.audit import Audit
 from apiserver.http.body import ClientGone, read_body
 from apiserver.http.compress import Compressor
+from apiserver.http.counts import Requests, key_of
 from apiserver.http.denial import refuse
 from apiserver.http.extra import PREFIXES as EXTRA_PREFIXES
 from apiserver.http.extra import Extra
-from apiserver.http.metrics import Requests
 from apiserver.http.reply import (
     Header,
     Message,
@@ -46,11 +46,12 @@ from apiserver.http.watch_socket import watch_over_websocket
 from client.logs import get_logger
 from machinery import names
 from machinery.clock import Clock
-from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable, Timeout
+from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable, Timeout, TooManyRequests
 
 log = get_logger("apiserver")
 
 _ID_LIMIT = 64
+_APPLY = b"application/apply-patch"
 
 Identify = Callable[[Scope, Mapping[bytes, bytes]], Awaitable[User]]
 # A path's own handler (health, discovery, metrics); None where the path is not its own.
@@ -105,7 +106,15 @@ class App:
         stage = "ResponseComplete"
         answered: Reply | None = None
         entry: Entry | None = None
-        if not long_running:
+        waited_s = 0.0
+        key = key_of(
+            info,
+            dry_run="dryRun" in query,
+            applies=info.verb == "patch" and headers.get(b"content-type", b"").startswith(_APPLY),
+        )
+        if long_running:
+            self.counts.begin_long(key)
+        else:
             self.counts.begin(method)
         try:
             try:
@@ -116,7 +125,14 @@ class App:
                     entry = self.flow.arrive(request.user, info, query)
                     common += entry.headers
                     if entry.waits:
-                        await entry.turn()
+                        arrived = self.clock.monotonic()
+                        try:
+                            await entry.turn()
+                        except TooManyRequests as refusal:
+                            self.counts.terminate(key, refusal.code)
+                            raise
+                        finally:
+                            waited_s = self.clock.monotonic() - arrived
                 await self._authorize(info, request.user)
                 request.authorized = True
                 passed_on = self.remote.find(info.path) is not None
@@ -164,16 +180,12 @@ class App:
         finally:
             if entry is not None:
                 entry.leave()
-            if not long_running:
-                self.counts.end(method)
             elapsed = self.clock.monotonic() - started
-            key = (info.verb, info.group, info.version, info.resource, info.subresource)
-            self.counts.record(
-                key if info.is_resource else (info.verb, "", "", "", ""),
-                code,
-                elapsed,
-                long_running=long_running,
-            )
+            if long_running:
+                self.counts.end_long(key, code)
+            else:
+                self.counts.end(method)
+                self.counts.record(key, code, elapsed, waited_s, answered.size if answered else 0)
             self._record(stage, request_id, scope, request, code, elapsed, answered)
 
     def _streamer(self, info: RequestInfo) -> Streamer | None:
@@ -190,9 +202,11 @@ class App:
         request = Request(info, "GET", query, headers, ANONYMOUS, raw_query=scope["query_string"])
         request_id = self._new_id()
         code = 0
+        key = key_of(info, dry_run=False, applies=False)
         message = await receive()
         if message["type"] != "websocket.connect":
             return
+        self.counts.begin_long(key)
         try:
             request.user = await self.identify(scope, headers)
             await self._authorize(info, request.user)
@@ -213,6 +227,7 @@ class App:
             code = 500
             await _refuse_upgrade(scope, send, InternalError("internal error"))
         finally:
+            self.counts.end_long(key, code)
             elapsed = self.clock.monotonic() - started
             self._record("ResponseComplete", request_id, scope, request, code, elapsed)
 

@@ -48,6 +48,13 @@ class Discovery:
             return self._resources(parts[1], parts[2])
         return None
 
+    def paths(self) -> list[str]:
+        """Every path that discovery answers."""
+        groups = self._group_names()
+        below = [f"/apis/{group}/{version}" for group in groups for version in self._versions_of(group)]
+        core = [f"/api/{version}" for version in self._catalog.versions_of("")]
+        return ["/api", *core, "/apis", *(f"/apis/{group}" for group in groups), *below]
+
     def _versions(self) -> dict[str, Any]:
         return {
             "kind": "APIVersions",

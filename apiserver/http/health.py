@@ -24,6 +24,22 @@ class Health:
         self._live = live
         self._ready = {**live, **ready}
 
+    def paths(self) -> list[str]:
+        named = {"/healthz": self._ready, "/livez": self._live, "/readyz": self._ready}
+        return [*named, *(f"{root}/{name}" for root, checks in named.items() for name in checks)]
+
+    async def slis(self) -> str:
+        """Each check's outcome as a metric, which /metrics/slis shows alone so that it can be asked often."""
+        lines = [
+            "# HELP kubernetes_healthcheck Whether a check passes: 1 or 0.",
+            "# TYPE kubernetes_healthcheck gauge",
+        ]
+        for kind, checks in (("healthz", self._ready), ("livez", self._live), ("readyz", self._ready)):
+            for name, check in checks.items():
+                passed = 0 if await _run(check) else 1
+                lines.append(f'kubernetes_healthcheck{{name="{name}",type="{kind}"}} {passed}')
+        return "\n".join(lines) + "\n"
+
     async def reply(self, path: str, query: Query) -> Reply | None:
         """None where the path is no health path."""
         _, _, tail = path.partition("/")

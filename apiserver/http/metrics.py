@@ -1,92 +1,29 @@
-"""What the server counts about requests, and /metrics.
+"""/metrics: what everybody counts, put together.
 
-On the hot path a count is one dict update; prometheus-client is imported, and its text rendered, only when somebody
-asks for /metrics.
+prometheus-client is imported, and its text rendered, only when somebody asks.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from api.resource import Resource
+from apiserver.aggregation.remote import Remotes
+from apiserver.engine.stores import RunningStore
+from apiserver.http.counts import IsServed, Requests
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
-_Key = tuple[str, str, str, str, str]  # verb, group, version, resource, subresource
 Gauge = Callable[[], float]
-_READS = frozenset({"GET", "HEAD"})
-
-
-class Requests:
-    """Counters and latencies by verb and resource."""
-
-    def __init__(self) -> None:
-        self._codes: dict[tuple[_Key, int], int] = {}
-        self._seconds: dict[_Key, list[float]] = {}
-        self.in_flight = {"mutating": 0, "readOnly": 0}
-
-    def begin(self, method: str) -> None:
-        self.in_flight["readOnly" if method in _READS else "mutating"] += 1
-
-    def end(self, method: str) -> None:
-        self.in_flight["readOnly" if method in _READS else "mutating"] -= 1
-
-    def record(self, key: _Key, code: int, elapsed_s: float, *, long_running: bool) -> None:
-        at = (key, code)
-        self._codes[at] = self._codes.get(at, 0) + 1
-        if long_running:
-            return
-        row = self._seconds.get(key)
-        if row is None:
-            # one cell per bucket, one for what is slower, then the sum
-            row = self._seconds[key] = [0.0] * (len(BUCKETS_S) + 2)
-        row[bisect_left(BUCKETS_S, elapsed_s)] += 1
-        row[-1] += elapsed_s
-
-    def collect(self) -> Iterator[Metric]:
-        from prometheus_client.metrics_core import (
-            CounterMetricFamily,
-            GaugeMetricFamily,
-            HistogramMetricFamily,
-        )
-
-        labels = ["verb", "group", "version", "resource", "subresource"]
-        total = CounterMetricFamily(
-            "apiserver_request", "Requests by verb, resource and answer.", labels=[*labels, "code"]
-        )
-        for (key, code), count in self._codes.items():
-            total.add_metric([_verb(key[0]), *key[1:], str(code)], count)
-        yield total
-        seconds = HistogramMetricFamily(
-            "apiserver_request_duration_seconds", "Response latency in seconds.", labels=labels
-        )
-        for key, row in self._seconds.items():
-            buckets, so_far = [], 0.0
-            for bound, cell in zip(BUCKETS_S, row, strict=False):
-                so_far += cell
-                buckets.append((str(bound), so_far))
-            buckets.append(("+Inf", so_far + row[-2]))
-            seconds.add_metric([_verb(key[0]), *key[1:]], buckets, row[-1])
-        yield seconds
-        served = GaugeMetricFamily(
-            "apiserver_current_inflight_requests", "Requests being served.", labels=["request_kind"]
-        )
-        for kind, count in self.in_flight.items():
-            served.add_metric([kind], count)
-        yield served
-
-
-def _verb(verb: str) -> str:
-    return verb.upper() if verb != "deletecollection" else "DELETECOLLECTION"
 
 
 class Metrics:
-    """Everything /metrics shows: requests, named gauges, and the process's own figures."""
+    """Everything /metrics shows: requests, named gauges, what others count, and the process's own figures."""
 
-    def __init__(self) -> None:
-        self.requests = Requests()
+    def __init__(self, is_served: IsServed) -> None:
+        self.requests = Requests(is_served)
         self._gauges: dict[str, tuple[str, Gauge]] = {}
         self._sources: list[Callable[[], Iterator[Metric]]] = []
         self._registry: Any = None
@@ -120,3 +57,63 @@ class Metrics:
             registry.register(self)
             self._registry = registry
         return generate_latest(self._registry), CONTENT_TYPE_LATEST.encode()
+
+
+def store_families(stores: Iterable[tuple[Resource, RunningStore]]) -> Iterator[Metric]:
+    """Objects and watchers of each resource, and how long the backend takes for its writes."""
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+    objects = GaugeMetricFamily("apiserver_resource_objects", "Stored objects.", labels=["group", "resource"])
+    older = GaugeMetricFamily("apiserver_storage_objects", "Stored objects.", labels=["resource"])
+    watchers = GaugeMetricFamily(
+        "apiserver_registered_watchers", "Open watches.", labels=["group", "version", "kind"]
+    )
+    seconds = HistogramMetricFamily(
+        "etcd_request_duration_seconds",
+        "Latency of the backend's writes, whichever backend it is.",
+        labels=["operation", "type"],
+    )
+    requests = CounterMetricFamily("etcd_requests", "Writes of the backend.", labels=["operation", "type"])
+    for resource, store in stores:
+        gvr = resource.gvr
+        name = f"{gvr.resource}.{gvr.group}" if gvr.group else gvr.resource
+        objects.add_metric([gvr.group, gvr.resource], store.objects())
+        older.add_metric([name], store.objects())
+        watchers.add_metric([gvr.group, gvr.version, resource.kind], store.watched())
+        for operation, times in store.times.items():
+            times.show(seconds, [operation, name])
+            requests.add_metric([operation, name], sum(times.cells))
+    yield from (objects, older, watchers, seconds, requests)
+
+
+def remote_families(remotes: Remotes) -> Iterator[Metric]:
+    """Extension API servers that cannot be had."""
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+    gone = GaugeMetricFamily(
+        "aggregator_unavailable_apiservice", "APIServices that are not available.", labels=["name"]
+    )
+    for remote in remotes:
+        gone.add_metric([remote.name], 0 if remote.available else 1)
+    lost = CounterMetricFamily(
+        "aggregator_unavailable_apiservice",
+        "How often an APIService became unavailable.",
+        labels=["name", "reason"],
+    )
+    for (name, reason), count in sorted(remotes.lost.items()):
+        lost.add_metric([name, reason], count)
+    yield from (gone, lost)
+
+
+def build_family(info: dict[str, str]) -> Iterator[Metric]:
+    from prometheus_client.metrics_core import GaugeMetricFamily
+
+    words = ("major", "minor", "git_version", "git_commit", "git_tree_state", "build_date", "go_version", "compiler", "platform")  # fmt: skip
+    shown = GaugeMetricFamily("kubernetes_build_info", "Which version this is.", labels=list(words))
+    shown.add_metric([info[_camel(word)] for word in words], 1)
+    yield shown
+
+
+def _camel(word: str) -> str:
+    first, *others = word.split("_")
+    return first + "".join(each.capitalize() for each in others)

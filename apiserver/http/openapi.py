@@ -85,14 +85,11 @@ class OpenApi:
         resources = self._group_versions().get(key)
         remote = self._remotes.of_path(f"/{key}") if resources is None else None
         if remote is not None and remote.openapi_v3[0]:
-            digest, body = remote_v3(remote)
-            fresh = request.query.get("hash") == digest
-            return _cacheable(request, body, JSON, digest, forever=fresh)
+            return _document_reply(request, key, *remote_v3(remote))
         if resources is None:
             raise NotFound("the server could not find the requested resource")
         document = self._document(key, resources)
-        fresh = request.query.get("hash") == document.hash
-        return _cacheable(request, document.body, JSON, document.hash, forever=fresh)
+        return _document_reply(request, key, document.hash, document.body)
 
     def _swagger(self, request: Request) -> Reply:
         resources = tuple(served.resource for served in self._catalog.all())
@@ -131,6 +128,15 @@ def _wants_json(accept: str) -> bool:
 
 def _hash(body: bytes) -> str:
     return hashlib.sha512(body).hexdigest().upper()
+
+
+def _document_reply(request: Request, key: str, digest: str, body: bytes) -> Reply:
+    """One that is asked for by its hash may be kept for good; by another's hash, the asker is sent to this one."""
+    asked = request.query.get("hash")
+    if asked and asked != digest:
+        where = f"/openapi/v3/{key}?hash={digest}".encode()
+        return Reply(301, b"", JSON, [(b"location", where)])
+    return _cacheable(request, body, JSON, digest, forever=bool(asked))
 
 
 def _cacheable(

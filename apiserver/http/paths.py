@@ -80,6 +80,8 @@ class Paths:
         if path == "/metrics":
             body, content_type = self._metrics.render()
             return Reply(200, body, content_type)
+        if path == "/metrics/slis":
+            return Reply(200, (await self._health.slis()).encode(), b"text/plain; version=0.0.4")
         if path.startswith("/debug/"):
             return next((reply for each in self._debug if (reply := each(path)) is not None), None)
         if path.startswith("/openapi/"):
@@ -89,19 +91,10 @@ class Paths:
         if self._keys is not None and path == "/.well-known/openid-configuration":
             return Reply(200, orjson.dumps(self._keys.openid_configuration()), JSON)
         if path == "/":
-            return json_reply(
-                {
-                    "paths": [
-                        "/api",
-                        "/apis",
-                        "/healthz",
-                        "/livez",
-                        "/metrics",
-                        "/openapi/v2",
-                        "/openapi/v3",
-                        "/readyz",
-                        "/version",
-                    ]
-                }
-            )
+            return json_reply({"paths": self._paths()})
         return None
+
+    def _paths(self) -> list[str]:
+        keys = ["/.well-known/openid-configuration", "/openid/v1/jwks"] if self._keys is not None else []
+        fixed = ["/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/version"]
+        return sorted([*keys, *fixed, *self._health.paths(), *self._discovery.paths()])

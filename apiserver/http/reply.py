@@ -66,6 +66,8 @@ _WORTH_BYTES = 64 * 1024  # a piece of this size is sent by itself, smaller ones
 
 async def send_reply(send: Send, reply: Reply, extra: Sequence[Header]) -> None:
     headers = [*extra, *reply.headers]
+    if any(name == b"cache-control" for name, _ in reply.headers):  # in the place of the one for every answer
+        headers = [*(each for each in extra if each[0] != b"cache-control"), *reply.headers]
     if reply.status != 304:  # whose headers would replace those that the client has kept
         headers += [
             (b"content-type", reply.content_type),

@@ -37,6 +37,7 @@ from apiserver.backends.backend import (
     StoreUnavailable,
     TxnResult,
 )
+from apiserver.histogram import Histogram
 from apiserver.storage.blocks import Lists
 from apiserver.storage.encoding import Cipher, encode, with_revision
 from apiserver.storage.expiry import Expiry
@@ -61,6 +62,7 @@ PAGE = 500
 FRESH_WITHIN_S = 3.0  # how long a reader waits for a revision that is not there yet
 BOOKMARK_EVERY_S = 60.0
 RETRY_S = 1.0
+_BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 Waiting = list[tuple[int, asyncio.Future[None]]]
 Events = list[StoreEvent]
 Keys = list[str]  # `list` inside the class is a method
@@ -108,9 +110,14 @@ class Cacher:
         self._blobs: dict[str, bytes] = {}
         self._lists = Lists()
         self._closed = False
+        self.times: dict[str, Histogram] = {}  # of the backend's writes, by operation
 
     def objects(self) -> int:
         return len(self._entries)
+
+    def watched(self) -> int:
+        """How many watches are open."""
+        return self._watchers.count()
 
     def watching(self, namespace: str) -> int:
         return self._watchers.interested(namespace)
@@ -223,7 +230,9 @@ class Cacher:
     async def delete(self, namespace: str, name: str, expect_revision: int) -> Entry:
         key = self._key(namespace, name)
         last = self._entries.get(key)
+        started_s = self._clock.monotonic()
         result = await self._backend.delete(key, expect=expect_revision)
+        self._timed("delete", started_s)
         if not result.ok:
             raise StaleRevision(self._current(result))
         await self._applied(result.revision)
@@ -239,7 +248,9 @@ class Cacher:
         stored = self._cipher.seal(key, value) if self._cipher else value
         self._written[stored] = selection
         try:
+            started_s = self._clock.monotonic()
             result = await self._backend.put(key, stored, expect=expect)
+            self._timed("update" if expect else "create", started_s)
             if not result.ok:
                 raise StaleRevision(self._current(result))
             await self._applied(result.revision)
@@ -252,6 +263,12 @@ class Cacher:
 
     def is_stale(self, entry: Entry) -> bool:
         return self._cipher is not None and entry.sealed_by != self._cipher.seals_as
+
+    def _timed(self, operation: str, started_s: float) -> None:
+        times = self.times.get(operation)
+        if times is None:
+            times = self.times[operation] = Histogram(_BUCKETS_S)
+        times.add(self._clock.monotonic() - started_s)
 
     def _current(self, result: TxnResult) -> Entry | None:
         return self._decode(result.current) if result.current else None

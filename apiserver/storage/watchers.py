@@ -26,6 +26,9 @@ class Watchers:
         count = len(self._by_namespace.get("", ()))
         return count + len(self._by_namespace.get(namespace, ())) if namespace else count
 
+    def count(self) -> int:
+        return sum(map(len, self._by_namespace.values())) + sum(map(len, self._by_field.values()))
+
     def add(self, watcher: Watcher) -> None:
         self._place(watcher).append(watcher)
         if self._ended:
