@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class GVR(NamedTuple):  # no dataclass: the command line would pay for its imports
@@ -48,7 +48,7 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-def key_of(obj: dict) -> Key:  # type: ignore[type-arg]
+def key_of(obj: dict[str, Any]) -> Key:
     meta = obj["metadata"]
     return Key(meta.get("namespace", ""), meta["name"])
 

@@ -14,6 +14,7 @@ Source: client-go util/jsonpath.
 from __future__ import annotations
 
 import json
+import operator as operators
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _FIELD = re.compile(r"(?:\\.|[^\s.\[\]{}()$@,?\\])+")
 _FILTER = re.compile(r"^((?:\"[^\"]*\"|'[^']*'|[^!<>=\"'])+?)\s*([!<>=]=?)\s*(.+)$", re.DOTALL)
 _SLICE = re.compile(r"^(-?\d*)(?::(-?\d*))?(?::(-?\d*))?$")
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$")
+_ORDERS = {"<": operators.lt, "<=": operators.le, ">": operators.gt, ">=": operators.ge}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 
 
@@ -431,16 +433,8 @@ def _holds(left: Any, operator: str, right: Any) -> bool:
         return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
     if operator == "!=":
         return not _holds(left, "==", right)
-    if isinstance(left, str) != isinstance(right, str) or not isinstance(left, (str, int, float)):
+    if not (isinstance(left, str) and isinstance(right, str)) and not (
+        isinstance(left, (int, float)) and isinstance(right, (int, float))
+    ):
         return False
-    if not isinstance(right, (str, int, float)):
-        return False
-    match operator:
-        case "<":
-            return left < right  # type: ignore[operator]
-        case "<=":
-            return left <= right  # type: ignore[operator]
-        case ">":
-            return left > right  # type: ignore[operator]
-        case _:
-            return left >= right  # type: ignore[operator]
+    return bool(_ORDERS[operator](left, right))

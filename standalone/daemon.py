@@ -87,7 +87,7 @@ def check_lives(layout: Layout, pid: int) -> None:
         raise Died(
             f"the supervisor ended; its log is {layout.log('supervisor')}\n{tail(layout, 'supervisor')}"
         )
-    for component in read_state(layout).get("components", ()):  # type: ignore[attr-defined]
+    for component in read_state(layout).get("components", ()):
         if component["restarts"] >= 3:
             name = component["name"]
             with contextlib.suppress(ProcessLookupError):

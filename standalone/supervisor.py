@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from standalone.files import write_atomic
 from standalone.layout import Layout
@@ -219,7 +220,7 @@ class Supervisor:
             write_atomic(self._layout.state, json.dumps(state).encode())
 
 
-def read_state(layout: Layout) -> dict[str, object]:
+def read_state(layout: Layout) -> dict[str, Any]:
     """What the supervisor last wrote; {} where there is nothing."""
     try:
         state = json.loads(layout.state.read_bytes())

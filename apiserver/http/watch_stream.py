@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import orjson
 
@@ -43,9 +44,9 @@ def frames_for(
     kept_as = f"{resource.gvr.api_version} {shape.shape} {shape.version} {include}"
 
     def bookmark(event: StoreEvent) -> bytes:
-        meta = {"resourceVersion": str(event.revision), "creationTimestamp": None}
+        meta: dict[str, Any] = {"resourceVersion": str(event.revision), "creationTimestamp": None}
         if event.initial_end:
-            meta["annotations"] = INITIAL_END  # type: ignore[assignment]
+            meta["annotations"] = INITIAL_END
         if shape.shape == "Table":
             return orjson.dumps(
                 {

@@ -45,7 +45,7 @@ def run(options: Options) -> int:
             part["restarts"],
             part["health"],
         )
-        for part in read_state(layout).get("components", ())  # type: ignore[attr-defined]
+        for part in read_state(layout).get("components", ())
     ]
     TablePrinter(sys.stdout).print(("COMPONENT", "STATUS", "PID", "RESTARTS", "HEALTH AND METRICS"), rows)
     nodes = prober.nodes() or []

@@ -4,6 +4,7 @@ Host name and resolver configuration are the runtime's, as the CRI has it: it is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from nodeagent import podspec
 from nodeagent.cri_config import termination_path
@@ -15,7 +16,10 @@ from nodeagent.pod.volumes import is_read_only
 from nodeagent.podspec import Obj
 from runtime.cri import Mount
 
-_PROPAGATION = {"HostToContainer": "HOST_TO_CONTAINER", "Bidirectional": "BIDIRECTIONAL"}
+_PROPAGATION: Mapping[str, Literal["HOST_TO_CONTAINER", "BIDIRECTIONAL"]] = {
+    "HostToContainer": "HOST_TO_CONTAINER",
+    "Bidirectional": "BIDIRECTIONAL",
+}
 
 
 def write_pod_files(deps: Deps, pod: Obj, pod_ips: tuple[str, ...]) -> None:
@@ -85,7 +89,7 @@ def _volume_mount(
         host_path=path,
         readonly=bool(entry.get("readOnly")) or is_read_only(volume),
         recursive_read_only=entry.get("recursiveReadOnly") in ("Enabled", "IfPossible"),
-        propagation=_PROPAGATION.get(entry.get("mountPropagation") or "", "PRIVATE"),  # type: ignore[arg-type]
+        propagation=_PROPAGATION.get(entry.get("mountPropagation") or "", "PRIVATE"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scheduler.framework.nodeinfo import NodeInfo, Snapshot
 from scheduler.framework.plugin import (
@@ -141,5 +142,6 @@ class Framework:
         return Status(Code.ERROR, ("no plugin bound the pod",))
 
 
-def _name(plugin: object) -> str:
-    return str(plugin.name)  # type: ignore[attr-defined]
+def _name(plugin: Any) -> str:
+    """Every plugin has a name, whichever of the extension points it serves."""
+    return str(plugin.name)
