@@ -57,7 +57,7 @@ class Heard:
     """A node's last sign of life: what it was, and when we saw it."""
 
     sign: tuple[str, str]
-    at: float
+    at: float  # monotonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +148,11 @@ def _zone_of(node: Obj) -> tuple[str, ...]:
     return tuple(labels(node).get(name, "") for name in _ZONE_LABELS)
 
 
-def plan(node: Obj, heard_at: float, may_execute: bool, now: float) -> Plan:
-    """`heard_at` is when the last sign of life was seen, on the clock of `now`."""
+def plan(node: Obj, silent_s: float, may_execute: bool, now: float) -> Plan:
+    """`silent_s`: how long ago the last sign of life was seen here. `now` is only written down: it may jump."""
     ready = find_condition(node, "Ready")
     grace_s = GRACE_S if ready is not None else STARTUP_GRACE_S
-    left_s = heard_at + grace_s - now
+    left_s = grace_s - silent_s
     conditions = (node.get("status") or {}).get("conditions") or []
     changed: list[Obj] | None = None
     if left_s <= 0:
@@ -203,11 +203,12 @@ async def reconcile(ctx: Context, key: Key) -> float | None:
         return None
     heard = _hear(ctx, key, node)
     bucket = ctx.memory.setdefault("bucket", TokenBucket(_EVICTION_RATE_PER_S, 1, ctx.clock))
-    todo = plan(node, heard.at, False, ctx.now)
+    silent_s = ctx.clock.monotonic() - heard.at
+    todo = plan(node, silent_s, False, ctx.now)
     recheck_s = todo.recheck_s
     if _wants_execute(node, todo):
         if may_execute_in(_with_conditions(node, todo), ctx.lister(NODES).list()) and bucket.try_take():
-            todo = plan(node, heard.at, True, ctx.now)
+            todo = plan(node, silent_s, True, ctx.now)
         else:
             recheck_s = min(recheck_s or 5.0, 5.0)
     if todo.conditions is not None:
@@ -226,9 +227,9 @@ def _hear(ctx: Context, key: Key, node: Obj) -> Heard:
     sign = sign_of(node, ctx.lister(LEASES).get(LEASE_NAMESPACE, key.name))
     heard: Heard | None = ctx.memory.get(key)
     if heard is None:
-        heard = ctx.memory[key] = Heard(sign, ctx.now)
+        heard = ctx.memory[key] = Heard(sign, ctx.clock.monotonic())
     elif any(new and new != old for new, old in zip(sign, heard.sign, strict=True)):
-        heard.at = ctx.now
+        heard.at = ctx.clock.monotonic()
         heard.sign = (sign[0] or heard.sign[0], sign[1] or heard.sign[1])
     return heard
 

@@ -93,7 +93,7 @@ class MemoryBackend:
         return TxnResult(True, revision, prev if value is None else kv)
 
     def _forget(self, revision: int) -> None:
-        now = self._clock.now() if self._clock else 0.0
+        now = self._clock.monotonic() if self._clock else 0.0
         if self._clock:
             self._age.mark(now, revision)
         target = self._age.plan_compaction(now, revision, self._index.compacted, self._bytes)

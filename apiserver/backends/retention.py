@@ -26,7 +26,7 @@ class HistoryAge:
 
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
-        self._marks: deque[tuple[float, int]] = deque()  # (wall time, revision that was newest then)
+        self._marks: deque[tuple[float, int]] = deque()  # (time, revision that was newest then)
 
     def mark(self, now: float, revision: int) -> None:
         every_s = (self._retention.max_age_s or 0) / MARKS

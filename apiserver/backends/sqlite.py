@@ -40,7 +40,8 @@ FETCH = 500  # values read by one statement
 
 
 class SqliteBackend:
-    """`clock` gives the wall time that each write is stamped with and history's age is judged by."""
+    """`clock` gives the wall time that each write is stamped with. History's age is judged by it only after a start: from
+    then on by monotonic time, so that a clock that is set forward forgets nothing."""
 
     shared = False
 
@@ -190,7 +191,7 @@ class SqliteBackend:
                 op.future.set_exception(failure)
 
     def _forget(self, newest: int) -> None:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         self._age.mark(now, newest)
         target = self._age.plan_compaction(now, newest, self._index.compacted, self._writer.used_bytes)
         if target:
@@ -245,8 +246,9 @@ class SqliteBackend:
             row = connection.execute("SELECT value FROM meta WHERE name='compacted'").fetchone()
             rows = connection.execute("SELECT rev,key,create_rev,deleted FROM log ORDER BY rev")
             dead = self._index.load(rows, row[0])
+            now, monotonic = self._clock.now(), self._clock.monotonic()
             for at_ms, rev in _times(connection, row[0] + 1, self._index.head):
-                self._age.mark(at_ms / 1000, rev)
+                self._age.mark(monotonic - max(0.0, now - at_ms / 1000), rev)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise damaged(self.path, error) from error
         self._hub.newest = self._index.head

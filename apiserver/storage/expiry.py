@@ -1,4 +1,8 @@
-"""Removes objects some time after they were last written (Events), as an etcd lease would."""
+"""Removes objects some time after they were last written (Events), as an etcd lease would.
+
+Time is monotonic: a wall clock that is set forward removes nothing early. Only what was written before the start is judged by
+the times that it tells of itself.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +32,20 @@ class Expiry:
         return min(at_most_s, self._ttl_s / 10)
 
     def add(self, entry: Entry) -> None:
-        self._queue.append((self._clock.now() + self._ttl_s, entry.key, entry.revision))
+        self._queue.append((self._clock.monotonic() + self._ttl_s, entry.key, entry.revision))
 
     def load(self, entries: Iterable[Entry]) -> None:
         """After a start: the last time that an object itself tells of counts as its last write."""
-        now = self._clock.now()
-        loaded = [
-            (min(now, last_touched(orjson.loads(entry.data), now)) + self._ttl_s, entry.key, entry.revision)
-            for entry in entries
-        ]
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        loaded = []
+        for entry in entries:
+            age_s = max(0.0, now - last_touched(orjson.loads(entry.data), now))
+            loaded.append((monotonic + self._ttl_s - age_s, entry.key, entry.revision))
         self._queue = deque(sorted(loaded))
 
     async def sweep(self, entries: Mapping[str, Entry], backend: Backend) -> None:
         """Deletes what is due, some at once. An unavailable backend leaves the rest for the next sweep."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         while self._queue and self._queue[0][0] <= now:
             due: list[tuple[float, str, int]] = []
             while self._queue and self._queue[0][0] <= now and len(due) < AT_ONCE:

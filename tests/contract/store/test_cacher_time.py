@@ -182,3 +182,36 @@ def test_sweep_that_finds_the_backend_away_tries_again() -> None:
         assert await store.get("d", "x") is None
 
     play(body, backend, ttl_s=100)
+
+
+def test_wall_clock_set_forward_expires_nothing_early_and_set_back_keeps_nothing_longer() -> None:
+    class Jumping(LoopClock):
+        ahead_s = 0.0
+
+        def now(self) -> float:
+            return super().now() + self.ahead_s
+
+    async def main() -> None:
+        clock = Jumping(asyncio.get_running_loop(), DEFAULT_EPOCH_S)
+        cacher = Cacher(
+            MemoryBackend(clock),
+            prefix="/registry/events/",
+            namespaced=True,
+            extract=extractor({}, namespaced=True),
+            clock=clock,
+            rng=random.Random(3),
+            ttl_s=3600.0,
+        )
+        await cacher.start()
+        task = asyncio.create_task(cacher.run())
+        for jump_s in (86_400.0, -86_400.0):
+            await cacher.create("d", "e", event("e"))
+            clock.ahead_s = jump_s
+            await clock.sleep(3000)
+            assert await cacher.get("d", "e") is not None
+            await clock.sleep(1200)
+            assert await cacher.get("d", "e") is None
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(main())

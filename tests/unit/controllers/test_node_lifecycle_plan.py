@@ -27,12 +27,12 @@ def taints_of(todo: list[Obj]) -> set[tuple[str, str]]:
 
 
 def test_node_heard_of_stays_and_is_rechecked_when_its_grace_ends() -> None:
-    todo = plan(node(), NOW - 10, True, NOW)
+    todo = plan(node(), 10, True, NOW)
     assert (todo.conditions, todo.taints, todo.recheck_s) == (None, None, GRACE_S - 10)
 
 
 def test_silent_node_becomes_unknown_and_unreachable() -> None:
-    todo = plan(node(), NOW - GRACE_S, True, NOW)
+    todo = plan(node(), GRACE_S, True, NOW)
     assert todo.went_silent
     ready = find_condition(todo.conditions, "Ready")
     assert (ready["status"], ready["reason"]) == ("Unknown", "NodeStatusUnknown")
@@ -44,8 +44,8 @@ def test_silent_node_becomes_unknown_and_unreachable() -> None:
 
 
 def test_node_that_never_spoke_has_the_longer_grace() -> None:
-    assert plan(node(ready=None), NOW - GRACE_S, True, NOW).conditions is None
-    todo = plan(node(ready=None), NOW - STARTUP_GRACE_S, True, NOW)
+    assert plan(node(ready=None), GRACE_S, True, NOW).conditions is None
+    todo = plan(node(ready=None), STARTUP_GRACE_S, True, NOW)
     assert find_condition(todo.conditions, "Ready")["reason"] == "NodeStatusNeverUpdated"
     assert not todo.went_silent
 
