@@ -34,6 +34,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK_S if fields else 0.0
 
 
+def cpu_with_ended_children_s(pid: int) -> float:
+    """As cpu_s, with that of the children that it has waited for."""
+    fields = _stat(pid)
+    return sum(int(field) for field in fields[11:15]) * _TICK_S if fields else 0.0
+
+
 def running_s(pid: int) -> float:
     """As cpu_s, to the nanosecond, but without threads that have ended: for processes that hardly do anything."""
     total = 0

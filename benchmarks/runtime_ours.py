@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sys
 import time
 from pathlib import Path
 
+from benchmarks.procfs import cpu_s, cpu_with_ended_children_s, tree
 from benchmarks.runtime import CGROUP
 from machinery.clock import SystemClock
 from runtime.cri import ContainerConfig, ContainerState, EventType, LinuxResources, SandboxConfig
@@ -83,6 +85,11 @@ class Driver:
         return seconds
 
 
+def _cpu_s(spawner: int) -> float:
+    """Of this process, the spawner with its helpers, and the containers that have ended."""
+    return cpu_s(os.getpid()) + sum(cpu_with_ended_children_s(pid) for pid in tree([spawner]))
+
+
 async def run(directory: Path) -> None:
     clock = SystemClock()
     store = directory / "ours" / "images"
@@ -100,9 +107,12 @@ async def run(directory: Path) -> None:
     await runtime.start()
     try:
         driver = Driver(directory, runtime)
+        spawner = int((directory / "ours" / "runtime" / "spawner.lock").read_text())
         while line := await asyncio.to_thread(sys.stdin.readline):
             job = json.loads(line)
-            print(json.dumps({"seconds": await driver.lane(job["lane"], job["count"])}), flush=True)
+            before = _cpu_s(spawner)
+            seconds = await driver.lane(job["lane"], job["count"])
+            print(json.dumps({"seconds": seconds, "cpu_s": _cpu_s(spawner) - before}), flush=True)
     finally:
         for left in await runtime.shut_down():
             print(f"left behind: {left}", file=sys.stderr)
