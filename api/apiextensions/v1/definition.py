@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from api.apiextensions.v1.approval import APPROVED, is_protected, missing_approval, says_approved
@@ -124,11 +124,35 @@ def _validate_defaults(errors: Errors, schema: Obj, path: str) -> None:
         inner = Errors()
         validate_value(inner, schema["default"], schema, f"{path}.default")
         errors.causes += inner.causes
+        if unknown := list(unknown_fields(schema["default"], schema)):
+            message = f"must not have unknown fields: {', '.join(unknown)}"
+            errors.invalid(f"{path}.default", schema["default"], message)
     for name, child in (schema.get("properties") or {}).items():
         _validate_defaults(errors, child, f"{path}.properties[{name}]")
     for word in ("items", "additionalProperties"):
         if isinstance(schema.get(word), dict):
             _validate_defaults(errors, schema[word], f"{path}.{word}")
+
+
+def unknown_fields(value: Any, schema: Obj, path: str = "") -> Iterator[str]:
+    """Fields that pruning would take away."""
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        for index, item in enumerate(value):
+            yield from unknown_fields(item, schema["items"], f"{path}[{index}]")
+    if not isinstance(value, dict):
+        return
+    known, additional = schema.get("properties") or {}, schema.get("additionalProperties")
+    envelope = ("apiVersion", "kind", "metadata") if schema.get("x-kubernetes-embedded-resource") else ()
+    for name, item in value.items():
+        here = f"{path}.{name}" if path else name
+        if name in known:
+            yield from unknown_fields(item, known[name], here)
+        elif isinstance(additional, dict):
+            yield from unknown_fields(item, additional, here)
+        elif (
+            not additional and not schema.get("x-kubernetes-preserve-unknown-fields") and name not in envelope
+        ):
+            yield here
 
 
 def _validate_columns(errors: Errors, version: Obj, path: str) -> None:

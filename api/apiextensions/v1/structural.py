@@ -77,6 +77,10 @@ def validate_structural(errors: Errors, schema: Json, path: str) -> None:
             errors.required(f"{path}.type", "must not be empty at the root")
         else:
             errors.invalid(f"{path}.type", schema["type"], "must be object at the root")
+    for word in ("apiVersion", "kind"):
+        said = ((schema.get("properties") or {}).get(word) or {}).get("type", "string")
+        if said != "string":
+            errors.invalid(f"{path}.properties[{word}].type", said, "must be string")
     metadata = (schema.get("properties") or {}).get("metadata")
     _validate_metadata(errors, metadata, f"{path}.properties[metadata]")
     _Checker(errors).check(schema, path, root=True)
@@ -197,9 +201,11 @@ class _Checker:
             message = "must be true or undefined"
             errors.invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, message)
         self._check_list_type(node, path)
-        errors.one_of(
-            f"{path}.x-kubernetes-map-type", node.get("x-kubernetes-map-type"), ("atomic", "granular")
-        )
+        map_type = node.get("x-kubernetes-map-type")
+        errors.one_of(f"{path}.x-kubernetes-map-type", map_type, ("atomic", "granular"))
+        if map_type and node.get("type") != "object":
+            message = "must be object if x-kubernetes-map-type is specified"
+            errors.invalid(f"{path}.type", node.get("type", ""), message)
 
     def _check_list_type(self, node: Json, path: str) -> None:
         errors = self._errors
@@ -212,11 +218,15 @@ class _Checker:
             )
         if keys and list_type != "map":
             errors.invalid(at, list_type or "", "must be map if x-kubernetes-list-map-keys is non-empty")
+        items = node.get("items")
+        if list_type == "set" and isinstance(items, dict):
+            _check_set_items(errors, items, f"{path}.items")
         if list_type == "map":
             if not keys:
                 message = "must not be empty if x-kubernetes-list-type is map"
                 errors.required(f"{path}.x-kubernetes-list-map-keys", message)
-            items = node.get("items")
+            if isinstance(items, dict):
+                _check_map_items(errors, items, keys, path)
             properties = (items.get("properties") or {}) if isinstance(items, dict) else {}
             required = (items.get("required") or ()) if isinstance(items, dict) else ()
             for key in keys:
@@ -259,6 +269,39 @@ class _Checker:
                 self._check_branch(inner, outside, f"{path}.{junctor}[{index}]", outer_path)
         if isinstance(branch.get("not"), dict):
             self._check_branch(branch["not"], outside, f"{path}.not", outer_path)
+
+
+def _check_set_items(errors: Errors, items: Json, path: str) -> None:
+    """The items of a set are scalars, or whole in themselves."""
+    if items.get("nullable"):
+        errors.forbidden(f"{path}.nullable", "cannot be nullable when x-kubernetes-list-type is set")
+    message = "must be atomic as item of a list with x-kubernetes-list-type=set"
+    if items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
+        errors.invalid(f"{path}.x-kubernetes-map-type", items.get("x-kubernetes-map-type"), message)
+    if items.get("type") == "array" and items.get("x-kubernetes-list-type") not in (None, "atomic"):
+        errors.invalid(f"{path}.x-kubernetes-list-type", items.get("x-kubernetes-list-type"), message)
+
+
+def _check_map_items(errors: Errors, items: Json, keys: list[str], path: str) -> None:
+    """The items of a map are objects, told apart by scalars."""
+    if items.get("type") != "object":
+        message = "must be object if parent array's x-kubernetes-list-type is map"
+        errors.invalid(f"{path}.items.type", items.get("type", ""), message)
+    if items.get("nullable"):
+        errors.forbidden(f"{path}.items.nullable", "cannot be nullable when x-kubernetes-list-type is map")
+    properties = items.get("properties") or {}
+    for index, key in enumerate(keys):
+        at, field = f"{path}.items.properties[{key}]", properties.get(key) or {}
+        if key in keys[:index]:
+            errors.duplicate(f"{path}.x-kubernetes-list-map-keys[{index}]", key)
+        elif field.get("type") in ("array", "object"):
+            errors.invalid(
+                f"{at}.type",
+                field["type"],
+                "must be a scalar type if parent array's x-kubernetes-list-type is map",
+            )
+        elif field.get("nullable"):
+            errors.forbidden(f"{at}.nullable", "cannot be nullable when used as a key of a list of type map")
 
 
 def _is_int_or_string(node: Json) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from api.apiextensions.v1.formats import is_format
 from api.validation.errors import Errors
+from machinery import names
 from machinery.errors import Cause
 
 Json = dict[str, Any]
@@ -192,9 +193,30 @@ def _validate_object(errors: Errors, value: Json, schema: Json, path: str) -> No
         elif isinstance(additional, dict):
             validate_value(errors, item, additional, _child(path, name))
     if schema.get("x-kubernetes-embedded-resource"):
-        for name in ("apiVersion", "kind"):
-            if not value.get(name):
-                errors.required(_child(path, name), "must not be empty")
+        _validate_embedded(errors, value, path)
+
+
+def _validate_embedded(errors: Errors, value: Json, path: str) -> None:
+    """An object within an object says what it is, and its metadata is like any other's."""
+    for name in ("apiVersion", "kind"):
+        if not value.get(name):
+            errors.required(_child(path, name), "must not be empty")
+    metadata = value.get("metadata")
+    if metadata is None:
+        return
+    at = _child(path, "metadata")
+    if not isinstance(metadata, dict):
+        _wrong_type(errors, metadata, "object", at)
+        return
+    name = metadata.get("name")
+    if isinstance(name, str) and name:
+        errors.invalid_each(f"{at}.name", name, names.path_segment(name))
+    for key, judge in (("labels", names.labels), ("annotations", names.annotations)):
+        said = metadata.get(key)
+        if isinstance(said, dict) and all(isinstance(each, str) for each in said.values()):
+            errors.causes += judge(said, f"{at}.{key}")
+        elif said is not None:
+            _wrong_type(errors, said, "object of strings", f"{at}.{key}")
 
 
 def _child(path: str, name: str) -> str:
