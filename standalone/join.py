@@ -79,6 +79,7 @@ class JoinRequest:
     node_name: str = ""
     data_dir: Path | None = None
     foreground: bool = False
+    timeout_s: float = READY_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def join(request: JoinRequest, on_stage: Callable[[str, float], None]) -> JoinRe
         started_at = int(time.time())
         pid = fork_supervisor(layout, programs, lock, sockets, detach=not request.foreground)
     lock.release()  # the supervisor's copy keeps it held
-    asyncio.run(_ready(layout, credentials, pid, started_at))
+    asyncio.run(_ready(layout, credentials, pid, started_at, request.timeout_s))
     done("node Ready")
     return JoinResult(layout, config.nodes[0], credentials.client.server, pid)
 
@@ -300,7 +301,9 @@ async def _own_node(client: Client, name: str) -> Obj:
     return await client.get(NODES, name)
 
 
-async def _ready(layout: Layout, credentials: NodeCredentials, pid: int, started_at: int) -> None:
+async def _ready(
+    layout: Layout, credentials: NodeCredentials, pid: int, started_at: int, timeout_s: float
+) -> None:
     """By the node's own word from now on: one that comes back is remembered as Ready. Raises JoinFailed."""
     from client.transport import TransportError
     from machinery.clock import parse_rfc3339
@@ -308,7 +311,7 @@ async def _ready(layout: Layout, credentials: NodeCredentials, pid: int, started
 
     told = "it has not reported yet"
     try:
-        async with _client(credentials.client) as client, asyncio.timeout(READY_TIMEOUT_S):
+        async with _client(credentials.client) as client, asyncio.timeout(timeout_s):
             while True:
                 check_lives(layout, pid)
                 with contextlib.suppress(ApiError, TransportError):

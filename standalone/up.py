@@ -48,6 +48,7 @@ class UpRequest:
     data_dir: Path | None = None
     foreground: bool = False
     fake_runtime: bool = False
+    timeout_s: float = READY_TIMEOUT_S
     store: str = ""  # "": as before, sqlite for a new cluster
     etcd_tls: tuple[str, str, str] = ("", "", "")  # files for an https etcd: CA, certificate, key
     advertise: str | None = (
@@ -100,7 +101,7 @@ def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
         renew = functools.partial(_make_credentials, layout, config)
         pid = fork_supervisor(layout, programs, lock, sockets, detach=not request.foreground, renew=renew)
     lock.release()  # the supervisor's copy keeps it held
-    _wait_ready(layout, config, pid, done)
+    _wait_ready(layout, config, pid, request.timeout_s, done)
     return UpResult(layout, config, pid, tuple(stages))
 
 
@@ -234,8 +235,10 @@ def _make_credentials(layout: Layout, config: ClusterConfig) -> None:
     write_kubeconfigs(layout, config)
 
 
-def _wait_ready(layout: Layout, config: ClusterConfig, pid: int, done: Callable[[str], None]) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S
+def _wait_ready(
+    layout: Layout, config: ClusterConfig, pid: int, timeout_s: float, done: Callable[[str], None]
+) -> None:
+    deadline = time.monotonic() + timeout_s
     started_at = int(time.time())  # reports have whole seconds
 
     def raise_if_dead() -> None:

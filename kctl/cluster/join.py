@@ -40,6 +40,7 @@ FLAGS = (
         "kubeconfig", default="", help="credentials instead of a token, as `kctl node kubeconfig` makes them"
     ),
     Flag("data-dir", help="where the node keeps its data (default: $KCTL_HOME/joined/NODE)"),
+    Flag("timeout", type="duration", default=90.0, help="how long the node may take to be Ready"),
     Flag("foreground", type="bool", default=False, help="stay until interrupted, then stop the node"),
 )
 
@@ -53,20 +54,26 @@ def plan_request(options: Options, here: Sequence[str], machine: str) -> JoinReq
     if options.kubeconfig:
         if options.args or options.token:
             raise UsageError("--kubeconfig holds all that is needed: leave the address and --token out")
-        return JoinRequest(Path(options.kubeconfig), data_dir=place, foreground=options.foreground)
+        return JoinRequest(
+            Path(options.kubeconfig), data_dir=place, foreground=options.foreground, timeout_s=options.timeout
+        )
     if not options.args and not options.token:
         name = options.node_name or (here[0] if len(here) == 1 else "")
         if not name:
             raise UsageError(
                 f"join takes HOST:PORT and --token, or --kubeconfig; nodes here: {', '.join(here) or 'none'}"
             )
-        return JoinRequest(node_name=name, data_dir=place, foreground=options.foreground)
+        return JoinRequest(
+            node_name=name, data_dir=place, foreground=options.foreground, timeout_s=options.timeout
+        )
     if len(options.args) != 1 or not options.token or not pins:
         raise UsageError("join takes HOST:PORT, --token and --discovery-token-ca-cert-hash")
     networks = {"cluster_cidr": options.cluster_cidr} if options.cluster_cidr else {}
     token = Token(options.args[0], options.token, pins, options.node_ip, **networks)
     name = options.node_name or machine
-    return JoinRequest(token=token, node_name=name, data_dir=place, foreground=options.foreground)
+    return JoinRequest(
+        token=token, node_name=name, data_dir=place, foreground=options.foreground, timeout_s=options.timeout
+    )
 
 
 def run(options: Options) -> int:

@@ -34,6 +34,7 @@ FLAGS = (
     ),
     Flag("data-dir", help="where the cluster keeps its data (default: $KCTL_HOME/NAME or ~/.kctl/NAME)"),
     Flag("foreground", type="bool", default=False, help="stay until interrupted, then stop the cluster"),
+    Flag("timeout", type="duration", default=60.0, help="how long the API and the nodes may take"),
     Flag("fake-runtime", type="bool", default=False, help="simulate containers: any machine, no root"),
     Flag(
         "store",
@@ -74,6 +75,7 @@ def run(options: Options) -> int:
         data_dir=Path(options.data_dir) if options.data_dir else None,
         foreground=options.foreground,
         fake_runtime=options.fake_runtime,
+        timeout_s=options.timeout,
         store=options.store,
         etcd_tls=etcd_files(options),
         advertise=options.advertise_address or None,

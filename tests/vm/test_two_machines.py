@@ -16,6 +16,7 @@ import pytest
 from vm_image import Image
 from vm_machine import Machine, cable
 
+LIFE_S = 1500
 KCTL = "python3 -m kctl"
 ENV = "export KCTL_HOME=/root/kctl; export KUBECONFIG=/root/kctl/lab/kubeconfig; "
 WEB = """
@@ -56,11 +57,23 @@ Obj = dict[str, Any]
 def machines(vm_image: Image, vm_disk: Path, tmp_path: Path) -> Iterator[tuple[Machine, Machine]]:
     """Two machines with a cable between them; the first end listens."""
     with Machine(
-        vm_image, vm_disk, tmp_path, "vm1", address="10.77.0.1/24", link=cable(tmp_path, "cable", True)
+        vm_image,
+        vm_disk,
+        tmp_path,
+        "vm1",
+        address="10.77.0.1/24",
+        link=cable(tmp_path, "cable", True),
+        life_s=LIFE_S,
     ) as first:
         first.wait_booted()
         with Machine(
-            vm_image, vm_disk, tmp_path, "vm2", address="10.77.0.2/24", link=cable(tmp_path, "cable", False)
+            vm_image,
+            vm_disk,
+            tmp_path,
+            "vm2",
+            address="10.77.0.2/24",
+            link=cable(tmp_path, "cable", False),
+            life_s=LIFE_S,
         ) as second:
             second.wait_booted()
             yield first, second
@@ -92,7 +105,7 @@ def ready_pods(machine: Machine) -> list[Obj]:
     return [pod for pod in objects(machine, "pods -l app=web") if is_ready(pod)]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_pods_of_two_machines_reach_each_other_and_move_when_one_is_lost(
     machines: tuple[Machine, Machine],
 ) -> None:
@@ -100,13 +113,13 @@ def test_pods_of_two_machines_reach_each_other_and_move_when_one_is_lost(
     assert vm1.run("ping", "-c", "1", "-W", "5", "10.77.0.2").code == 0
 
     # The control plane, and a node on each machine.
-    print(kctl(vm1, "up lab --advertise-address 10.77.0.1", 120))
+    print(kctl(vm1, "up lab --advertise-address 10.77.0.1 --timeout 4m", 260))
     credentials = kctl(vm1, "node kubeconfig vm1 --cluster lab --address 10.77.0.1 2>/dev/null")
     vm1.run("sh", "-c", "umask 077; cat > /root/node.kubeconfig", input=credentials)
     by_token = kctl(vm1, "token create --print-join-command").removeprefix("kctl ")
     for machine, command in ((vm1, "join --kubeconfig /root/node.kubeconfig"), (vm2, by_token)):
         kctl(machine, f"images build-busybox --data-dir /root/kctl/joined/{machine.name}")
-        print(kctl(machine, command, 150))
+        print(kctl(machine, f"{command} --timeout 4m", 300))
     nodes = {n["metadata"]["name"]: n for n in objects(vm1, "nodes")}
     assert sorted(nodes) == ["vm1", "vm2"]
     assert len({n["spec"]["podCIDR"] for n in nodes.values()}) == 2
@@ -114,7 +127,7 @@ def test_pods_of_two_machines_reach_each_other_and_move_when_one_is_lost(
     # Pods on both, and each answers the other machine's pods and the Service.
     vm1.run("sh", "-c", "cat > /root/web.yaml", input=WEB)
     kctl(vm1, "apply -f /root/web.yaml")
-    pods = wait_for(lambda: len(found := ready_pods(vm1)) == 4 and found, 120, "four ready pods")
+    pods = wait_for(lambda: len(found := ready_pods(vm1)) == 4 and found, 240, "four ready pods")
     by_node = {name: [p for p in pods if p["spec"]["nodeName"] == name] for name in nodes}
     assert all(by_node.values()), "pods stand on one machine only"
     service = objects(vm1, "services -l '!provider' --field-selector metadata.name=web")[0]["spec"][
@@ -139,7 +152,7 @@ def test_pods_of_two_machines_reach_each_other_and_move_when_one_is_lost(
         found = ready_pods(vm1)
         return len(found) == 4 and all(p["spec"]["nodeName"] == "vm1" for p in found)
 
-    wait_for(all_on_first, 180, "four ready pods on the machine that is left")
+    wait_for(all_on_first, 300, "four ready pods on the machine that is left")
     print(f"pods moved within {time.monotonic() - lost:.0f} s of the loss")
     print(kctl(vm1, "leave vm1 --delete", 90))
     print(kctl(vm1, "down lab --delete", 90))
