@@ -208,9 +208,9 @@ def _validate_embedded(errors: Errors, value: Json, path: str) -> None:
     if not isinstance(metadata, dict):
         _wrong_type(errors, metadata, "object", at)
         return
-    name = metadata.get("name")
-    if isinstance(name, str) and name:
-        errors.invalid_each(f"{at}.name", name, names.path_segment(name))
+    called = metadata.get("name")
+    if isinstance(called, str) and called:
+        errors.invalid_each(f"{at}.name", called, names.path_segment(called))
     for key, judge in (("labels", names.labels), ("annotations", names.annotations)):
         said = metadata.get(key)
         if isinstance(said, dict) and all(isinstance(each, str) for each in said.values()):
