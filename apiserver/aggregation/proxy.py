@@ -36,12 +36,12 @@ _PATH_SAFE = "/:@!$&'()*+,;=-._~%"
 
 class RemoteProxy:
     def __init__(self, remotes: Remotes, reach: Reach, streams: Streams) -> None:
-        self._remotes = remotes
+        self.remotes = remotes
         self._reach = reach
         self._streams = streams
 
     def find(self, path: str) -> Remote | None:
-        return self._remotes.of_path(path) if self._remotes else None
+        return self.remotes.of_path(path)
 
     async def __call__(self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]) -> int:
         """A Streamer. Raises ServiceUnavailable."""

@@ -63,7 +63,7 @@ class Remotes:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self.objects: dict[str, Obj] = {}  # every APIService, local ones too
-        self._remotes: dict[GroupVersion, Remote] = {}
+        self.remote: dict[GroupVersion, Remote] = {}  # with a service; those that are served here as well
         self.news = asyncio.Event()
         self.lost: Counter[tuple[str, str]] = Counter()  # (name, reason): how often one became unavailable
         self.listeners: list[Callable[[], None]] = []
@@ -73,15 +73,15 @@ class Remotes:
         """For a Follower of the APIServices."""
         before = self.objects.pop(name, None)
         if obj is None and before is not None:
-            self._remotes.pop(_group_version(before), None)
+            self.remote.pop(_group_version(before), None)
         if obj is not None:
             self.objects[name] = obj
             key = _group_version(obj)
-            known = self._remotes.get(key)
+            known = self.remote.get(key)
             if not obj["spec"].get("service"):
-                self._remotes.pop(key, None)
+                self.remote.pop(key, None)
             elif known is None:
-                self._remotes[key] = Remote(obj)
+                self.remote[key] = Remote(obj)
             else:
                 known.obj = obj
         if before is None or obj is None or before["spec"] != obj["spec"]:
@@ -94,17 +94,14 @@ class Remotes:
         for tell in self.listeners:
             tell()
 
-    def __bool__(self) -> bool:
-        return bool(self._remotes)
-
     def __iter__(self) -> Iterator[Remote]:
         """Those that are not served here, by name."""
-        for remote in sorted(self._remotes.values(), key=lambda each: each.name):
+        for remote in sorted(self.remote.values(), key=lambda each: each.name):
             if not self.is_local(*remote.group_version):
                 yield remote
 
     def get(self, group: str, version: str) -> Remote | None:
-        remote = self._remotes.get((group, version))
+        remote = self.remote.get((group, version))
         return None if remote is None or self.is_local(group, version) else remote
 
     def of_path(self, path: str) -> Remote | None:

@@ -17,6 +17,7 @@ _KEPT_CALLERS = 4096
 _ACCOUNT = "system:serviceaccount:"
 
 Matches = Callable[[RequestInfo], bool]
+Rules = Sequence[Matches]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Schema:
     level: str
     precedence: int
     distinguisher: str
-    rules: tuple[tuple[Callable[[User], bool], Matches], ...]
+    # who, their requests for resources, for other paths
+    rules: tuple[tuple[Callable[[User], bool], Rules, Rules], ...]
 
     def flow_of(self, user: User, info: RequestInfo) -> str:
         """What tells this request's flow from others of the same schema."""
@@ -37,12 +39,15 @@ class Schema:
         return info.namespace if self.distinguisher == "ByNamespace" else ""
 
 
+_Candidates = Sequence[tuple[Schema, Matches]]
+
+
 class Classifier:
     """Fixed once made: a new configuration makes a new one."""
 
     def __init__(self, schemas: Iterable[Schema]) -> None:
         self.schemas = sorted(schemas, key=lambda each: (each.precedence, each.name))
-        self._callers: dict[tuple[str, tuple[str, ...]], Sequence[tuple[Schema, Matches]]] = {}
+        self._callers: dict[tuple[str, tuple[str, ...]], tuple[_Candidates, _Candidates]] = {}
 
     def find(self, user: User, info: RequestInfo) -> Schema | None:
         """None where nothing matches: only a caller without any group, as catch-all takes everybody with one."""
@@ -51,16 +56,25 @@ class Classifier:
         if candidates is None:
             if len(self._callers) >= _KEPT_CALLERS:
                 self._callers.clear()
-            candidates = self._callers[key] = [
-                (schema, matches)
-                for schema in self.schemas
-                for is_subject, matches in schema.rules
-                if is_subject(user)
-            ]
-        for schema, matches in candidates:
-            if matches(info):
+            candidates = self._callers[key] = self._candidates(user)
+        for schema, matches in candidates[0 if info.is_resource else 1]:
+            if matches is _everything or matches(info):
                 return schema
         return None
+
+    def _candidates(self, user: User) -> tuple[_Candidates, _Candidates]:
+        resources: list[tuple[Schema, Matches]] = []
+        paths: list[tuple[Schema, Matches]] = []
+        for schema in self.schemas:
+            for is_subject, of_resources, of_paths in schema.rules:
+                if is_subject(user):
+                    resources += ((schema, each) for each in of_resources)
+                    paths += ((schema, each) for each in of_paths)
+        return resources, paths
+
+
+def _everything(info: RequestInfo) -> bool:
+    return True
 
 
 def compile_schema(obj: Obj) -> Schema:
@@ -71,7 +85,14 @@ def compile_schema(obj: Obj) -> Schema:
         level=spec["priorityLevelConfiguration"]["name"],
         precedence=spec.get("matchingPrecedence", 1000),
         distinguisher=(spec.get("distinguisherMethod") or {}).get("type", ""),
-        rules=tuple((_subjects(rule), _requests(rule)) for rule in spec.get("rules") or ()),
+        rules=tuple(
+            (
+                _subjects(rule),
+                [_resource_rule(each) for each in rule.get("resourceRules") or ()],
+                [_path_rule(each) for each in rule.get("nonResourceRules") or ()],
+            )
+            for rule in spec.get("rules") or ()
+        ),
     )
 
 
@@ -104,16 +125,6 @@ def _subjects(rule: Obj) -> Callable[[User], bool]:
     return is_subject
 
 
-def _requests(rule: Obj) -> Matches:
-    resources = [_resource_rule(each) for each in rule.get("resourceRules") or ()]
-    paths = [_path_rule(each) for each in rule.get("nonResourceRules") or ()]
-
-    def matches(info: RequestInfo) -> bool:
-        return any(each(info) for each in (resources if info.is_resource else paths))
-
-    return matches
-
-
 def _resource_rule(rule: Obj) -> Matches:
     verbs, groups, resources, namespaces = (
         frozenset(rule.get(key) or ()) for key in ("verbs", "apiGroups", "resources", "namespaces")
@@ -122,6 +133,8 @@ def _resource_rule(rule: Obj) -> Matches:
         "*" in each for each in (verbs, groups, resources, namespaces)
     )
     cluster = bool(rule.get("clusterScope"))
+    if any_verb and any_group and any_resource and any_namespace and cluster:
+        return _everything
 
     def matches(info: RequestInfo) -> bool:
         if not (any_verb or info.verb in verbs) or not (any_group or info.group in groups):
@@ -140,6 +153,8 @@ def _resource_rule(rule: Obj) -> Matches:
 def _path_rule(rule: Obj) -> Matches:
     verbs, urls = frozenset(rule.get("verbs") or ()), rule.get("nonResourceURLs") or ()
     any_verb, any_path = "*" in verbs, "*" in urls
+    if any_verb and any_path:
+        return _everything
     exact = frozenset(urls)
     prefixes = tuple(url[:-1] for url in urls if url.endswith("/*"))
 

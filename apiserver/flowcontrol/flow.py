@@ -1,9 +1,9 @@
 """Priority and fairness: which requests run now, which wait for how long, which are refused.
 
-    entry = flow.arrive(user, info, query)       classified: runs, waits, or is refused
+    entry = flow.arrive(user, info, query, now)  classified: runs, waits, or is refused
     if entry.waits: await entry.turn()            at most the queue wait limit; raises TooManyRequests
     ... serve, with entry.headers ...
-    entry.leave()                                 in every case; what waited is woken
+    entry.leave(now)                              in every case; what waited is woken
 
 Exempt requests pass at once. The levels' seats are worked out anew every ten seconds from what was in demand
 (`run`), so that the busy borrow what the idle do not need. What the objects say comes in through `configure`.
@@ -99,16 +99,15 @@ class FlowControl:
                 _wake(level.queues.resize(seats, now_s))
         self.draining = [level for level in self.draining if not level.is_idle]
 
-    def arrive(self, user: User, info: RequestInfo, query: Query) -> Entry:
+    def arrive(self, user: User, info: RequestInfo, query: Query, now_s: float) -> Entry:
+        """`now_s` by the clock's monotonic time."""
         schema = self.classifier.find(user, info) or self._fallback
         level = self.levels[schema.level]
         counts = level.counts.get(schema.name) or level.counts_of(schema.name)
         headers = self._headers.get(schema.name, ())
         queues = level.queues
-        now_s = self.clock.monotonic()
         if queues is None:
             level.running += 1
-            level.demand.note(level.running, now_s)
             counts.dispatched += 1
             counts.running += 1
             return Entry(self, level, counts, headers, None, None, now_s)
@@ -119,13 +118,16 @@ class FlowControl:
             counts.rejected[ticket] += 1
             return Entry(self, level, counts, headers, queues, None, now_s)
         level.demand.note(queues.demand, now_s)
-        counts.widths.add(width.seats)
+        if width.seats == 1:
+            counts.narrow += 1
+        else:
+            counts.widths.add(width.seats)
         entry = Entry(self, level, counts, headers, queues, ticket, now_s)
-        if ticket.is_running:
+        if ticket.started_s >= 0:
             counts.dispatched += 1
             counts.running += 1
             counts.seats += ticket.seats
-            counts.waited.add(0.0)
+            counts.immediate += 1
         else:
             counts.waiting += 1
         return entry
@@ -188,22 +190,22 @@ class Entry:
         if not ticket.is_running:
             raise _refusal()
 
-    def leave(self) -> None:
+    def leave(self, now_s: float) -> None:
         """Twice is once."""
         if self._left:
             return
         self._left = True
         level, counts, queues, ticket = self._level, self._counts, self._queues, self._ticket
-        now_s = self._flow.clock.monotonic()
         counts.running -= 1
         if queues is None or ticket is None:
             level.running -= 1
-            level.demand.note(level.running, now_s)
             counts.ran.add(now_s - self._arrived_s)
             return
         counts.seats -= ticket.seats
         counts.ran.add(now_s - ticket.started_s)
-        _wake(queues.finish(ticket, now_s))
+        started = queues.finish(ticket, now_s)
+        if started:
+            _wake(started)
         if ticket.held:
             asyncio.get_running_loop().call_later(ticket.final_s, self._release)
         level.demand.note(queues.demand, now_s)

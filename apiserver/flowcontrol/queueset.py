@@ -39,6 +39,7 @@ class Ticket:
     waiter: Any = None
     final_seats: int = 0
     final_s: float = 0.0
+    width: int = 1  # the most seats it holds at any time
     held: int = 0  # seats held now
 
     @property
@@ -75,7 +76,9 @@ class QueueSet:
     ) -> Ticket | str:
         """A ticket, running or waiting; or the reason why not. `of`: its schema and flow, for those who look on."""
         queue = self._choose(hand) if self.queues else None
-        ticket = Ticket(seats, *of, queue, now_s, final_seats=final[0], final_s=final[1])
+        final_seats, final_s = final
+        width = seats if seats >= final_seats else final_seats
+        ticket = Ticket(seats, *of, queue, now_s, -1.0, None, final_seats, final_s, width)
         if queue is None:
             if not self._fits(ticket):
                 return NO_SEAT
@@ -89,10 +92,10 @@ class QueueSet:
         if len(queue.waiting) >= self.length_limit:
             return QUEUE_FULL
         queue.waiting[id(ticket)] = ticket
-        queue.waiting_seats += self._width(ticket)
+        queue.waiting_seats += ticket.width
         self._busy[queue.index] = queue
         self.waiting += 1
-        self.waiting_seats += self._width(ticket)
+        self.waiting_seats += ticket.width
         return ticket
 
     def finish(self, ticket: Ticket, now_s: float) -> Sequence[Ticket]:
@@ -123,10 +126,6 @@ class QueueSet:
     def demand(self) -> int:
         return self.in_use + self.waiting_seats
 
-    @staticmethod
-    def _width(ticket: Ticket) -> int:
-        return max(ticket.seats, ticket.final_seats)
-
     def _choose(self, hand: Sequence[int]) -> _Queue:
         """The queue of the hand with the least work before it."""
         best: _Queue | None = None
@@ -142,11 +141,11 @@ class QueueSet:
         return best
 
     def _fits(self, ticket: Ticket) -> bool:
-        return self.in_use + self._width(ticket) <= self.limit or not self.in_use
+        return self.in_use + ticket.width <= self.limit or not self.in_use
 
     def _start(self, ticket: Ticket, now_s: float) -> None:
         ticket.started_s = now_s
-        ticket.held = self._width(ticket)
+        ticket.held = ticket.width
         self.in_use += ticket.held
         self.running += 1
         queue = ticket.queue
@@ -170,7 +169,7 @@ class QueueSet:
         queue = ticket.queue
         assert queue is not None, "only queued requests wait"
         del queue.waiting[id(ticket)]
-        width = self._width(ticket)
+        width = ticket.width
         queue.waiting_seats -= width
         self.waiting -= 1
         self.waiting_seats -= width

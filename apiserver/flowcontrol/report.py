@@ -5,12 +5,14 @@ Names, labels and columns are upstream's. Nothing here is on a request's way but
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from apiserver.flowcontrol.flow import FlowControl
 from apiserver.flowcontrol.level import Level
 from apiserver.flowcontrol.statistics import Counts
+from apiserver.histogram import Histogram
 from machinery.clock import rfc3339_micro
 
 if TYPE_CHECKING:
@@ -56,9 +58,9 @@ def collect(flow: FlowControl) -> Iterator[Metric]:
         waiting.add_metric(pair, counts.waiting)
         running.add_metric(pair, counts.running)
         seats.add_metric(pair, counts.seats)
-        counts.waited.show(waits, [*pair, "true"])
+        _with(counts.waited, 0.0, counts.immediate).show(waits, [*pair, "true"])
         counts.ran.show(runs, [*pair, "regular"])
-        counts.widths.show(widths, pair)
+        _with(counts.widths, 1, counts.narrow).show(widths, pair)
     yield from (dispatched, rejected, waiting, running, seats, waits, runs, widths)
     texts = {
         "nominal_limit_seats": "Seats by shares.",
@@ -91,6 +93,14 @@ def _rows(flow: FlowControl) -> Iterator[tuple[Level, str, Counts]]:
     for level in (*flow.levels.values(), *flow.draining):
         for schema, counts in sorted(level.counts.items()):
             yield level, schema, counts
+
+
+def _with(histogram: Histogram, value: float, times: int) -> Histogram:
+    """With a value that was met so often that it is only counted."""
+    whole = Histogram(histogram.bounds)
+    whole.cells, whole.sum = list(histogram.cells), histogram.sum + value * times
+    whole.cells[bisect_left(histogram.bounds, value)] += times
+    return whole
 
 
 def dump(flow: FlowControl, path: str) -> str | None:

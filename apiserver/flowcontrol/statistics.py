@@ -15,6 +15,8 @@ SEATS = (1, 2, 4, 10)
 @dataclass(slots=True)
 class Counts:
     dispatched: int = 0
+    immediate: int = 0  # of these without any wait
+    narrow: int = 0  # arrived with one seat
     waiting: int = 0
     running: int = 0
     seats: int = 0

@@ -122,7 +122,7 @@ class App:
                 if self.audit.is_early:
                     send = self._announced(request_id, scope, request, send, started, streams=long_running)
                 if not long_running or info.verb == "watch":
-                    entry = self.flow.arrive(request.user, info, query)
+                    entry = self.flow.arrive(request.user, info, query, started)
                     common += entry.headers
                     if entry.waits:
                         arrived = self.clock.monotonic()
@@ -135,12 +135,12 @@ class App:
                             waited_s = self.clock.monotonic() - arrived
                 await self._authorize(info, request.user)
                 request.authorized = True
-                passed_on = self.remote.find(info.path) is not None
+                passed_on = bool(self.remote.remotes.remote) and self.remote.find(info.path) is not None
                 if info.is_resource or passed_on:
                     streamer = self.remote if passed_on else self._streamer(info)
                     if streamer is not None:
                         if entry is not None and info.verb == "watch":
-                            send = _leaving(entry, send, query.flag("sendInitialEvents"))
+                            send = _leaving(entry, self.clock, send, query.flag("sendInitialEvents"))
                         code = await _streamed(streamer, request, receive, send, common)
                         return
                     if method in ("POST", "PUT", "PATCH", "DELETE"):
@@ -178,9 +178,10 @@ class App:
             with suppress(OSError):  # the client left
                 await send_reply(send, reply, common)
         finally:
+            ended = self.clock.monotonic()
+            elapsed = ended - started
             if entry is not None:
-                entry.leave()
-            elapsed = self.clock.monotonic() - started
+                entry.leave(ended)
             if long_running:
                 self.counts.end_long(key, code)
             else:
@@ -294,14 +295,14 @@ class App:
         return sending
 
 
-def _leaving(entry: Entry, send: Send, has_initial: bool) -> Send:
+def _leaving(entry: Entry, clock: Clock, send: Send, has_initial: bool) -> Send:
     """A watch counts as work until it has begun, or told what was there before."""
     last = "http.response.body" if has_initial else "http.response.start"
 
     async def sending(message: Message) -> None:
         await send(message)
         if message["type"] == last:
-            entry.leave()
+            entry.leave(clock.monotonic())
 
     return sending
 

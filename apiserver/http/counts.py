@@ -5,9 +5,10 @@ Names and labels are upstream's, so that dashboards and alerts written for a kub
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from apiserver.histogram import Histogram
 from apiserver.http.request_info import RequestInfo
@@ -46,32 +47,34 @@ _LABELS = ["verb", "dry_run", "group", "version", "resource", "subresource", "sc
 _COMPONENT = "apiserver"
 
 
-class Key(NamedTuple):
-    """`verb` is upstream's word, such as LIST; `dry_run` "" or "All"."""
-
-    verb: str
-    dry_run: str
-    group: str = ""
-    version: str = ""
-    resource: str = ""
-    subresource: str = ""
-    scope: str = ""
-
-
+# verb in upstream's words, such as LIST; "" or "All" for a dry run; group, version, resource, subresource; scope
+Key = tuple[str, str, str, str, str, str, str]
 IsServed = Callable[[str, str, str, str], bool]
 
 
 def key_of(info: RequestInfo, *, dry_run: bool, applies: bool) -> Key:
     tried = "All" if dry_run else ""
     if not info.is_resource:
-        return Key(_PATH_VERBS.get(info.verb, "OTHER"), tried)
+        return (_PATH_VERBS.get(info.verb, "OTHER"), tried, "", "", "", "", "")
     verb = "apply" if applies else "connect" if info.subresource in _CONNECTS else info.verb
     if info.name or info.verb == "create":
         scope = "resource"
     else:
         scope = "namespace" if info.namespace else "cluster"
     shown = _VERBS.get(verb, "OTHER")
-    return Key(shown, tried, info.group, info.version, info.resource, info.subresource, scope)
+    return (shown, tried, info.group, info.version, info.resource, info.subresource, scope)
+
+
+class Row:
+    """What was counted under one key."""
+
+    __slots__ = ("codes", "own_seconds", "seconds", "sizes")
+
+    def __init__(self, *, sized: bool) -> None:
+        self.codes: dict[int, int] = {}
+        self.seconds = Histogram(BUCKETS_S)
+        self.own_seconds = Histogram(BUCKETS_S)
+        self.sizes = Histogram(SIZES_BYTES) if sized else None
 
 
 class Requests:
@@ -79,11 +82,7 @@ class Requests:
 
     def __init__(self, is_served: IsServed) -> None:
         self._is_served = is_served
-        self._known: dict[Key, Key] = {}
-        self._codes: dict[tuple[Key, int], int] = {}
-        self._seconds: dict[Key, Histogram] = {}
-        self._own_seconds: dict[Key, Histogram] = {}
-        self._sizes: dict[Key, Histogram] = {}
+        self._rows: dict[Key, Row] = {}
         self._terminated: Counter[tuple[Key, int]] = Counter()
         self.long_running: Counter[Key] = Counter()
         self.in_flight = {"mutating": 0, "readOnly": 0}
@@ -98,37 +97,42 @@ class Requests:
         self.long_running[self._plain(key)] += 1
 
     def end_long(self, key: Key, code: int) -> None:
-        key = self._plain(key)
-        self.long_running[key] -= 1
-        at = (key, code)
-        self._codes[at] = self._codes.get(at, 0) + 1
+        self.long_running[self._plain(key)] -= 1
+        codes = (self._rows.get(key) or self._row(key)).codes
+        codes[code] = codes.get(code, 0) + 1
 
     def record(self, key: Key, code: int, elapsed_s: float, waited_s: float, size: int) -> None:
         """`waited_s` of it was spent in a queue of flow control; `size` of the answer's body."""
-        key = self._known.get(key) or self._plain(key)
-        at = (key, code)
-        self._codes[at] = self._codes.get(at, 0) + 1
-        seconds = self._seconds.get(key)
-        if seconds is None:
-            seconds = self._seconds[key] = Histogram(BUCKETS_S)
-            self._own_seconds[key] = Histogram(BUCKETS_S)
-            self._sizes[key] = Histogram(SIZES_BYTES)
-        seconds.add(elapsed_s)
-        self._own_seconds[key].add(elapsed_s - waited_s)
-        self._sizes[key].add(size)
+        row = self._rows.get(key) or self._row(key)
+        codes, seconds, own, sizes = row.codes, row.seconds, row.own_seconds, row.sizes
+        codes[code] = codes.get(code, 0) + 1
+        at = bisect_left(BUCKETS_S, elapsed_s)
+        seconds.cells[at] += 1
+        seconds.sum += elapsed_s
+        if waited_s:
+            own.add(elapsed_s - waited_s)
+        else:
+            own.cells[at] += 1
+            own.sum += elapsed_s
+        if sizes is not None:
+            sizes.cells[bisect_left(SIZES_BYTES, size)] += 1
+            sizes.sum += size
 
     def terminate(self, key: Key, code: int) -> None:
         """Refused to defend the server, not because of what was asked."""
         self._terminated[self._plain(key), code] += 1
 
     def _plain(self, key: Key) -> Key:
-        known = self._known.get(key)
-        if known is None:
-            served = not key.resource or self._is_served(*key[2:6])
-            known = key if served else Key(key.verb, key.dry_run)
-            if served:
-                self._known[key] = known
-        return known
+        if key in self._rows or not key[4] or self._is_served(*key[2:6]):
+            return key
+        return (key[0], key[1], "", "", "", "", "")
+
+    def _row(self, key: Key) -> Row:
+        key = self._plain(key)
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = Row(sized=key[0] in ("GET", "LIST"))
+        return row
 
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.metrics_core import (
@@ -140,8 +144,9 @@ class Requests:
         total = CounterMetricFamily(
             "apiserver_request", "Requests by verb, resource and answer.", labels=[*_LABELS, "code"]
         )
-        for (key, code), count in self._codes.items():
-            total.add_metric([*key, _COMPONENT, str(code)], count)
+        for key, row in self._rows.items():
+            for code, count in row.codes.items():
+                total.add_metric([*key, _COMPONENT, str(code)], count)
         yield total
         seconds = HistogramMetricFamily(
             "apiserver_request_duration_seconds", "Response latency in seconds.", labels=_LABELS
@@ -152,12 +157,14 @@ class Requests:
             labels=_LABELS,
         )
         sizes = HistogramMetricFamily("apiserver_response_sizes", "Size of answers in bytes.", labels=_LABELS)
-        for key in self._seconds:
+        for key, row in self._rows.items():
+            if not any(row.seconds.cells):
+                continue  # of long-running requests only
             labels = [*key, _COMPONENT]
-            self._seconds[key].show(seconds, labels)
-            self._own_seconds[key].show(own, labels)
-            if key.verb in ("GET", "LIST"):
-                self._sizes[key].show(sizes, labels)
+            row.seconds.show(seconds, labels)
+            row.own_seconds.show(own, labels)
+            if row.sizes is not None:
+                row.sizes.show(sizes, labels)
         yield from (seconds, own, sizes)
         terminated = CounterMetricFamily(
             "apiserver_request_terminations",
