@@ -58,7 +58,10 @@ class Served:
     # takes over (transport, the request's head as it was sent, what came after it)
     upgrade: Callable[[asyncio.Transport, bytes, bytes], None] | None = None
     connections: set[Connection] = field(default_factory=set)
+    # what still runs for clients that left
+    forsaken: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False
+    lost: int = 0  # connections that ended, until somebody sets it back
 
     def sweep(self) -> None:
         """End what is too slow. Looking at all now and then is cheaper than a timer for each request."""
@@ -66,6 +69,28 @@ class Served:
         for connection in list(self.connections):
             if connection.deadline <= now or connection.write_deadline <= now:
                 connection.expire()
+
+
+class _Gone(asyncio.Transport):
+    """What a connection holds in place of a transport that is lost."""
+
+    def write(self, data: Any) -> None:
+        return
+
+    def writelines(self, pieces: Any) -> None:
+        return
+
+    def is_closing(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        return
+
+    def abort(self) -> None:
+        return
+
+
+_GONE = _Gone()
 
 
 class Connection(asyncio.Protocol):
@@ -107,14 +132,22 @@ class Connection(asyncio.Protocol):
         self.deadline = self._served.loop.time() + self._served.limits.idle_s
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._served.connections.discard(self)
+        served = self._served
+        served.connections.discard(self)
+        served.lost += 1
         self._ignoring = True
+        task = self.busy
+        if task is not None and not task.done():
+            served.forsaken.add(task)
+            task.add_done_callback(served.forsaken.discard)
         for exchange in (self._current, self._receiving, *self._waiting):
             if exchange is not None:
                 exchange.leave()
         self._waiting.clear()
         self.resume_writing()
-        # it and this connection hold each other
+        # Nothing may be left to hold each other: the collector comes seldom, and a connection takes 50 KiB.
+        self._current = self._receiving = None
+        self.transport = _GONE
         del self._parser
 
     def pause_writing(self) -> None:
@@ -272,6 +305,7 @@ class Connection(asyncio.Protocol):
             log.exception(
                 "the application failed", method=exchange.scope["method"], path=exchange.scope["path"]
             )
+        exchange.task = None
         if exchange.done or exchange.gone:
             return
         # No answer, or half of one.

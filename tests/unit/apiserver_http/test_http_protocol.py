@@ -6,6 +6,8 @@ A transport that only remembers stands for the socket; time is virtual, so every
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import httptools
 import pytest
@@ -462,6 +464,41 @@ def test_client_that_leaves_is_told_to_the_application():
 
     run(main())
     assert seen == ["http.request", "http.disconnect"]
+
+
+def test_lost_connection_is_gone_without_the_collector():
+    async def main():
+        peer = await Peer().send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        left = weakref.ref(peer.connection)
+        peer.wire.close()
+        await peer.settle()
+        del peer.connection, peer.wire.protocol
+        assert left() is None
+        assert peer.served.lost == 1
+
+    gc.disable()
+    try:
+        run(main())
+    finally:
+        gc.enable()
+
+
+def test_stop_waits_for_what_a_client_that_left_had_begun():
+    async def main():
+        go = asyncio.Event()
+
+        async def app(scope, receive, send):
+            await go.wait()
+
+        peer = await Peer(app).send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n")
+        peer.wire.close()
+        await peer.settle()
+        assert len(peer.served.forsaken) == 1
+        go.set()
+        await peer.settle()
+        assert not peer.served.forsaken
+
+    run(main())
 
 
 def test_stop_lets_the_request_under_way_end_and_closes_the_idle():
