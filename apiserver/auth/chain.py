@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from apiserver.auth.bootstrap_tokens import BootstrapTokenAuthenticator
 from apiserver.auth.impersonation import impersonate, is_asked
+from apiserver.auth.legacy_tokens import LegacyTokenUse
 from apiserver.auth.node import NodeAuthorizer
 from apiserver.auth.rbac import RBACAuthorizer
 from apiserver.auth.seams import Authenticator, Authorizer, Credentials, Decision
@@ -176,6 +177,8 @@ class Security:
             clock=clock,
             api_audiences=options.api_audiences,
         )
+        self._legacy = LegacyTokenUse(stores.secrets, clock)
+        self.service_accounts.on_legacy_use = self._legacy.note
         self.tokens = TokenIssuer(
             signer,
             service_accounts=stores.service_accounts,
@@ -211,6 +214,7 @@ class Security:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.rbac.run())
             group.create_task(self.node.run())
+            group.create_task(self._legacy.run())
 
     async def wait_synced(self) -> None:
         await self.rbac.wait_synced()

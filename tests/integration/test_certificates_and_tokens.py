@@ -319,6 +319,13 @@ def test_token_in_a_secret_lives_with_the_secret_and_its_account(in_world: Calla
         for token in (first, second):
             user = await world.as_token(token)
             assert user.name == "system:serviceaccount:default:builder"
+
+        async def noted() -> bool:
+            labels = (await world.admin.get(SECRETS, "second", "default"))["metadata"].get("labels") or {}
+            today = rfc3339(world.clock.now())[:10]
+            return bool(labels.get("kubernetes.io/legacy-token-last-used") == today)
+
+        assert await world.until(noted)
         await world.admin.delete(SECRETS, "first", "default")
         with pytest.raises(Unauthorized, match="invalidated"):
             await world.as_token(first)
