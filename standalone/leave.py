@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from ipaddress import ip_address, ip_network
 
 from standalone import config as cluster_config
 from standalone.config import ConfigError
@@ -44,18 +45,30 @@ def leave(layout: Layout, *, delete: bool, on_stage: Callable[[str], None]) -> L
         on_stage("components stopped")
     (node,) = config.nodes
     purge_node(layout, config, node)
-    _remove_network()
+    _remove_network(node.pod_cidr)
     on_stage("containers and network removed")
     still_known = _forget(layout, node.name)
-    remains = (*find_remains(layout, config), *_network_left())
+    remains = (*find_remains(layout, config), *_network_left(node.pod_cidr))
     if delete and not remains:
         shutil.rmtree(layout.root)
     return LeaveResult(pid is not None, still_known, remains)
 
 
-def _remove_network() -> None:
+def is_of_node(addresses: str, pod_cidr: str) -> bool:
+    """Whether a link is the node's own, by `ip -json -4 address show dev NAME`: another program may use its name too."""
+    held = [each["local"] for link in json.loads(addresses or "[]") for each in link.get("addr_info", ())]
+    return any(ip_address(address) in ip_network(pod_cidr) for address in held)
+
+
+def _has_bridge(pod_cidr: str) -> bool:
+    command = ["ip", "-json", "-4", "address", "show", "dev", _BRIDGE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return done.returncode == 0 and is_of_node(done.stdout, pod_cidr)
+
+
+def _remove_network(pod_cidr: str) -> None:
     for command in (
-        ("ip", "link", "del", _BRIDGE),
+        *((("ip", "link", "del", _BRIDGE),) if _has_bridge(pod_cidr) else ()),
         ("ip", "route", "flush", "proto", _ROUTE_PROTOCOL),
         *(("nft", "delete", "table", "ip", table) for table in _TABLES),
     ):
@@ -64,12 +77,12 @@ def _remove_network() -> None:
         )  # what is not there needs no removal
 
 
-def _network_left() -> list[str]:
+def _network_left(pod_cidr: str) -> list[str]:
     tables = subprocess.run(
         ["nft", "list", "tables"], capture_output=True, text=True, check=False, timeout=30
     ).stdout
     found = [f"firewall table ip {table}" for table in _TABLES if f"table ip {table}\n" in tables]
-    return found + ([f"link {_BRIDGE}"] if Path(f"/sys/class/net/{_BRIDGE}").exists() else [])
+    return found + ([f"link {_BRIDGE}"] if _has_bridge(pod_cidr) else [])
 
 
 def _forget(layout: Layout, node: str) -> str:

@@ -157,3 +157,7 @@ def test_pods_of_two_machines_reach_each_other_and_move_when_one_is_lost(
     print(kctl(vm1, "leave vm1 --delete", 90))
     print(kctl(vm1, "down lab --delete", 90))
     assert vm1.shell("ls /sys/fs/cgroup | grep kctl || true") == ""
+    assert (
+        vm1.shell("nft list tables; ip route show proto 76; ip -br link | grep -v -e ^lo -e ^eth0 || true")
+        == ""
+    )
