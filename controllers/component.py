@@ -13,6 +13,7 @@ from typing import Any
 from client.client import Client
 from client.informer import InformerFactory
 from controllers import (
+    clusterroleaggregation,
     csrapproving,
     csrcleaner,
     deployment,
@@ -55,6 +56,7 @@ RECONCILERS: Sequence[Reconciler] = (
     csrapproving.reconcile,
     csrcleaner.reconcile,
     tokencleaner.reconcile,
+    clusterroleaggregation.reconcile,
 )
 # Made with what only the composition knows; those that lack it do not run.
 _MADE = ("rootca", NODE_IPAM, "bootstrapsigner", "csrsigning", "serviceaccount-token")

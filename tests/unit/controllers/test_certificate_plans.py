@@ -20,6 +20,7 @@ from controllers.certificate_request import (
     Wanted,
     refusal,
 )
+from controllers.clusterroleaggregation import plan_rules
 from controllers.csrapproving import plan_permissions
 from controllers.csrcleaner import plan_end
 from controllers.csrsigning import plan_life
@@ -165,3 +166,17 @@ def test_token_secret_is_filled_once_and_goes_with_its_account() -> None:
     assert plan(secret, account, "PEM", sign) == Plan() and len(signed) == 1
     assert plan(secret, None, "PEM", sign).remove
     assert plan(secret, {"metadata": {"name": "builder", "uid": "u2"}}, "PEM", sign).remove
+
+
+def test_aggregated_role_shows_what_it_takes_in() -> None:
+    def role(name: str, verb: str, **labels: str) -> Obj:
+        rules = [{"verbs": [verb], "apiGroups": [""], "resources": ["pods"]}]
+        return {"metadata": {"name": name, "labels": labels}, "rules": rules}
+
+    one, two, other = role("b", "get", to="x"), role("a", "list", to="x"), role("c", "delete", to="y")
+    selectors = [{"matchLabels": {"to": "x"}}, {"matchExpressions": [{"key": "to", "operator": "Exists"}]}]
+    whole = {**role("whole", "old", to="x"), "aggregationRule": {"clusterRoleSelectors": selectors}}
+    planned = plan_rules(whole, [one, two, other, whole])
+    assert planned is not None
+    assert [rule["verbs"][0] for rule in planned] == ["list", "get", "delete"]
+    assert plan_rules(one, [one, whole]) is None
