@@ -40,12 +40,12 @@ async def list_pieces(call: Call, options: ListOptions) -> list[Piece]:
         or options.field_selector
         or options.limit
         or options.exact
-        or options.at_least
+        or options.at_least > 0
         or options.start_key
         or call.name
     )
     if whole:
-        pieces, revision = await served.store.list_pieces(call.namespace)
+        pieces, revision = await served.store.list_pieces(call.namespace, newest=not options.at_least)
         return [Piece(b'%b%d"},"items":[' % (served.list_head, revision)), *pieces, Piece(_END)]
     result = await list_entries(call, options)
     items = b",".join([served.view(entry) for entry in result.entries])

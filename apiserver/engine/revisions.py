@@ -22,6 +22,7 @@ import orjson
 from apiserver.engine.query import Query
 from machinery.errors import BadRequest, Cause, Expired, Timeout, invalid
 
+ANY = -1  # instead of a revision: what memory holds is new enough
 _TOKEN_VERSION = "meta.k8s.io/v1"
 
 
@@ -31,7 +32,7 @@ class ListOptions:
     field_selector: str = ""
     limit: int = 0
     exact: int = 0  # answer as of this revision
-    at_least: int = 0  # answer at least this new
+    at_least: int = 0  # answer at least this new; ANY
     start_key: str = ""  # where the page begins, relative to the store's own keys
     inconsistent: bool = False  # a continuation at the newest revision, after the first was compacted
 
@@ -40,7 +41,7 @@ class ListOptions:
 class WatchOptions:
     label_selector: str = ""
     field_selector: str = ""
-    from_revision: int = 0
+    from_revision: int = 0  # with `initial` also ANY
     initial: bool = False  # begin with what exists
     initial_end: bool = False  # and say where that ends
     bookmarks: bool = False
@@ -84,10 +85,15 @@ def parse_list(query: Query) -> ListOptions:
     asked = parse_revision(revision)
     if match == "Exact" or (asked and limit and not match):
         return ListOptions(labels, fields, limit, exact=asked)
-    return ListOptions(labels, fields, limit, at_least=asked)
+    return ListOptions(labels, fields, limit, at_least=_any_or(asked, revision))
 
 
 _PLAIN = ListOptions()
+
+
+def _any_or(asked: int, text: str) -> int:
+    """ "0" is content with what memory holds, also while etcd is lost."""
+    return ANY if text and not asked else asked
 
 
 def parse_watch(query: Query) -> WatchOptions:
@@ -99,9 +105,13 @@ def parse_watch(query: Query) -> WatchOptions:
     _refuse(_wrong_with_watch(match, query.get("continue", ""), initial))
     asked = parse_revision(revision)
     if initial is None:
-        return WatchOptions(labels, fields, asked, asked == 0, False, bookmarks, timeout_s)
+        initial_too = asked == 0
+        return WatchOptions(
+            labels, fields, _any_or(asked, revision), initial_too, False, bookmarks, timeout_s
+        )
     begin = query.flag("sendInitialEvents")
-    return WatchOptions(labels, fields, asked, begin, begin and bookmarks, bookmarks, timeout_s)
+    after = _any_or(asked, revision) if begin else asked
+    return WatchOptions(labels, fields, after, begin, begin and bookmarks, bookmarks, timeout_s)
 
 
 def _wrong_with_list(match: str, revision: str, token: str, initial: str | None) -> list[Cause]:

@@ -207,8 +207,8 @@ class Cacher:
             blob = self._blobs[namespace] = b",".join([entry.data for entry in self._under(prefix)])
         return blob, self._progress
 
-    async def list_pieces(self, namespace: str = "") -> tuple[Sequence[Piece], int]:
-        if self._shared:
+    async def list_pieces(self, namespace: str = "", *, newest: bool = True) -> tuple[Sequence[Piece], int]:
+        if self._shared and newest:
             await self._catch_up()
         prefix = self._key(namespace, "") if namespace and self._namespaced else self._prefix
         pieces = self._lists.pieces(self._entries, self._order, prefix, prefix + "\U0010ffff")

@@ -92,15 +92,16 @@ class Store(Protocol):
         revision: int = 0,
         min_revision: int = 0,
     ) -> ListResult:
-        """Ordered by key. `revision` exact; `min_revision` waits until the cache is at least that new."""
+        """Ordered by key. `revision` exact; `min_revision` waits until the cache is at least that new (-1: it is)."""
         ...
 
     async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
         """All objects' JSON joined by commas, and the revision: cached, for small collections read again and again."""
         ...
 
-    async def list_pieces(self, namespace: str = "") -> tuple[Sequence[Piece], int]:
-        """The same in pieces, to be sent one after the other: for whole lists without selectors, of any size."""
+    async def list_pieces(self, namespace: str = "", *, newest: bool = True) -> tuple[Sequence[Piece], int]:
+        """The same in pieces, to be sent one after the other: for whole lists without selectors, of any size.
+        Without `newest`, what the cache holds."""
         ...
 
     async def create(self, namespace: str, name: str, obj: Obj) -> Entry:

@@ -96,7 +96,7 @@ class View:
         self._blobs[namespace] = (found.revision, blob)
         return blob, found.revision
 
-    async def list_pieces(self, namespace: str = "") -> tuple[Sequence[Piece], int]:
+    async def list_pieces(self, namespace: str = "", *, newest: bool = True) -> tuple[Sequence[Piece], int]:
         blob, revision = await self.list_json(namespace)
         return [Piece(blob)] if blob else [], revision
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 
 from etcd_server import EtcdServer, fresh_prefix, shared_etcd
 
-from apiserver.backends.backend import Compacted, StoreUnavailable
+from apiserver.backends.backend import Compacted, OutcomeUnknown, StoreUnavailable
 from apiserver.backends.etcd import EtcdBackend
 from apiserver.backends.etcd_client import EtcdAddressError, EtcdClient, EtcdTls, parse_server
 from apiserver.backends.etcd_origin import NotOurStore, begin_filling, end_filling
@@ -277,6 +277,28 @@ def test_history_bounds_itself() -> None:
                 await backend.put("/a", b"%d" % n)
             await backend._forget(clock.now())
             assert await backend.oldest_revision() == 50
+
+    asyncio.run(main())
+
+
+def test_write_that_a_stalled_etcd_swallowed_may_have_been_made(own: EtcdServer) -> None:
+    async def main() -> None:
+        async with opened(own, "", patience_s=0.3) as backend:
+            await backend.put("/a", b"1")
+            own.stall()
+            with pytest.raises(OutcomeUnknown, match="whether the write was made is not known"):
+                await backend.put("/a", b"2")
+            with pytest.raises(StoreUnavailable) as read:
+                await backend.get("/a")
+            assert not isinstance(read.value, OutcomeUnknown)
+            own.go_on()
+            while True:
+                try:
+                    kv = await backend.get("/a")
+                    break
+                except StoreUnavailable:
+                    await asyncio.sleep(0.02)
+            assert kv is not None and kv.value in (b"1", b"2")
 
     asyncio.run(main())
 

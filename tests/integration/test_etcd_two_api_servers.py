@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import uvloop
 
@@ -285,4 +286,71 @@ def test_etcd_lost_and_back_is_told_as_503_and_both_servers_go_on() -> None:
     try:
         run_two(body, etcd, patience_s=0.3)
     finally:
+        etcd.remove()
+
+
+def test_while_etcd_is_gone_caches_answer_who_is_content_with_them() -> None:
+    etcd = EtcdServer().start()
+
+    async def body(one: Client, two: Client) -> None:
+        made = await one.create(CONFIGMAPS, config_map("there"))
+        assert (await two.get(CONFIGMAPS, "there", NS)) == made
+        etcd.stop()
+        for _ in range(2):
+            listed = await two.list(CONFIGMAPS, NS, resource_version="0")
+            assert "there" in [item["metadata"]["name"] for item in listed["items"]]
+            named = await two.list(CONFIGMAPS, NS, resource_version="0", label_selector="app=x")
+            assert [item["metadata"]["name"] for item in named["items"]] == ["there"]
+            since = await two.list(CONFIGMAPS, NS, resource_version=made["metadata"]["resourceVersion"])
+            assert since["items"]
+            async with two.watch(CONFIGMAPS, NS, resource_version="0") as events:
+                assert (await anext(aiter(events))).type == "ADDED"
+        for wanted in ({}, {"label_selector": "app=x"}):
+            answer = await two.transport.request("GET", CONFIGMAPS.path(NS), query=list(_query(wanted)))
+            assert answer.status == 503 and answer.headers["retry-after"] == "1"
+        await asyncio.to_thread(etcd.start)
+        while True:
+            try:
+                await two.create(CONFIGMAPS, config_map("after"))
+                break
+            except ApiError:
+                await asyncio.sleep(0.05)
+        assert "after" in [item["metadata"]["name"] for item in (await one.list(CONFIGMAPS, NS))["items"]]
+
+    try:
+        run_two(body, etcd, patience_s=0.5)
+    finally:
+        etcd.remove()
+
+
+def _query(wanted: dict[str, str]) -> list[tuple[str, str]]:
+    return [("labelSelector", text) for text in wanted.values()]
+
+
+def test_write_that_etcd_swallowed_is_not_called_undone_and_not_invited_again() -> None:
+    """SIGSTOP: the connection stands, and nothing comes back."""
+    etcd = EtcdServer().start()
+
+    async def body(one: Client, two: Client) -> None:
+        etcd.stall()
+        body = orjson.dumps(config_map("doubtful"))
+        answer = await one.transport.request("POST", CONFIGMAPS.path(NS), body=body)
+        status = orjson.loads(answer.body)
+        # It is lost in the write, or before it, when admission looks something up: only then it may be repeated.
+        assert (answer.status == 504) is ("retry-after" not in answer.headers)
+        if answer.status == 504:
+            assert status["reason"] == "Timeout" and "may have been carried out" in status["message"]
+        etcd.go_on()
+        while True:
+            try:
+                there = [item["metadata"]["name"] for item in (await two.list(CONFIGMAPS, NS))["items"]]
+                break
+            except ApiError:
+                await asyncio.sleep(0.05)
+        assert answer.status == 504 or "doubtful" not in there
+
+    try:
+        run_two(body, etcd, patience_s=0.5)
+    finally:
+        etcd.go_on()
         etcd.remove()
