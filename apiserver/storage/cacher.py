@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import random
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
@@ -42,6 +42,7 @@ from apiserver.storage.blocks import Lists
 from apiserver.storage.encoding import Cipher, encode, with_revision
 from apiserver.storage.expiry import Expiry
 from apiserver.storage.extract import Extract
+from apiserver.storage.past import Past
 from apiserver.storage.store import (
     Entry,
     ListResult,
@@ -109,6 +110,7 @@ class Cacher:
         self._watchers = Watchers()
         self._blobs: dict[str, bytes] = {}
         self._lists = Lists()
+        self._past = Past(backend, self._decode)
         self._closed = False
         self.times: dict[str, Histogram] = {}  # of the backend's writes, by operation
 
@@ -177,7 +179,7 @@ class Cacher:
         await self._reach(max(revision, min_revision))
         prefix = self._key(namespace, "") if namespace and self._namespaced else self._prefix
         if revision and revision < self._window.floor:
-            return await self._list_history(prefix, predicate, start_key, limit, revision)
+            return await self._past.list(prefix, predicate, start_key, limit, revision)
         if revision and self._window.changed_since(revision):
             entries = self._window.past(self._entries, revision)
             order = sorted(entries)
@@ -329,36 +331,9 @@ class Cacher:
             for event in self._window.since(watcher.revision):
                 watcher.offer(event)
         else:
-            watcher.history = self._replay(watcher, watcher.revision, self._progress)
+            watcher.history = self._past.replay(self._prefix, watcher, watcher.revision, self._progress)
             watcher.revision = self._progress
         self._watchers.add(watcher)
-
-    async def _replay(self, watcher: Watcher, after: int, upto: int) -> AsyncGenerator[Events, None]:
-        """What the watcher would have seen in (after, upto], from the backend's history."""
-        async with self._backend.watch(self._prefix, after) as stream:
-            while after < upto:
-                try:
-                    changes = await anext(stream)
-                except StopAsyncIteration:
-                    return
-                seen: Events = []
-                for change in changes:
-                    after = change.kv.mod_revision
-                    if after > upto:
-                        break
-                    event = CacheEvent(
-                        after,
-                        self._decode(change.prev) if change.prev else None,
-                        None if change.deleted else self._decode(change.kv),
-                    )
-                    entry = event.after or event.before
-                    if entry is None or not watcher.concerns(entry):
-                        continue
-                    if (one := event.seen_with(watcher.predicate)) is not None:
-                        seen.append(one)
-                after = max(after, stream.progress)
-                if seen:
-                    yield seen
 
     # The feed
 
@@ -516,20 +491,3 @@ class Cacher:
             if not key.startswith(prefix):
                 return
             yield self._entries[key]
-
-    async def _list_history(
-        self, prefix: str, predicate: Predicate | None, start_key: str, limit: int, revision: int
-    ) -> ListResult:
-        found: list[Entry] = []
-        while True:
-            page = await self._backend.range(prefix, start=start_key, limit=PAGE, revision=revision)
-            for kv in page.kvs:
-                entry = self._decode(kv)
-                if predicate is not None and not predicate(entry.labels, entry.fields):
-                    continue
-                if limit and len(found) == limit:
-                    return ListResult(found, revision, entry.key, None)
-                found.append(entry)
-            if not page.more:
-                return ListResult(found, revision, "", None)
-            start_key = page.kvs[-1].key + "\0"

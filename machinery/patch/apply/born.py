@@ -1,8 +1,8 @@
 """What the creator of an object owns: every field of it, but for the nodes that each object of its kind has anyway.
 
 Objects are born in families: the pods of a ReplicaSet differ in their names and in nothing that anybody owns. So what
-comes out for a part of an object is remembered by that part's JSON, some hundred parts long, and handed out as a fresh
-copy, since the object it goes into is still to be changed by admission.
+comes out for a part of an object is remembered by that part's JSON, for some hundreds of parts, and shared like all sets:
+whoever changes a managedFields entry makes a new one.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _ALWAYS_THERE = frozenset(
 )
 _REMEMBERED = 256
 _LARGEST_BYTES = 16 * 1024
-# (the schema's identity, key, the value's JSON) → (the schema, which lives as long as this does; the fields' JSON)
-_known: dict[tuple[int, str, bytes], tuple[Schema | None, bytes]] = {}
+# (the schema's identity, key, the value's JSON) → (the schema, which lives as long as this does; the fields)
+_known: dict[tuple[int, str, bytes], tuple[Schema | None, FieldSet]] = {}
 
 
 def fields_of_new(owned: Obj, schema: Schema | None) -> FieldSet:
-    """The fields of a new object's owned part. The set is the caller's own, to its leaves."""
+    """The fields of a new object's owned part."""
     out: FieldSet = {}
     for key, value in owned.items():
         text = orjson.dumps(value)
@@ -40,8 +40,8 @@ def fields_of_new(owned: Obj, schema: Schema | None) -> FieldSet:
         if known is None:
             if len(_known) >= _REMEMBERED:
                 del _known[next(iter(_known))]
-            known = _known[at] = (schema, orjson.dumps(_added(key, value, schema)))
-        out.update(orjson.loads(known[1]))
+            known = _known[at] = (schema, _added(key, value, schema))
+        out.update(known[1])
     return out
 
 

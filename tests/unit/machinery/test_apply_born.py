@@ -1,10 +1,12 @@
-"""What the creator of an object owns is remembered by its parts, and still everybody's own."""
+"""What the creator of an object owns is remembered by its parts, and nobody changes what is remembered."""
 
 from __future__ import annotations
 
 import copy
 
 from api import registry
+from machinery.patch import apply as structured
+from machinery.patch import json_patch
 from machinery.patch.apply import born, managed, typed
 
 PODS = next(r for r in registry.load() if r.gvr.resource == "pods" and not r.gvr.group)
@@ -23,12 +25,20 @@ def test_remembered_fields_are_those_that_comparing_finds():
     assert born.fields_of_new(managed.owned_part(POD), schema) == whole
 
 
-def test_changing_what_came_out_changes_nothing_for_the_next():
+def test_writes_and_patches_leave_what_is_remembered_alone():
     schema = PODS.schema()
     first = born.fields_of_new(managed.owned_part(POD), schema)
     kept = copy.deepcopy(first)
-    first["f:spec"]["f:containers"].clear()
-    first["f:metadata"]["f:labels"]["f:other"] = {}
+    pod = copy.deepcopy(POD)
+    common = {"manager": "m", "api_version": "v1", "now": 1.0, "schema": schema}
+    managed.update_managed_fields(None, pod, **common)
+    where = "/metadata/managedFields/0/fieldsV1/f:spec"
+    json_patch.apply(pod, [{"op": "remove", "path": where}])
+    changed = copy.copy(pod) | {"spec": {**POD["spec"], "nodeName": "n1"}, "metadata": dict(pod["metadata"])}
+    managed.update_managed_fields(pod, changed, **common)
+    applied = {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "c", "image": "x:2"}]}}
+    structured.apply(changed, applied, force=True, **common)
+    assert first == kept
     assert born.fields_of_new(managed.owned_part(POD), schema) == kept
 
 
