@@ -134,6 +134,9 @@ class CustomResources(WriteHook):
         for resource in served:
             form = CustomForm(self._engine.conversions, resource, base, forms)
             extract = extractor(resource.selectable_fields, namespaced=resource.namespaced)
+            former = catalog.get(resource.gvr.group, resource.gvr.version, resource.gvr.resource)
+            if former is not None and isinstance(former.store, View):
+                former.store.replace()
             entry = catalog.add(resource, View(store, form, extract), base)
             entry.creatable = not terminating
             version = versions[resource.gvr.version]

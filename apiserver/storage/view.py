@@ -56,6 +56,11 @@ class View:
         self._most = _SPARE
         self._one_at_a_time = asyncio.Lock()
         self._blobs: dict[str, tuple[int, bytes]] = {}
+        self._is_replaced = False
+
+    def replace(self) -> None:
+        """Another view takes its place: open watches end with the next change."""
+        self._is_replaced = True
 
     async def get(self, namespace: str, name: str, *, revision: int = 0) -> Entry | None:
         return await self._one(await self._store.get(namespace, name, revision=revision))
@@ -162,6 +167,8 @@ class View:
         selected: dict[str, Entry],
     ) -> AsyncIterator[Sequence[StoreEvent]]:
         async for batch in batches:
+            if self._is_replaced:
+                return  # whoever watches comes back from where it was, and sees the rest in the new form
             shown = iter(await self._shown([event.entry for event in batch if event.entry is not None]))
             out: list[StoreEvent] = []
             for event in batch:

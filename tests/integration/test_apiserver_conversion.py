@@ -391,3 +391,23 @@ def test_a_webhook_configuration_that_cannot_work_is_refused(run_api):
             assert where in {cause.field for cause in caught.value.causes}
 
     run_api(body)
+
+
+def test_an_open_watch_ends_when_its_definition_changes_and_loses_nothing(run_hook):
+    async def body(api, hook):
+        made = await api.client.create(ONE, endpoint())
+        start = made["metadata"]["resourceVersion"]
+        path = "/apis/hosts.example.com/v1/endpoints"
+        query = {"watch": "1", "timeoutSeconds": "60", "resourceVersion": start}
+        watching = asyncio.create_task(api.send("GET", path, query=query))
+        await asyncio.sleep(0.1)
+        crd = await api.client.get(CRDS, "endpoints.hosts.example.com")
+        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        schema["properties"]["zone"] = {"type": "string", "default": "here"}
+        await api.client.update(CRDS, crd)
+        await api.client.patch(ONE, "a", {"spec": {"hostPort": "b:1"}}, NS)
+        assert (await asyncio.wait_for(watching, 5)).body == b""
+        (line,) = (await api.send("GET", path, query={**query, "timeoutSeconds": "1"})).body.splitlines()
+        assert orjson.loads(line)["object"]["spec"] == {"hostPort": "b:1", "zone": "here"}
+
+    run_hook(body, webhook=False)
