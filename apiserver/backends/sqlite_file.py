@@ -110,7 +110,10 @@ def open_store(path: Path) -> sqlite3.Connection:
 
 
 def damaged(path: Path, why: object) -> StoreDamaged:
-    return StoreDamaged(f"{path} is damaged: {why}. Restore it from a backup, or move it away to begin anew")
+    return StoreDamaged(
+        f"{path} is damaged: {why}. `kctl store restore FILE` puts a snapshot in its place; without one, move it away "
+        "to begin anew"
+    )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

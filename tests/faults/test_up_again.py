@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -122,6 +123,49 @@ def test_damaged_database_is_named_and_kept(described: Cluster) -> None:
     assert refused.code == 1
     assert "store.db" in refused.err and "Traceback" not in refused.err
     assert store.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("part", ["head", "middle"])
+def test_damaged_database_is_replaced_by_a_snapshot(described: Cluster, part: str) -> None:
+    described.kctl(*UP).checked()
+    described.kctl("create", "configmap", "kept", "--from-literal=a=b").checked()
+    saved = described.home / "saved.db"
+    described.kctl("store", "snapshot", str(saved), "--cluster", "fault").checked()
+    described.kctl("create", "configmap", "later").checked()
+    described.kctl("down", "fault").checked()
+    store = described.data_dir / "store" / "store.db"
+    content = store.read_bytes()
+    at = 0 if part == "head" else 4096
+    store.write_bytes(content[:at] + b"\xff" * 8192 + content[at + 8192 :])
+    refused = described.kctl(*UP)
+    assert refused.code == 1 and "Traceback" not in refused.err
+    assert f"{store} is damaged" in refused.err and "kctl store restore FILE" in refused.err
+    described.kctl("store", "restore", str(saved), "--cluster", "fault").checked()
+    described.kctl(*UP).checked()
+    assert described.kctl("get", "configmaps", "-o", "name").checked().split() == [
+        "configmap/kept",
+        "configmap/kube-root-ca.crt",
+    ]
+
+
+def test_read_only_disk_is_named_and_used_when_it_can_be_written_again(described: Cluster) -> None:
+    described.data_dir.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "kctl-test", str(described.data_dir)]).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        described.kctl(*UP).checked()
+        described.kctl("create", "configmap", "kept").checked()
+        described.kctl("down", "fault").checked()
+        subprocess.run(["mount", "-o", "remount,ro", str(described.data_dir)], check=True)
+        refused = described.kctl(*UP)
+        assert refused.code == 1 and "Traceback" not in refused.err
+        assert str(described.data_dir) in refused.err and "Read-only file system" in refused.err
+        subprocess.run(["mount", "-o", "remount,rw", str(described.data_dir)], check=True)
+        described.kctl(*UP).checked()
+        assert "kept" in described.kctl("get", "configmaps").checked()
+        described.kctl("down", "fault").checked()
+    finally:
+        subprocess.run(["umount", str(described.data_dir)], check=True)
 
 
 def test_missing_ca_key_is_named(described: Cluster) -> None:
