@@ -21,7 +21,6 @@ UNSERVED: frozenset[str] = frozenset(
         "autoscaling/HorizontalPodAutoscaler",
         "batch/CronJob",
         "batch/Job",
-        "certificates.k8s.io/CertificateSigningRequest",
         "networking.k8s.io/Ingress",
         "networking.k8s.io/IngressClass",
         "networking.k8s.io/NetworkPolicy",
