@@ -53,6 +53,11 @@ def migrate(layout: Layout, to: str, now: float, etcd_tls: tuple[str, str, str] 
             raise StoreMoveFailed(f"cluster {config.name!r} keeps its objects in {to} already")
         if "memory" in (config.store, to):
             raise StoreMoveFailed("a store in memory ends with its process: there is nothing to move")
+        if config.apiservers > 1 and not is_etcd(to):
+            raise StoreMoveFailed(
+                f"cluster {config.name!r} has {config.apiservers} API servers, which cannot share {to}: bring it up once "
+                f"with `kctl up {config.name} --apiservers 1`, then stop it and repeat this"
+            )
         target = replace(config, store=to, etcd_tls=etcd_tls)
         dump = _read(layout, config)
         if to == OWN:
