@@ -11,6 +11,8 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 
+import orjson
+
 from runtime.cri import NotFoundInRuntime, RuntimeFailure
 from runtime.spawner.wire import Channel, ConnectionLost, Message
 
@@ -46,7 +48,7 @@ class SpawnerConnection:
             raise
         finally:
             os.close(handle)
-        self._channel = Channel(sock)
+        self._channel = Channel(sock, orjson.dumps, orjson.loads)
         asyncio.get_running_loop().add_reader(sock.fileno(), self._readable)
 
     async def ask(

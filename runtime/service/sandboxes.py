@@ -10,7 +10,7 @@ from runtime.cri import LinuxResources, RuntimeFailure, Sandbox, SandboxConfig, 
 from runtime.network.ipam import AddressesExhausted
 from runtime.service.codec import encode
 from runtime.service.connection import SpawnerRefused
-from runtime.service.pod_files import plan_pod_files
+from runtime.service.pod_files import plan_pod_files, resolv_conf
 
 if TYPE_CHECKING:
     from runtime.service.native import NativeRuntime
@@ -99,6 +99,8 @@ async def _free_all(runtime: NativeRuntime, sandbox_id: str) -> None:
 def _request(runtime: NativeRuntime, sandbox_id: str, config: SandboxConfig, address: str) -> dict[str, Any]:
     resources = config.resources
     writes = plan_writes(runtime.layout, resources, is_container=False) if resources else ()
+    resolv = "" if resolv_conf(config.dns) else _read("/etc/resolv.conf")
+    hosts = _read("/etc/hosts") if config.namespaces.host_network else ""
     return {
         "id": sandbox_id,
         "group": group_of(sandbox_id, config),
@@ -110,7 +112,7 @@ def _request(runtime: NativeRuntime, sandbox_id: str, config: SandboxConfig, add
         "host_ipc": config.namespaces.host_ipc,
         "pid": config.namespaces.pid,
         "sysctls": dict(config.sysctls),
-        "files": plan_pod_files(config, address, _read("/etc/resolv.conf"), _read("/etc/hosts")),
+        "files": plan_pod_files(config, address, resolv, hosts),
         "config": encode(config),
     }
 

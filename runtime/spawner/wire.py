@@ -15,7 +15,7 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Message = dict[str, Any]
@@ -25,14 +25,26 @@ _CHUNK = 1 << 18
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+def _dumps(message: Message) -> bytes:
+    return _encode(message).encode()
+
+
 class ConnectionLost(Exception):
     """The peer is gone."""
 
 
 class Channel:
-    """One end. Descriptors given to `queue` are closed here once sent if `close_fds`."""
+    """One end. Descriptors given to `queue` are closed here once sent if `close_fds`. `dumps` and `loads` are the
+    standard library's unless this end has better: the spawner has no other packages."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        dumps: Callable[[Message], bytes] | None = None,
+        loads: Callable[[bytearray], Any] = json.loads,
+    ) -> None:
+        self._dumps = dumps or _dumps
+        self._loads = loads
         sock.setblocking(False)
         self._sock = sock
         self._in = bytearray()
@@ -51,7 +63,7 @@ class Channel:
         return len(self._out)
 
     def queue(self, message: Message, fds: Sequence[int] = (), *, close_fds: bool = False) -> None:
-        body = _encode(message).encode()
+        body = self._dumps(message)
         frame = memoryview(_HEAD.pack(len(body), len(fds)) + body)
         self._out.append((frame, tuple(fds), close_fds))
 
@@ -101,7 +113,7 @@ class Channel:
             end = _HEAD.size + length
             if len(self._in) < end:
                 break
-            message = json.loads(self._in[_HEAD.size : end])
+            message = self._loads(self._in[_HEAD.size : end])
             del self._in[:end]
             messages.append((message, [self._in_fds.popleft() for _ in range(count)]))
         return messages
