@@ -17,8 +17,6 @@ from kubernetes import client, config, stream, watch
 
 pytestmark = [
     pytest.mark.node,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("collected"),
 ]
 SERVE = "mkdir /www; echo served > /www/index.html; echo up; httpd -f -p 8080 -h /www"
 POD = {

@@ -19,10 +19,6 @@ from kubernetes import client
 from standalone.pki import ensure_pki, server_leaves
 
 OPERATOR = Path(__file__).with_name("kopf_operator.py")
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("collected"),
-]
 
 
 class World:

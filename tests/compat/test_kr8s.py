@@ -12,8 +12,6 @@ from kr8s.objects import ConfigMap, Deployment, Pod, new_class
 # This release of kr8s has not heard of Kubernetes 1.36 and says so.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Kubernetes version .* is not supported:UserWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("collected"),
 ]
 SCRIPT = ["sh", "-c", "echo up; sleep 3600"]
 

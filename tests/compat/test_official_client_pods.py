@@ -9,12 +9,6 @@ import pytest
 from kubernetes import client, stream, watch
 from kubernetes.utils import retry
 
-# The client leaves a socket pair of its port-forwards and the end of its websockets to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("collected"),
-]
-
 
 def pod(name: str, script: str, **spec: Any) -> dict[str, Any]:
     main = {"name": "main", "image": "busybox", "command": ["sh", "-c", script]}
