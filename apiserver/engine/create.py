@@ -9,7 +9,7 @@ from __future__ import annotations
 from api.resource import Obj
 from apiserver.engine import ownership
 from apiserver.engine.engine import Call, Engine, Undo, Written
-from apiserver.engine.metadata import metadata_of, prepare_new, validate_metadata
+from apiserver.engine.metadata import dedup_owners, metadata_of, prepare_new, validate_metadata
 from apiserver.engine.write import admission_request, judge, mutate, refuse_invalid, rendered
 from apiserver.storage.store import StaleRevision
 from machinery import names
@@ -64,6 +64,7 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
     served, resource, strategy = call.served, call.served.resource, call.served.resource.strategy
     now = engine.clock.now()
     prepare_new(obj, resource, call.namespace, engine.new_uid(), rfc3339(now))
+    dedup_owners(obj, call.warnings)
     strategy.default(obj)
     strategy.prepare_create(obj)
     undo: Undo | None = None

@@ -52,6 +52,27 @@ def prepare_new(obj: Obj, resource: Resource, namespace: str, uid: str, now: str
         meta["generation"] = 1
 
 
+def dedup_owners(obj: Obj, warnings: list[str]) -> None:
+    """An owner that is named twice counts once, and the writer is told."""
+    owners = obj["metadata"].get("ownerReferences")
+    if not owners or len(owners) < 2:
+        return
+    kept: dict[str, Any] = {}
+    twice: dict[str, None] = {}
+    for owner in owners:
+        uid = str(owner.get("uid", ""))
+        if uid in kept:
+            twice[uid] = None
+        else:
+            kept[uid] = owner
+    if twice:
+        obj["metadata"]["ownerReferences"] = list(kept.values())
+        warnings.append(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+            f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {', '.join(twice)}"
+        )
+
+
 _KEPT_ON_UPDATE = (
     "creationTimestamp",
     "uid",

@@ -28,6 +28,7 @@ from machinery.errors import (
     NotFound,
     TooLarge,
     UnsupportedMediaType,
+    conflict,
     invalid,
 )
 from machinery.objects import deep_copy
@@ -169,8 +170,14 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
     try:
         return await guaranteed_update(engine, call, changer, scope)
     except NotFound as error:
-        if call.subresource or not _is_of(error, call) or meta.get("uid"):
+        if call.subresource or not _is_of(error, call):
             raise
+        if meta.get("uid"):
+            why = (
+                f"uid mismatch: the provided object specified uid {meta['uid']}, "
+                "and no existing object was found"
+            )
+            raise conflict(call.group, call.plural, call.name, why) from error
     try:
         return await create(engine, call, merged(None), tracked=True)
     except ApiError as error:

@@ -21,7 +21,7 @@ from api.resource import Obj, Resource, Strategy
 from apiserver.admission.admission import AdmissionRequest, Operation
 from apiserver.engine import ownership
 from apiserver.engine.engine import Call, Engine, Undo, Written
-from apiserver.engine.metadata import bump_generation, carry_over, validate_metadata_update
+from apiserver.engine.metadata import bump_generation, carry_over, dedup_owners, validate_metadata_update
 from apiserver.storage.store import Entry, StaleRevision
 from machinery.errors import Cause, Conflict, NotFound, conflict, invalid, not_found
 from machinery.patch.apply import managed
@@ -205,6 +205,7 @@ async def _prepare(
     strategy = resource.strategy
     obj = made.obj
     carry_over(obj, old, resource, call.plural)
+    dedup_owners(obj, call.warnings)
     obj["metadata"].pop("resourceVersion", None)
     was = dict(old["metadata"])
     revision = was.pop("resourceVersion", "")

@@ -22,7 +22,7 @@ from apiserver.engine.decode import decode, parse_json
 from apiserver.engine.delete import delete
 from apiserver.engine.delete_options import parse_delete
 from apiserver.engine.deletecollection import delete_collection
-from apiserver.engine.engine import Call, Engine, WriteOptions, Written
+from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.get import get
 from apiserver.engine.list import list_entries, list_pieces
 from apiserver.engine.patch import Patch, patch
@@ -36,7 +36,8 @@ from apiserver.http.reply import Reply
 from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.table import partial_list, partial_of, table_of
-from machinery.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotAcceptable, NotFound
+from apiserver.http.write_options import dry, write_options
+from machinery.errors import BadRequest, MethodNotAllowed, NotAcceptable, NotFound
 
 # An action of a subresource, or the creation of an object that is only an answer (access reviews).
 Action = Callable[[Engine, Call, Any], Awaitable[Written]]
@@ -262,40 +263,6 @@ def _is_addressed(info: RequestInfo) -> bool:
     if info.verb == "create":
         return not info.name
     return bool(info.name) or info.verb not in ("update", "patch")
-
-
-def write_options(request: Request) -> WriteOptions:
-    """dryRun, fieldManager, fieldValidation and force. Raises Invalid for values nobody knows."""
-    query = request.query
-    agent = request.header(b"user-agent")
-    if not query:
-        return WriteOptions(user_agent=agent)
-    dry_run = query.values_of("dryRun")
-    if dry_run and dry_run != ["All"]:
-        raise _unsupported("dryRun", dry_run[0], '"All"')
-    validation = query.get("fieldValidation") or "Warn"
-    if validation not in ("Ignore", "Warn", "Strict"):
-        raise _unsupported("fieldValidation", validation, '"Ignore", "Strict", "Warn"')
-    manager = query.get("fieldManager", "")
-    if len(manager) > 128:
-        raise _unsupported("fieldManager", manager, "at most 128 characters")
-    return WriteOptions(bool(dry_run), manager, validation, query.flag("force"), agent)  # type: ignore[arg-type]
-
-
-def dry(options: WriteOptions) -> WriteOptions:
-    from dataclasses import replace
-
-    return replace(options, dry_run=True)
-
-
-def _unsupported(field: str, value: str, supported: str) -> Invalid:
-    text = f'Unsupported value: "{value}": supported values: {supported}'
-    return Invalid(
-        f"{field}: {text}",
-        group="meta.k8s.io",
-        kind="WriteOptions",
-        causes=[Cause("FieldValueNotSupported", text, field)],
-    )
 
 
 def delete_options_schema() -> Any:

@@ -448,3 +448,55 @@ def test_writers_of_one_object_lose_no_update(run_api):
         assert len((await api.client.get(CONFIGMAPS, "c", NS))["data"]) == 41
 
     run_api(body)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            {"force": "true"},
+            'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+        ),
+        ({"fieldManager": "m" * 129}, "fieldManager: Too long: may not be more than 128 bytes"),
+        (
+            {"fieldManager": "a\x01"},
+            'fieldManager: Invalid value: "a\\x01": should only contain printable characters',
+        ),
+        ({"fieldValidation": "x"}, 'Unsupported value: "x": supported values: "Ignore", "Strict", "Warn"'),
+        ({"dryRun": "x"}, 'dryRun: Unsupported value: "x": supported values: "All"'),
+    ],
+)
+def test_options_of_a_write_that_make_no_sense_are_named(run_api, query, message):
+    async def body(api):
+        await api.client.create(CONFIGMAPS, config(a="1"))
+        answer = await api.send("PATCH", f"{MAPS}/c", {}, content_type=MERGE_PATCH, query=query)
+        assert answer.status == 422 and message in said(answer)["message"], said(answer)
+
+    run_api(body)
+
+
+def test_an_owner_named_twice_counts_once_and_is_warned_of(run_api):
+    async def body(api):
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "1"}
+        made = config(a="1")
+        made["metadata"]["ownerReferences"] = [owner, owner]
+        answer = await api.send("POST", MAPS, made)
+        assert said(answer)["metadata"]["ownerReferences"] == [owner]
+        assert "duplicate UID(s) observed: 1" in answer.warnings[0]
+        changed = {"metadata": {"ownerReferences": [owner, {**owner, "uid": "2"}, owner]}}
+        answer = await api.send("PATCH", f"{MAPS}/c", changed, content_type=MERGE_PATCH)
+        assert [each["uid"] for each in said(answer)["metadata"]["ownerReferences"]] == ["1", "2"]
+
+    run_api(body)
+
+
+def test_apply_of_an_absent_object_with_a_uid_conflicts(run_api):
+    async def body(api):
+        wanted = config("x")
+        wanted["metadata"]["uid"] = "u"
+        with pytest.raises(
+            Conflict, match="uid mismatch: the provided object specified uid u, and no existing"
+        ):
+            await apply(api, CONFIGMAPS, wanted)
+
+    run_api(body)

@@ -1,0 +1,64 @@
+"""What a write's query says of it: dryRun, fieldManager, fieldValidation and force, every mistake named at once.
+
+Source: apimachinery pkg/apis/meta/v1/validation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from apiserver.engine.engine import WriteOptions
+from apiserver.http.request import Request
+from machinery.errors import Cause, invalid
+
+_KINDS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+_VALIDATIONS = ("Ignore", "Strict", "Warn")
+_LONGEST_MANAGER = 128
+
+
+def write_options(request: Request) -> WriteOptions:
+    """Raises Invalid."""
+    query = request.query
+    agent = request.header(b"user-agent")
+    if not query:
+        return WriteOptions(user_agent=agent)
+    dry_run, manager = query.values_of("dryRun"), query.get("fieldManager", "")
+    validation, force = query.get("fieldValidation") or "Warn", query.flag("force")
+    wrong = [*_wrong_manager(manager)]
+    content_type = request.header(b"content-type")
+    if "force" in query and request.info.verb == "patch" and "apply-patch" not in content_type:
+        wrong.append(
+            Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force")
+        )
+    if dry_run and dry_run != ["All"]:
+        said = ", ".join(f'"{each}"' for each in dry_run)
+        wrong.append(_unsupported("dryRun", f"[{said}]" if len(dry_run) > 1 else said, '"All"'))
+    if validation not in _VALIDATIONS:
+        wrong.append(
+            _unsupported(
+                "fieldValidation", f'"{validation}"', ", ".join(f'"{each}"' for each in _VALIDATIONS)
+            )
+        )
+    if wrong:
+        raise invalid("meta.k8s.io", _KINDS.get(request.info.verb, "DeleteOptions"), "", wrong)
+    return WriteOptions(bool(dry_run), manager, validation, force, agent)  # type: ignore[arg-type]
+
+
+def dry(options: WriteOptions) -> WriteOptions:
+    return replace(options, dry_run=True)
+
+
+def _wrong_manager(manager: str) -> list[Cause]:
+    wrong = []
+    if len(manager) > _LONGEST_MANAGER:
+        text = f"Too long: may not be more than {_LONGEST_MANAGER} bytes"
+        wrong.append(Cause("FieldValueTooLong", text, "fieldManager"))
+    if manager and not manager.isprintable():
+        shown = manager.encode("unicode_escape").decode()
+        text = f'Invalid value: "{shown}": should only contain printable characters'
+        wrong.append(Cause("FieldValueInvalid", text, "fieldManager"))
+    return wrong
+
+
+def _unsupported(field: str, said: str, supported: str) -> Cause:
+    return Cause("FieldValueNotSupported", f"Unsupported value: {said}: supported values: {supported}", field)
