@@ -157,7 +157,7 @@ def test_operator_that_was_away_makes_up_for_it(operated, world):
         assert until(lambda: world.status("v").get("resumed"))
 
 
-def test_of_two_peers_the_one_of_higher_priority_works(operated, world, api_client):
+def test_of_two_peers_the_one_of_higher_priority_works(operated, world, api_client, caplog):
     extensions = client.ApiextensionsV1Api(api_client)
     peering = {
         "group": "kopf.dev",
@@ -198,7 +198,7 @@ def test_of_two_peers_the_one_of_higher_priority_works(operated, world, api_clie
             "status": {"stronger": {"priority": 9, "lifetime": 60, "lastseen": datetime.now(UTC).isoformat()}}
         }
         world.custom.patch_namespaced_custom_object(*at, "shared", stronger)
-        time.sleep(0.5)
+        until(lambda: "Pausing operations" in caplog.text)
         world.create("v", "green")
         time.sleep(0.5)
         assert not world.status("v").get("created")
@@ -223,13 +223,21 @@ def test_admission_server_validates_warns_and_mutates(operated, world, tmp_path,
         mine = [each for each in found if each.metadata.name == "widgets.compat.example.com"]
         return [hook for each in mine for hook in each.webhooks or ()]
 
+    def refusal_of_a_try() -> client.ApiException | None:
+        body = {"apiVersion": "compat.example.com/v1", "kind": "Widget", "metadata": {"name": "dull"}}
+        at = ("compat.example.com", "v1", world.namespace, "widgets", {**body, "spec": {"colour": "beige"}})
+        try:
+            world.custom.create_namespaced_custom_object(*at, dry_run="All")
+        except client.ApiException as refused:
+            return refused
+        return None
+
     with operated():
         until(lambda: len(hooks()) == 2)
-        time.sleep(0.2)  # the API server's own watch of them
-        with pytest.raises(client.ApiException) as refused:
-            world.create("dull", "beige")
-        assert "beige is dull" in refused.value.body
-        assert refused.value.status == 499
+        until(lambda: refusal_of_a_try() is not None)  # the API server has to see them too
+        refused = refusal_of_a_try()
+        assert "beige is dull" in refused.body
+        assert refused.status == 499
         made = world.create("w", "red")
         assert made["spec"]["parts"] == [{"name": "given", "size": 1}]
         until(lambda: world.status("w").get("created"))
