@@ -115,7 +115,7 @@ def rbac_guard(
     return Guard(
         [security.authenticator],
         security.authorizer,
-        security.rbac.rules_for,
+        security.rules_for,
         review,
         make_admission(engine, security),
         run,
@@ -147,7 +147,7 @@ def open_guard(engine: Engine, admission: Sequence[AdmissionPlugin] = ()) -> Gua
     async def review(token: str, wanted: Sequence[str]) -> tuple[User, list[str]]:
         raise Unauthorized("no tokens are known here")
 
-    def rules_for(user: User, namespace: str) -> Sequence[Mapping[str, Any]]:
-        return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+    def rules_for(user: User, namespace: str) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
+        return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], ()
 
     return Guard([_InProcess()], _AllowAll(), rules_for, review, admission)

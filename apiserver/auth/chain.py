@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from apiserver.auth.bootstrap_tokens import BootstrapTokenAuthenticator
 from apiserver.auth.impersonation import impersonate, is_asked
 from apiserver.auth.legacy_tokens import LegacyTokenUse
-from apiserver.auth.node import NodeAuthorizer
+from apiserver.auth.node import NodeAuthorizer, node_name
 from apiserver.auth.rbac import RBACAuthorizer
+from apiserver.auth.rules import PolicyRule
 from apiserver.auth.seams import Authenticator, Authorizer, Credentials, Decision
 from apiserver.auth.serviceaccounts import ServiceAccountAuthenticator
 from apiserver.auth.signing import TokenSigner
@@ -207,8 +208,27 @@ class Security:
             "AlwaysAllow": Always(ALLOWED),
             "AlwaysDeny": Always(DENIED),
         }
+        self._modes = tuple(modes)
         chosen = [built_in[mode] if isinstance(mode, str) else mode for mode in modes]
         return [MastersAuthorizer(), *chosen]
+
+    def rules_for(self, user: User, namespace: str) -> tuple[list[PolicyRule], list[str]]:
+        """The rules that hold for the user in the namespace, and which authorizers may know of others."""
+        rules: list[PolicyRule] = []
+        unknown = []
+        for mode in self._modes:
+            if mode == "RBAC":
+                rules += self.rbac.rules_for(user, namespace)
+            elif mode == "AlwaysAllow":
+                rules += [
+                    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+                    {"verbs": ["*"], "nonResourceURLs": ["*"]},
+                ]
+            elif mode == "Node" and node_name(user):
+                unknown.append("node authorizer does not support user rule resolution")
+            elif not isinstance(mode, str):
+                unknown.append("webhook authorizer does not support user rule resolution")
+        return rules, unknown
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

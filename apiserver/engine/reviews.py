@@ -18,7 +18,8 @@ from machinery import field_errors
 from machinery.clock import rfc3339
 from machinery.errors import BadRequest, Unauthorized, invalid
 
-RulesFor = Callable[[User, str], Sequence[Mapping[str, Any]]]
+# (user, namespace) → the rules that hold, and why there may be others
+RulesFor = Callable[[User, str], tuple[Sequence[Mapping[str, Any]], Sequence[str]]]
 # (token, wanted audiences) → whose it is and for which of the audiences. Raises Unauthorized.
 ReviewToken = Callable[[str, Sequence[str]], Awaitable[tuple[User, list[str]]]]
 
@@ -108,7 +109,8 @@ class Reviews:
         if not namespace:
             raise BadRequest("no namespace on request")
         resource_rules, path_rules = [], []
-        for rule in self._rules_for(call.user, namespace):
+        rules, unknown = self._rules_for(call.user, namespace)
+        for rule in rules:
             if rule.get("nonResourceURLs"):
                 path_rules.append(
                     {"verbs": list(rule["verbs"]), "nonResourceURLs": list(rule["nonResourceURLs"])}
@@ -116,7 +118,13 @@ class Reviews:
             else:
                 keys = ("verbs", "apiGroups", "resources", "resourceNames")
                 resource_rules.append({key: list(rule[key]) for key in keys if rule.get(key)})
-        status = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
+        status: dict[str, Any] = {
+            "resourceRules": resource_rules,
+            "nonResourceRules": path_rules,
+            "incomplete": bool(unknown),
+        }
+        if unknown:
+            status["evaluationError"] = unknown[0] if len(unknown) == 1 else f"[{', '.join(unknown)}]"
         return self._answer(call, obj, status)
 
     async def self_subject(self, engine: Engine, call: Call, obj: Obj) -> Written:

@@ -35,6 +35,7 @@ from machinery.gvk import CONFIGMAPS, GVR, NAMESPACES, PODS, SECRETS
 Obj = dict[str, Any]
 REVIEWS = GVR("authentication.k8s.io", "v1", "selfsubjectreviews", namespaced=False, kind="SelfSubjectReview")
 ACCESS = GVR("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False, kind="SelfSubjectAccessReview")  # fmt: skip
+RULES = GVR("authorization.k8s.io", "v1", "selfsubjectrulesreviews", namespaced=False, kind="SelfSubjectRulesReview")  # fmt: skip
 KEY_1, KEY_2 = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "YWJjZGVmZ2hpamFiY2RlZmdoaWphYmNkZWZnaGlqYWI="
 
 
@@ -222,6 +223,9 @@ def test_callers_of_all_kinds_are_known_and_told_of(site: Site) -> None:
                 ACCESS, {"spec": {"nonResourceAttributes": {"path": "/x", "verb": "get"}}}
             )
             assert may["status"] == {"allowed": True, "reason": "by hook"}
+            rules = (await outsider.create(RULES, {"spec": {"namespace": "default"}}))["status"]
+            assert rules["incomplete"] is True
+            assert rules["evaluationError"] == "webhook authorizer does not support user rule resolution"
             made = {"metadata": {"name": "told", "namespace": "default"}}
             await jane.create(CONFIGMAPS, {**made, "data": {"k": "v"}})
             await jane.create(SECRETS, {**made, "stringData": {"k": "hunter2"}})
