@@ -134,10 +134,10 @@ class World:
         await self.client.create(SLICES, found)
         self.server._remotes.news.set()
 
-    async def available(self, status: str, reason: str) -> str:
-        async with asyncio.timeout(10):
+    async def available(self, status: str, reason: str, name: str = f"{VERSION}.{GROUP}") -> str:
+        async with asyncio.timeout(20):
             while True:
-                obj = await self.client.get(APISERVICES, f"{VERSION}.{GROUP}")
+                obj = await self.client.get(APISERVICES, name)
                 for each in (obj.get("status") or {}).get("conditions") or ():
                     if (each["status"], each["reason"]) == (status, reason):
                         return str(each["message"])
@@ -338,11 +338,9 @@ def test_group_that_is_served_here_is_never_taken_over(tmp_path: Path) -> None:
         one["spec"]["service"] = {"namespace": "default", "name": "metrics", "port": 443}
         one["spec"]["insecureSkipTLSVerify"] = True
         await world.client.update(APISERVICES, one)
-        await asyncio.sleep(0.1)
+        await world.available("False", "ServedLocally", "v1.apps")
         assert orjson.loads((await world.get("/apis/apps/v1")).body)["resources"][0]["kind"]
         assert not world.extension.seen
-        told = (await world.client.get(APISERVICES, "v1.apps"))["status"]["conditions"][0]
-        assert (told["status"], told["reason"]) == ("False", "ServedLocally")
 
     with_world(tmp_path, body)
 

@@ -112,6 +112,23 @@ def test_request_that_waits_too_long_is_refused(run_api: RunApi) -> None:
     run_api(body, guard=slow_guard)
 
 
+def test_seats_that_are_lent_let_those_run_who_wait(run_api: RunApi) -> None:
+    async def body(api: Any) -> None:
+        level = api.server.flow.levels["global-default"]
+        noisy = as_user(api, "noisy")
+        level.queues.limit = 1
+        flood = [asyncio.create_task(post(noisy, f"n{n}")) for n in range(200)]
+        await api.clock.sleep(LASTS_S * 1.5)
+        assert level.queues.waiting > 190
+        api.server.flow.adjust()
+        assert level.current > level.limits.nominal and level.queues.waiting < 150
+        since_s = api.clock.monotonic()
+        assert {each.status for each in await asyncio.gather(*flood)} == {201}
+        assert api.clock.monotonic() - since_s < 10 * LASTS_S
+
+    run_api(body, guard=slow_guard)
+
+
 def test_watches_take_no_seat_once_they_have_begun(run_api: RunApi) -> None:
     async def body(api: Any) -> None:
         client = Client(as_user(api, "jane"))

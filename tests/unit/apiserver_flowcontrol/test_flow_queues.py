@@ -71,6 +71,20 @@ def test_two_flows_that_both_flood_get_half_of_the_seat_seconds_each() -> None:
     assert 0.8 < used["slow"] / used["fast"] < 1.25
 
 
+def test_flow_that_was_idle_for_long_has_saved_up_no_turns() -> None:
+    load = Load(QueueSet(8, 1000, seats=2))
+    for _ in range(300):
+        load.arrive("steady", 0, 0.5)
+    for _ in range(200):
+        load.step()
+    for _ in range(100):
+        load.arrive("late", 1, 0.5)
+    before = len(load.order)
+    for _ in range(60):
+        load.step()
+    assert 25 <= load.order[before:].count("steady") <= 35
+
+
 def test_full_queue_refuses_and_queueless_level_refuses_beyond_its_seats() -> None:
     queues = QueueSet(1, 2, seats=1)
     got = [queues.arrive((0,), ("s", "f"), 1, ONE, 0.0) for _ in range(4)]
