@@ -144,9 +144,9 @@ def test_one_of_two_candidates_leads_and_the_other_follows_when_it_leaves(api_cl
         thread.start()
         return thread
 
-    candidate("one", lambda: led.append("one"))
+    one = candidate("one", lambda: led.append("one"))
     wait_until(lambda: led == ["one"])
-    candidate("two", lambda: led.append("two"))
+    two = candidate("two", lambda: led.append("two"))
     leases = client.CoordinationV1Api(api_client)
     assert leases.read_namespaced_lease("leader", namespace).spec.holder_identity == "one"
 
@@ -154,3 +154,8 @@ def test_one_of_two_candidates_leads_and_the_other_follows_when_it_leaves(api_cl
     leases.patch_namespaced_lease("leader", namespace, {"spec": {"holderIdentity": "gone"}})
     wait_until(lambda: "one stopped" in led and "two" in led, 20)
     assert leases.read_namespaced_lease("leader", namespace).spec.holder_identity == "two"
+    leases.patch_namespaced_lease("leader", namespace, {"spec": {"holderIdentity": "gone"}})
+    wait_until(lambda: "two stopped" in led)
+    for thread in (one, two):
+        thread.join(5)
+        assert not thread.is_alive()
