@@ -22,8 +22,8 @@ from apiserver.auth.user import Attributes, User
 from apiserver.storage.store import Obj, Store
 from machinery.selectors.labels import label_selector_of
 
-ALLOWED = Decision(True)
 REMEMBERED = 20_000
+_ACCOUNT = "system:serviceaccount:"
 _CLUSTER = ""  # the scope of ClusterRoleBindings and ClusterRoles
 
 Subject = tuple[str, str]  # ("User" | "Group", name)
@@ -39,10 +39,10 @@ class _Binding:
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """What the rules say about one kind of request: for any name, or for some."""
+    """What the rules say about one kind of request: for any name, or for some; each with its reason."""
 
-    any_name: bool
-    names: frozenset[str]
+    any_name: Decision | None
+    names: Mapping[str, Decision]
 
 
 class RBACAuthorizer:
@@ -89,15 +89,18 @@ class RBACAuthorizer:
             if len(self._grants) >= REMEMBERED:
                 self._grants.clear()
             self._grants[asked] = grant
-        if grant.any_name or attributes.name in grant.names:
-            return ALLOWED
+        allowed = grant.any_name or grant.names.get(attributes.name)
+        if allowed is not None:
+            return allowed
         missing = self._missing_roles(user, attributes.namespace)
         return Decision(False, f"RBAC: {', '.join(missing)}" if missing else "")
 
     def rules_for(self, user: User, namespace: str) -> list[PolicyRule]:
         """Every rule that holds for the user in the namespace, for SelfSubjectRulesReview and escalation checks."""
         return [
-            rule for binding in self._bindings_of(user, namespace) for rule in self.role_rules(*binding.role)
+            rule
+            for binding, _ in self._bindings_of(user, namespace)
+            for rule in self.role_rules(*binding.role)
         ]
 
     def role_rules(self, namespace: str, name: str) -> list[PolicyRule]:
@@ -108,29 +111,32 @@ class RBACAuthorizer:
         return (namespace, name) in self._roles
 
     def _grant(self, attributes: Attributes) -> _Grant:
-        names: set[str] = set()
-        for binding in self._bindings_of(attributes.user, attributes.namespace):
+        names: dict[str, Decision] = {}
+        for binding, subject in self._bindings_of(attributes.user, attributes.namespace):
             for rule in self._compiled(binding.role):
                 if attributes.path:
                     if binding.scope == _CLUSTER and rule.allows_path(attributes.verb, attributes.path):
-                        return _Grant(True, frozenset())
+                        return _Grant(_allowed_by(binding, subject), {})
                 elif rule.allows_resource(
                     attributes.verb, attributes.group, attributes.resource, attributes.subresource
                 ):
                     if not rule.names:
-                        return _Grant(True, frozenset())
-                    names |= rule.names
-        return _Grant(False, frozenset(names))
+                        return _Grant(_allowed_by(binding, subject), {})
+                    for name in rule.names - names.keys():
+                        names[name] = _allowed_by(binding, subject)
+        return _Grant(None, names)
 
-    def _bindings_of(self, user: User, namespace: str) -> Iterator[_Binding]:
+    def _bindings_of(self, user: User, namespace: str) -> Iterator[tuple[_Binding, Subject]]:
+        """The user's bindings, each with the subject by which it is theirs."""
         subjects: list[Subject] = [("User", user.name), *(("Group", group) for group in user.groups)]
         for scope in (_CLUSTER, namespace) if namespace else (_CLUSTER,):
             for subject in subjects:
-                yield from self._by_subject.get((scope, subject), {}).values()
+                for binding in self._by_subject.get((scope, subject), {}).values():
+                    yield binding, subject
 
     def _missing_roles(self, user: User, namespace: str) -> list[str]:
         missing = []
-        for binding in self._bindings_of(user, namespace):
+        for binding, _ in self._bindings_of(user, namespace):
             if binding.role not in self._roles:
                 kind = "role" if binding.role[0] else "clusterrole"
                 missing.append(f'{kind}.rbac.authorization.k8s.io "{binding.role[1]}" not found')
@@ -181,10 +187,24 @@ class RBACAuthorizer:
         self._grants.clear()
 
 
+def _allowed_by(binding: _Binding, subject: Subject) -> Decision:
+    """In upstream's words: what audit events and access reviews tell."""
+    kind, name = subject
+    account = name.removeprefix(_ACCOUNT).partition(":") if name.startswith(_ACCOUNT) else None
+    who = f'ServiceAccount "{account[2]}/{account[0]}"' if kind == "User" and account else f'{kind} "{name}"'
+    where = (
+        f'RoleBinding "{binding.name}/{binding.scope}"'
+        if binding.scope
+        else f'ClusterRoleBinding "{binding.name}"'
+    )
+    role = "Role" if binding.role[0] else "ClusterRole"
+    return Decision(True, f'RBAC: allowed by {where} of {role} "{binding.role[1]}" to {who}')
+
+
 def _subjects(subjects: Iterable[Mapping[str, Any]], namespace: str) -> Iterator[Subject]:
     for subject in subjects:
         if subject["kind"] == "ServiceAccount":
             where = subject.get("namespace") or namespace
-            yield "User", f"system:serviceaccount:{where}:{subject['name']}"
+            yield "User", f"{_ACCOUNT}{where}:{subject['name']}"
         else:
             yield subject["kind"], subject["name"]

@@ -133,8 +133,7 @@ class App:
                             raise
                         finally:
                             waited_s = self.clock.monotonic() - arrived
-                await self._authorize(info, request.user)
-                request.authorized = True
+                request.allowed_by = await self._authorize(info, request.user)
                 passed_on = bool(self.remote.remotes.remote) and self.remote.find(info.path) is not None
                 if info.is_resource or passed_on:
                     streamer = self.remote if passed_on else self._streamer(info)
@@ -210,8 +209,7 @@ class App:
         self.counts.begin_long(key)
         try:
             request.user = await self.identify(scope, headers)
-            await self._authorize(info, request.user)
-            request.authorized = True
+            request.allowed_by = await self._authorize(info, request.user)
             if self.remote.find(info.path) is not None:
                 code = await self.remote.websocket(request, scope, receive, send)
             elif info.verb == "watch":
@@ -232,8 +230,8 @@ class App:
             elapsed = self.clock.monotonic() - started
             self._record("ResponseComplete", request_id, scope, request, code, elapsed)
 
-    async def _authorize(self, info: RequestInfo, user: User) -> None:
-        """Raises Forbidden in upstream's words."""
+    async def _authorize(self, info: RequestInfo, user: User) -> str:
+        """Why they may. Raises Forbidden in upstream's words."""
         if info.is_resource:
             attributes = Attributes(
                 user,
@@ -247,13 +245,14 @@ class App:
             )
         else:
             if info.path in self.open_paths:
-                return
+                return ""
             attributes = Attributes(user, info.verb, path=info.path)
         decision = self.authorizer.authorize(attributes)
         if decision.pending is not None:
             decision = await decision.pending()
         if not decision.allowed:
             raise refuse(attributes, decision.reason)
+        return decision.reason
 
     async def _path(self, request: Request) -> Reply:
         for handler in self.paths:

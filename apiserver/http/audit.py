@@ -145,8 +145,8 @@ def _add_answer(
     if verdict.level == "RequestResponse" and answered is not None:
         event["responseObject"] = _without_managed(answered) if verdict.omit_managed_fields else answered
     notes = dict(request.annotations)
-    if request.authorized:
-        notes |= {DECISION: "allow", REASON: ""}
+    if request.allowed_by is not None:
+        notes |= {DECISION: "allow", REASON: request.allowed_by}
     elif code == 403:
         notes |= {DECISION: "forbid", REASON: ""}
     if notes:

@@ -24,7 +24,7 @@ class Request:
     raw_query: bytes = b""
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # what admission notes for the audit log
-    authorized: bool = False
+    allowed_by: str | None = None  # why authorization let it pass; None where it did not (yet)
     schema: Callable[[], Schema] | None = None  # what its body is read by, once that is known
 
     def header(self, name: bytes) -> str:

@@ -135,6 +135,7 @@ async def until(check: Callable[[], Awaitable[bool]]) -> None:
 def test_callers_of_all_kinds_are_known_and_told_of(site: Site) -> None:
     issuer = Issuer()
     asked: list[Obj] = []
+    may_reason: list[str] = []
 
     def answers(method: str, path: str, body: bytes) -> tuple[int, Any]:
         if method == "GET":
@@ -223,6 +224,9 @@ def test_callers_of_all_kinds_are_known_and_told_of(site: Site) -> None:
                 ACCESS, {"spec": {"nonResourceAttributes": {"path": "/x", "verb": "get"}}}
             )
             assert may["status"] == {"allowed": True, "reason": "by hook"}
+            who_am_i = {"group": "authentication.k8s.io", "resource": "selfsubjectreviews", "verb": "create"}
+            mine = await bob.create(ACCESS, {"spec": {"resourceAttributes": who_am_i}})
+            may_reason.append(mine["status"]["reason"])
             rules = (await outsider.create(RULES, {"spec": {"namespace": "default"}}))["status"]
             assert rules["incomplete"] is True
             assert rules["evaluationError"] == "webhook authorizer does not support user rule resolution"
@@ -246,6 +250,8 @@ def test_callers_of_all_kinds_are_known_and_told_of(site: Site) -> None:
     assert "managedFields" not in about[1]["responseObject"]["metadata"]
     assert about[1]["annotations"]["authorization.k8s.io/decision"] == "allow"
     assert "hunter2" not in lines
+    by_role = 'RBAC: allowed by ClusterRoleBinding "system:basic-user" of ClusterRole "system:basic-user" to Group "system:authenticated"'
+    assert by_role == may_reason[0]
     assert {each["kind"] for each in asked} == {"TokenReview", "SubjectAccessReview"}
 
 

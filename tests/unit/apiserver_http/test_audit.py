@@ -123,7 +123,7 @@ def told(rules: Any, info: RequestInfo, stage: str = "ResponseComplete", **chang
 def test_event_tells_what_its_level_asks_for() -> None:
     rules = parse_policy(policy({"level": "RequestResponse", "omitManagedFields": True}))
     body = orjson.dumps({"kind": "X", "metadata": {"managedFields": []}})
-    event = told(rules, asked("create", "pods"), body=body, authorized=True, annotations={"note": "n"})
+    event = told(rules, asked("create", "pods"), body=body, allowed_by="RBAC: ...", annotations={"note": "n"})
     assert event == {
         "kind": "Event",
         "apiVersion": "audit.k8s.io/v1",
@@ -139,7 +139,7 @@ def test_event_tells_what_its_level_asks_for() -> None:
         "responseStatus": {"metadata": {}, "code": 201},
         "requestObject": {"kind": "X", "metadata": {}},
         "responseObject": {"kind": "X", "metadata": {"name": "x"}},
-        "annotations": {"note": "n", "authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": ""},
+        "annotations": {"note": "n", "authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": "RBAC: ..."},
         "requestReceivedTimestamp": "1970-01-01T00:00:01.000000Z",
         "stageTimestamp": "1970-01-01T00:00:02.000000Z",
     }  # fmt: skip
