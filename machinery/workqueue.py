@@ -27,6 +27,11 @@ K = TypeVar("K", bound=Hashable)
 K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 
 
+# What is left of a wait after rounding may be less than the clock can tell apart: who asks for it again and again would
+# never let time pass on a loop whose time stands still while something can run.
+MIN_DELAY_S = 0.001
+
+
 class QueueShutDown(Exception):
     """The queue is shut down and empty."""
 
@@ -114,7 +119,7 @@ class WorkQueue(Generic[K]):
         if delay_s <= 0:
             self.add(key)
             return
-        ready_at = self._clock.monotonic() + delay_s
+        ready_at = self._clock.monotonic() + max(delay_s, MIN_DELAY_S)
         known = self._waiting.get(key)
         if known is not None and known <= ready_at:
             return
@@ -146,7 +151,7 @@ class WorkQueue(Generic[K]):
             except asyncio.CancelledError:
                 if waiter.done() and not waiter.cancelled():
                     self._wake_one()  # we were chosen but leave: pass it on
-                else:
+                elif waiter in self._getters:  # else whoever looked for a waiter has passed over it already
                     self._getters.remove(waiter)
                 raise
         key = self._queue.popleft()

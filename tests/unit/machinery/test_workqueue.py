@@ -90,6 +90,19 @@ def test_add_after_waits_and_the_earliest_wins() -> None:
     run(main)
 
 
+def test_wait_too_short_for_the_clock_still_lets_time_pass() -> None:
+    async def main(clock: LoopClock) -> None:
+        queue: WorkQueue[str] = WorkQueue(clock)
+        await clock.sleep(151.5)
+        started = clock.monotonic()
+        for _ in range(10):
+            queue.add_after("a", 1e-15)
+            queue.done(await queue.get())
+        assert clock.monotonic() - started >= 0.01
+
+    run(main)
+
+
 def test_rate_limited_adds_grow_until_forgotten() -> None:
     async def main(clock: LoopClock) -> None:
         queue: WorkQueue[str] = WorkQueue(clock)
@@ -140,6 +153,20 @@ def test_cancelled_getter_passes_its_wakeup_on() -> None:
         await clock.sleep(1)
         queue.add("a")
         first.cancel()
+        assert await second == "a"
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+    run(main)
+
+
+def test_getter_that_is_cancelled_as_the_next_is_woken_goes_quietly() -> None:
+    async def main(clock: LoopClock) -> None:
+        queue: WorkQueue[str] = WorkQueue(clock)
+        first, second = asyncio.ensure_future(queue.get()), asyncio.ensure_future(queue.get())
+        await asyncio.sleep(0)
+        first.cancel()
+        queue.add("a")  # passes over the first, whose place in line is gone by the time it runs
         assert await second == "a"
         with pytest.raises(asyncio.CancelledError):
             await first
