@@ -49,7 +49,9 @@ def validate_webhooks(obj: Obj, *, mutating: bool) -> Sequence[Cause]:
         if mutating:
             policies = ("IfNeeded", "Never")
             errors.one_of(f"{at}.reinvocationPolicy", hook.get("reinvocationPolicy"), policies)
-        validate_review_versions(errors, hook.get("admissionReviewVersions") or [], f"{at}.admissionReviewVersions")
+        validate_review_versions(
+            errors, hook.get("admissionReviewVersions") or [], f"{at}.admissionReviewVersions"
+        )
         if name and name in seen:
             errors.duplicate(f"{at}.name", name)
         seen.add(name)
