@@ -206,6 +206,7 @@ class SqliteBackend:
             self._writer.submit(Purge(self._index.purge(PURGE), self._index.compacted))
 
     def _check_watch(self, from_revision: int) -> None:
+        self._check_open()
         self._index.check(from_revision, max(from_revision, self._hub.newest))
 
     async def _history(self, prefix: str, after: int, upto: int) -> tuple[list[Change], int]:
