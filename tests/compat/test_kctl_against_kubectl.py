@@ -25,6 +25,7 @@ from clusters import running
 
 KUBECTL = shutil.which("kubectl")
 pytestmark = [
+    pytest.mark.timeout(240),  # the first test runs every command of both
     pytest.mark.kubectl,
     pytest.mark.skipif(
         KUBECTL is None, reason="there is no kubectl on the PATH: nothing to compare kctl with"

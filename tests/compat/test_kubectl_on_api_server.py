@@ -318,6 +318,7 @@ TOUR: list[tuple[str, str, int]] = [
 ]
 
 
+@pytest.mark.timeout(240)
 def test_tour(cluster):
     wrong = []
     for line, expected, code in TOUR:
