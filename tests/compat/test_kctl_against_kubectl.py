@@ -233,6 +233,7 @@ def results(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     assert KUBECTL is not None
     tools = {"kubectl": (KUBECTL, "--cache-dir", str(folder / "cache")), "kctl": KCTL}
     found: dict[str, list[Result]] = {}
+    together = threading.Barrier(len(tools), timeout=120)
 
     def tour(name: str, prefix: tuple[str, ...]) -> None:
         config = json.loads(kubeconfig.read_text())
@@ -243,9 +244,14 @@ def results(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         found[name] = []
         for case in CASES:
             words = [w.format(dir=folder, ns=f"of-{name}").replace("&", " ") for w in case.command.split()]
+            is_shared = case.command.startswith("describe node")  # it shows the pods of both namespaces
+            if is_shared:
+                together.wait()
             done = subprocess.run(
                 [*prefix, *words], env=env, capture_output=True, text=True, timeout=60, check=False
             )
+            if is_shared:
+                together.wait()
             found[name].append(Result(done.returncode, done.stdout, done.stderr))
 
     threads = [threading.Thread(target=tour, args=item) for item in tools.items()]
