@@ -357,7 +357,7 @@ def test_what_the_host_refuses_is_said_of_the_container(run: Run) -> None:
 def test_cgroup_files_are_read_only_inside_and_stay_writable_on_the_host(run: Run) -> None:
     async def body(world: World) -> None:
         code, text = await output(
-            world, "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mkdir $d/x; done; echo done"
+            world, "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do [ ! -d $d ] || mkdir $d/x; done; echo done"
         )
         assert code == 0 and text.count("Read-only file system") == text.count("mkdir:") > 0
         assert (await world.sandbox()).state is SandboxState.READY  # its groups could be made
