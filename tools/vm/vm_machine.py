@@ -16,6 +16,7 @@ import json
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +66,6 @@ class Machine:
         accelerator = choose_accelerator(image)
         words = f"console=ttyS0 quiet panic=-1 kctl.name={name}" + (f" kctl.ip={address}" if address else "")
         command = [
-            *("timeout", "-s", "KILL", str(life_s)),
             *(QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-accel", accelerator + (",thread=multi" if accelerator == "tcg" else "")),
             *("-cpu", "host" if accelerator == "kvm" else "max"),
@@ -88,6 +88,9 @@ class Machine:
             stderr=subprocess.PIPE,
             preexec_fn=_die_with_parent,
         )
+        self._end = threading.Timer(life_s, self._process.kill)
+        self._end.daemon = True
+        self._end.start()
 
     def wait_booted(self, timeout_s: float = 120) -> None:
         """Returns once it runs commands. Raises MachineFailed."""
@@ -124,13 +127,10 @@ class Machine:
 
     def power_off(self) -> None:
         """From one moment to the next, as when the cable is pulled."""
+        self._end.cancel()
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)  # `timeout` hands it on
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._process.kill()
+            self._process.wait()
         if self._socket:
             self._socket.close()
         if self._process.stderr:
