@@ -145,7 +145,11 @@ class NodeAgent:
         if self.config.pod_cidr:
             await self.runtime.update_pod_cidr(self.config.pod_cidr)
         await self._learn_node()
-        self._nodes.add_handler(on_add=self._node_seen, on_update=lambda _, node: self._node_seen(node))
+        self._nodes.add_handler(
+            on_add=self._node_seen,
+            on_update=lambda _, node: self._node_seen(node),
+            on_delete=lambda _: self.registration.lost(),
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._informers.run(), name="informers")

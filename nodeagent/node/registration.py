@@ -81,8 +81,13 @@ class Registration:
         self._changed.set()
 
     def seen(self, node: Obj) -> None:
-        """News from the watch. A node that was deleted is registered again with the next report."""
+        """News from the watch."""
         self.node = node
+
+    def lost(self) -> None:
+        """Somebody deleted the node, or the cluster forgot it. The next beat reports whether or not there is news,
+        and so finds out, and registers it again."""
+        self._reported_at = float("-inf")
 
     async def _keep_status(self) -> None:
         while True:

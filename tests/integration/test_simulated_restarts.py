@@ -13,7 +13,7 @@ from apiserver.backends.backend import Compacted
 from apiserver.backends.memory import MemoryBackend
 from client.informer import InformerFactory
 from machinery.errors import Timeout
-from machinery.gvk import CONFIGMAPS, DEPLOYMENTS, PODS
+from machinery.gvk import CONFIGMAPS, DEPLOYMENTS, NODES, PODS
 from standalone.simulation import Simulation, simulate
 
 Obj = dict[str, Any]
@@ -75,6 +75,29 @@ def test_controllers_recover_when_their_store_forgets_everything_and_counts_from
         assert await cluster.backend.revision() < old
 
     simulate(scenario, nodes=2)
+
+
+def test_nodes_register_again_with_a_store_that_forgot_them() -> None:
+    async def scenario(cluster: Simulation) -> None:
+        for n in range(100):  # so that what the agents know is from beyond the new store's revisions
+            await cluster.client.create(CONFIGMAPS, config_map(f"c{n}"))
+        await cluster.clock.sleep(60)
+        await cluster.restart_api_server(forgetting=True)
+        in_time = within(60, cluster)
+
+        async def registered() -> bool:
+            nodes = (await cluster.client.list(NODES))["items"]
+            return len(nodes) == 2 and all(is_ready(node) for node in nodes)
+
+        await cluster.wait(registered)
+        in_time()
+
+    simulate(scenario, nodes=2)
+
+
+def is_ready(node: dict[str, Any]) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def test_informer_drops_what_a_new_store_does_not_have() -> None:
