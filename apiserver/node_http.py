@@ -1,23 +1,41 @@
 """One HTTP/1.1 exchange over a connection of its own, its answer read while it comes.
 
-The server's own small client: for logs from node agents and for the proxy subresources.
+The server's own small client: for logs from node agents, the proxy subresources and extension API servers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from apiserver.nodeconnector import NodeUnreachable
 
 _CONNECT_TIMEOUT_S = 10.0
 _ANSWER_TIMEOUT_S = 30.0
+_MOST_READ_BYTES = 64 * 1024 * 1024
+_ENDS_A_LINE = re.compile(rb"[\r\n\0]")
+_ENDS_A_WORD = re.compile(r"[\0-\x20\x7f]|[^\0-\xff]")
 
 
 def shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises NodeUnreachable for a header that would be read as several: users' names come from certificates and tokens,
+    where anything may stand."""
+    for name, value in headers:
+        if _ENDS_A_LINE.search(name) or _ENDS_A_LINE.search(value):
+            raise NodeUnreachable(f"invalid value of the header {name.decode('latin-1')!r}")
+
+
+def _request_line(method: str, target: str) -> bytes:
+    if _ENDS_A_WORD.search(target):
+        raise NodeUnreachable(f"invalid request target {target!r}")
+    return f"{method} {target} HTTP/1.1\r\n".encode("latin-1")
 
 
 @asynccontextmanager
@@ -32,7 +50,13 @@ async def exchange(
     *,
     server_name: str = "",
 ) -> AsyncIterator[HttpExchange]:
-    """`server_name` is what the certificate must name, the host where empty. Raises NodeUnreachable while connecting or when no answer begins in time."""
+    """`server_name` is what the certificate must name, the host where empty. Raises NodeUnreachable while connecting,
+    when no answer begins in time, and for what cannot be sent."""
+    sent = [(b"host", (server_name or shown(host, port)).encode()), (b"connection", b"close"), *headers]
+    if body or method in ("POST", "PUT", "PATCH"):
+        sent.append((b"content-length", b"%d" % len(body)))
+    check_headers(sent)
+    head = b"".join([_request_line(method, target), *(b"%b: %b\r\n" % pair for pair in sent), b"\r\n"])
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(
@@ -41,15 +65,7 @@ async def exchange(
     except (OSError, TimeoutError) as error:
         raise NodeUnreachable(f"dial tcp {shown(host, port)}: {error or 'timed out'}") from error
     try:
-        lines = [
-            f"{method} {target} HTTP/1.1\r\nhost: {server_name or shown(host, port)}\r\nconnection: close\r\n".encode(
-                "latin-1"
-            ),
-            *(b"%s: %s\r\n" % pair for pair in headers),
-        ]
-        if body or method in ("POST", "PUT", "PATCH"):
-            lines.append(b"content-length: %d\r\n" % len(body))
-        writer.write(b"".join([*lines, b"\r\n", body]))
+        writer.write(head + body)
         answer = HttpExchange(reader, method)
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
@@ -99,11 +115,19 @@ class HttpExchange:
     async def _more(self) -> None:
         data = await self._reader.read(65536)
         if data:
-            self._parser.feed_data(data)
+            self._feed(data)
         elif self._whole_head:
             self._ended = True
         else:
             raise ConnectionResetError("the connection was closed before an answer")
+
+    def _feed(self, data: bytes) -> None:
+        from httptools import HttpParserError
+
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            raise ConnectionError(f"the answer is not proper HTTP: {error}") from error
 
     async def head(self) -> None:
         while not self._whole_head:
@@ -120,4 +144,10 @@ class HttpExchange:
                 await self._more()
 
     async def read(self) -> bytes:
-        return b"".join([piece async for piece in self.chunks()])
+        """The whole body. Raises ConnectionError for one that nobody should hold in memory."""
+        whole = bytearray()
+        async for piece in self.chunks():
+            whole += piece
+            if len(whole) > _MOST_READ_BYTES:
+                raise ConnectionError(f"the answer is longer than {_MOST_READ_BYTES} bytes")
+        return bytes(whole)

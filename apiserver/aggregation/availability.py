@@ -179,8 +179,7 @@ class Availability:
         with suppress(Unreachable, NodeUnreachable, OSError, TimeoutError, orjson.JSONDecodeError):
             async with asyncio.timeout(_TIMEOUT_S):
                 status, _, body = await self._get(remote, "/openapi/v3", _READER)
-                entry = (orjson.loads(body).get("paths") or {}).get(key) if status == 200 else None
-                url = entry.get("serverRelativeURL", "") if isinstance(entry, dict) else ""
+                url = _document_url(body, key) if status == 200 else ""
                 if url and remote.openapi_v3[0] != url:
                     status, _, document = await self._get(remote, url, _READER)
                     if status == 200 and isinstance(orjson.loads(document), dict):
@@ -191,7 +190,7 @@ class Availability:
                 status, headers, body = await self._get(remote, "/openapi/v2", _READER, _JSON, seen)
                 if status == 200:
                     document_v2: Any = orjson.loads(body)
-                    if isinstance(document_v2, dict):
+                    if is_swagger(document_v2):
                         remote.openapi_v2 = (headers.get("etag", ""), document_v2)
 
 
@@ -202,4 +201,21 @@ def _resources(body: bytes) -> list[Obj]:
     except orjson.JSONDecodeError as error:
         raise Unreachable(f"the answer is no JSON: {error}") from error
     found = value.get("resources") if isinstance(value, dict) else None
-    return [each for each in found or () if isinstance(each, dict) and each.get("name")]
+    named = (each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
+    return [each for each in named if isinstance(each.get("name"), str) and each["name"]]
+
+
+def _document_url(index: bytes, key: str) -> str:
+    """Where the index of /openapi/v3 says that a group and version's document is; "" where it does not."""
+    value = orjson.loads(index)
+    paths = value.get("paths") if isinstance(value, dict) else None
+    entry = paths.get(key) if isinstance(paths, dict) else None
+    url = entry.get("serverRelativeURL") if isinstance(entry, dict) else None
+    return url if isinstance(url, str) else ""
+
+
+def is_swagger(document: Any) -> bool:
+    """Whether the parts that are put into this server's own document are what they should be."""
+    return isinstance(document, dict) and all(
+        isinstance(document.get(part) or {}, dict) for part in ("paths", "definitions")
+    )

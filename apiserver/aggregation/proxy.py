@@ -18,7 +18,7 @@ from apiserver.http.body import read_body
 from apiserver.http.reply import Header, Receive, Scope, Send, end_stream
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
-from apiserver.node_http import HttpExchange, shown
+from apiserver.node_http import HttpExchange, check_headers, shown
 from apiserver.node_tls import any_subprotocol
 from apiserver.nodeconnector import NodeUnreachable
 from machinery.errors import ServiceUnavailable
@@ -31,7 +31,7 @@ _DROPPED_PREFIXES = (b"x-remote-", b"impersonate-", b"sec-websocket-")
 _DROPPED_BACK = frozenset(
     {"connection", "content-length", "transfer-encoding", "keep-alive", "audit-id", "cache-control"}
 )
-_PATH_SAFE = "/:@!$&'()*+,;=-._~%"
+_PATH_SAFE = "/:@!$&'()*+,;=-._~"
 
 
 class RemoteProxy:
@@ -92,10 +92,12 @@ class RemoteProxy:
         accept_kubernetes_subprotocols()
         place = await self._place(request)
         offered = [each for each in scope.get("subprotocols") or () if "bearer.authorization" not in each]
-        headers = [
-            (key.decode("latin-1"), value.decode("latin-1"))
-            for key, value in (*identity_headers(request.user), *_passed_on(request))
-        ]
+        told = [*identity_headers(request.user), *_passed_on(request)]
+        try:
+            check_headers(told)
+        except NodeUnreachable as error:
+            raise ServiceUnavailable(f"error dialing backend: {error}") from error
+        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in told]
         if offered:
             headers.append(("Sec-WebSocket-Protocol", ", ".join(offered)))
         try:
@@ -152,6 +154,7 @@ class RemoteProxy:
 
 
 def _target(request: Request) -> str:
+    """The path is written anew from what was authorized: what was decoded once must not be decoded twice."""
     path = quote(request.info.path, safe=_PATH_SAFE)
     return f"{path}?{request.raw_query.decode('latin-1')}" if request.raw_query else path
 

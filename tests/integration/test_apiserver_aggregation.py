@@ -427,3 +427,31 @@ def test_kubectl_top_nodes_shows_the_extensions_metrics(tmp_path: Path) -> None:
         await _over_tls(world, top)
 
     with_world(tmp_path, body)
+
+
+def test_names_that_hold_line_breaks_reach_no_extension(tmp_path: Path) -> None:
+    forged = User("eve\r\nX-Remote-Group: system:masters", ("system:masters",))
+
+    async def body(world: World) -> None:
+        await world.register()
+        await world.serve()
+        await world.available("True", "Passed")
+        world.extension.seen.clear()
+        answer = await InProcessTransport(world.server.app, forged).request("GET", f"{BASE}/nodes")
+        assert answer.status == 503
+        assert not [path for _, path, _ in world.extension.seen if path == f"{BASE}/nodes"]
+
+    with_world(tmp_path, body)
+
+
+def test_a_path_is_not_decoded_twice_on_its_way(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        await world.register()
+        await world.serve()
+        await world.available("True", "Passed")
+        # What stands in the scope is decoded once: this is the name "a%2Fb", which no server may take for a path.
+        await world.transport.request("GET", f"{BASE}/nodes/a%252Fb")
+        paths = [path for _, path, _ in world.extension.seen]
+        assert f"{BASE}/nodes/a%2Fb" in paths and f"{BASE}/nodes/a/b" not in paths
+
+    with_world(tmp_path, body)
