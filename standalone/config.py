@@ -55,6 +55,7 @@ class ClusterConfig:
     apiservers: int = 1
     controllers: int = 1
     schedulers: int = 1
+    apiserver_args: tuple[str, ...] = ()  # NAME=VALUE, behind what the cluster says itself
     advertise: str = ""  # this machine's address for nodes on other machines; "" where there are none
 
     @property
@@ -132,7 +133,8 @@ def load(layout: Layout) -> ClusterConfig | None:
         raw = json.loads(layout.config.read_bytes())
         nodes = tuple(NodeConfig(**node) for node in raw.pop("nodes"))
         ca, cert, key = raw.pop("etcd_tls", ("", "", ""))
-        return ClusterConfig(**raw, nodes=nodes, etcd_tls=(ca, cert, key))
+        args = tuple(raw.pop("apiserver_args", ()))
+        return ClusterConfig(**raw, nodes=nodes, etcd_tls=(ca, cert, key), apiserver_args=args)
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:

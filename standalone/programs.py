@@ -134,6 +134,7 @@ def _apiserver_flags(
         f"--proxy-client-key-file={pki / 'front-proxy-client.key'}",
         f"--audit-log-path={layout.log(audit)}",
         "--audit-log-maxbackup=2",
+        *(f"--{arg.removeprefix('--')}" for arg in config.apiserver_args),
     )
 
 

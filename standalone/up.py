@@ -47,7 +47,7 @@ class UpRequest:
     api_port: int | None = None
     data_dir: Path | None = None
     foreground: bool = False
-    fake_runtime: bool = False
+    fake_runtime: bool | None = None  # None: as before, real containers for a new cluster
     timeout_s: float = READY_TIMEOUT_S
     store: str = ""  # "": as before, sqlite for a new cluster
     etcd_tls: tuple[str, str, str] = ("", "", "")  # files for an https etcd: CA, certificate, key
@@ -56,6 +56,7 @@ class UpRequest:
     )
     # how many of each; None: as before, 1 for a new cluster
     apiservers: int | None = None
+    apiserver_args: tuple[str, ...] | None = None  # None: as before; empty: none any more
     controllers: int | None = None
     schedulers: int | None = None
 
@@ -82,6 +83,7 @@ def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
 
     cluster_config.check_name(request.name)
     layout = layout_of(request.name, request.data_dir)
+    request = _with_runtime(request, layout)
     _check_privileges(request)
     layout.make()
     lock = Lock(layout.lock)
@@ -124,6 +126,13 @@ def _hold_addresses(config: ClusterConfig, sockets: Sockets) -> None:
                 f"port {config.api_port} of {address} is taken by another program, or {address} is not an address of "
                 "this machine: choose another --api-port or --advertise-address"
             )
+
+
+def _with_runtime(request: UpRequest, layout: Layout) -> UpRequest:
+    if request.fake_runtime is not None:
+        return request
+    remembered = cluster_config.load(layout)
+    return replace(request, fake_runtime=remembered is not None and remembered.runtime == "fake")
 
 
 def _check_privileges(request: UpRequest) -> None:
@@ -187,6 +196,7 @@ def _with_replicas(request: UpRequest, config: ClusterConfig) -> ClusterConfig:
     config = replace(
         config,
         apiservers=request.apiservers or config.apiservers,
+        apiserver_args=config.apiserver_args if request.apiserver_args is None else request.apiserver_args,
         controllers=request.controllers or config.controllers,
         schedulers=request.schedulers or config.schedulers,
     )

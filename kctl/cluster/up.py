@@ -20,6 +20,10 @@ EXAMPLES = (
         "One that loses no API server, controller or scheduler for long",
         "kctl up lab --store etcd --apiservers 2 --controllers 2 --schedulers 2",
     ),
+    (
+        "With an audit policy of one's own",
+        "kctl up lab --apiserver-arg audit-policy-file=/etc/kctl/audit.yaml",
+    ),
     ("A control plane that machines join", "kctl up lab --advertise-address 192.168.1.10"),
     ("Without root, with simulated containers", "kctl up --fake-runtime"),
 )
@@ -43,6 +47,12 @@ FLAGS = (
     ),
     *ETCD_FLAGS,
     Flag("apiservers", type="int", help="API servers behind the one address; more than one need etcd"),
+    Flag(
+        "apiserver-arg",
+        type="array",
+        default=(),
+        help="a flag of `kctl apiserver` as NAME=VALUE, remembered by the cluster; may be given several times",
+    ),
     Flag("controllers", type="int", help="controller managers, of which one leads"),
     Flag("schedulers", type="int", help="schedulers, of which one leads"),
 )
@@ -74,11 +84,14 @@ def run(options: Options) -> int:
         api_port=options.api_port,
         data_dir=Path(options.data_dir) if options.data_dir else None,
         foreground=options.foreground,
-        fake_runtime=options.fake_runtime,
+        fake_runtime=options.fake_runtime if "fake_runtime" in options.given else None,
         timeout_s=options.timeout,
         store=options.store,
         etcd_tls=etcd_files(options),
         advertise=options.advertise_address or None,
+        apiserver_args=tuple(filter(None, options.apiserver_arg))
+        if "apiserver_arg" in options.given
+        else None,
         **{name: getattr(options, name) for name in _REPLICAS},
     )
     started = time.monotonic()

@@ -180,8 +180,15 @@ def test_missing_ca_key_is_named(described: Cluster) -> None:
 def test_other_runtime_than_before_is_refused_by_name(described: Cluster) -> None:
     described.kctl(*UP).checked()
     described.kctl("down", "fault").checked()
-    refused = described.kctl("up", "fault")
+    refused = described.kctl("up", "fault", "--fake-runtime=false")
     assert refused.code == 1 and "fake runtime" in refused.err
+
+
+def test_runtime_that_is_not_named_is_the_one_before(described: Cluster) -> None:
+    described.kctl(*UP).checked()
+    described.kctl("down", "fault").checked()
+    described.kctl("up", "fault").checked()
+    assert json.loads((described.data_dir / "cluster.json").read_text())["runtime"] == "fake"
 
 
 def test_data_directory_that_cannot_be_made_is_named(described: Cluster) -> None:

@@ -11,6 +11,7 @@ import pytest
 from standalone import config as cluster_config
 from standalone.config import ClusterConfig, ConfigError
 from standalone.layout import Layout
+from standalone.programs import plan_programs
 
 
 def make(**changes: object) -> ClusterConfig:
@@ -91,3 +92,12 @@ def test_link_names_fit_the_kernels_limit() -> None:
     names = [veth_name(config, node) for node in config.nodes]
     assert all(len(name) <= 15 for name in names)
     assert len(set(names)) == 100
+
+
+def test_flags_of_the_api_server_are_remembered_and_come_last(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    cluster_config.save(layout, make(apiserver_args=("audit-policy-file=/a", "--v=2")))
+    config = cluster_config.load(layout)
+    assert config is not None and config.apiserver_args == ("audit-policy-file=/a", "--v=2")
+    (server,) = [each for each in plan_programs(layout, config) if each.name == "apiserver"]
+    assert server.argv[-2:] == ("--audit-policy-file=/a", "--v=2")
