@@ -3,13 +3,15 @@
     STATE/sandboxes/ID.jsonl     {"request": ..., "state": ...} at each change: a line each, appended
     STATE/containers/ID.jsonl    the spec with its first state, then a state at start and exit: a line each, appended
 
-The last whole line counts; half a line of a crash is as good as none, and so is a container without a state. Not fsynced: after a power loss the containers are gone anyway, and a record of
-another boot says so by its boot id.
+The last whole line counts; half a line of a crash or of a full disk is as good as none, and so is a container without a
+state. A line brings its own beginning, so that half a line spoils none that follows. Not fsynced: after a power loss the
+containers are gone anyway, and a record of another boot says so by its boot id.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from typing import Any
@@ -72,9 +74,11 @@ def boot_id() -> str:
 
 
 def _append(path: str, record: Record) -> None:
+    line = b"\n" + _encode(record).encode()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, _encode(record).encode() + b"\n")
+        if os.write(fd, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
         os.close(fd)
 

@@ -149,9 +149,9 @@ def test_records_are_whole_or_absent(tmp_path: Path) -> None:
     records.save_spec("half", {"id": "half"})
     records.save_state("torn", {"state": "CREATED"})
     with (tmp_path / "containers/torn.jsonl").open("a") as file:
-        file.write('{"spec": {"id": "to')
+        file.write('\n{"spec": {"id": "to')
     with (tmp_path / "containers/a.jsonl").open("a") as file:
-        file.write('{"state": {"sta')
+        file.write('\n{"state": {"sta')
     records.save_sandbox("s", {"request": {}})
     again = Records(str(tmp_path))
     assert again.containers() == {"a": ({"id": "a"}, {"state": "CREATED"})}
@@ -160,6 +160,28 @@ def test_records_are_whole_or_absent(tmp_path: Path) -> None:
         again.forget_container("a")
         again.forget_sandbox("s")
     assert again.containers() == {}
+
+
+def test_record_after_half_a_line_counts(tmp_path: Path) -> None:
+    records = Records(str(tmp_path))
+    records.save_new("a", {"id": "a"}, {"state": "CREATED"})
+    with (tmp_path / "containers/a.jsonl").open("a") as file:
+        file.write('\n{"state": {"sta')
+    records.save_state("a", {"state": "EXITED"})
+    assert records.containers() == {"a": ({"id": "a"}, {"state": "EXITED"})}
+
+
+def test_record_that_a_full_disk_takes_in_part_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, write = Records(str(tmp_path)), os.write
+    records.save_new("a", {"id": "a"}, {"state": "CREATED"})
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, data: write(fd, data[:9]))
+        with pytest.raises(OSError, match="No space left"):
+            records.save_state("a", {"state": "RUNNING"})
+    records.save_state("a", {"state": "EXITED"})
+    assert records.containers() == {"a": ({"id": "a"}, {"state": "EXITED"})}
 
 
 RUNNING = {"state": "RUNNING", "pid": 5, "message": "", "started_at_ns": 1}
