@@ -29,9 +29,11 @@ from runtime.linux.constants import (
     MS_NOSUID,
 )
 from runtime.linux.namespaces import OwnNamespaces
+from runtime.linux.process_name import call_process
 from runtime.linux.syscalls import Syscalls
 from runtime.spawner.netpool import PodNetwork
 
+INIT_NAME = "pause"  # as pods elsewhere have it
 SHM_BYTES = 64 << 20
 
 
@@ -48,7 +50,6 @@ class Sandbox:
         self.network: PodNetwork | None = None
         self.link = ""
         self.handles: dict[int, int] = {}
-        self.init_pid = 0
         self.init_pidfd = -1
         self.address: str = request.get("address") or ""
 
@@ -139,11 +140,13 @@ def start_shared_pid_namespace(sandbox: Sandbox, syscalls: Syscalls) -> None:
     pid, pidfd = syscalls.clone3(CLONE_NEWPID)
     if pid == 0:
         _reap_forever(syscalls)
-    sandbox.init_pid, sandbox.init_pidfd = pid, pidfd
+    sandbox.init_pidfd = pidfd
 
 
 def _reap_forever(syscalls: Syscalls) -> None:
     syscalls.set_parent_death_signal(signal.SIGKILL)
+    with contextlib.suppress(OSError, ValueError):  # only what `ps` in the pod shows depends on it
+        call_process(INIT_NAME)
     os.closerange(0, 1 << 20)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -163,7 +166,7 @@ def release(sandbox: Sandbox) -> None:
             signal.pidfd_send_signal(sandbox.init_pidfd, signal.SIGKILL)
         os.waitid(os.P_PIDFD, sandbox.init_pidfd, os.WEXITED)
         os.close(sandbox.init_pidfd)
-        sandbox.init_pid, sandbox.init_pidfd = 0, -1
+        sandbox.init_pidfd = -1
     if sandbox.network is not None:
         sandbox.handles.pop(CLONE_NEWNET, None)
         sandbox.network.close()
@@ -177,9 +180,8 @@ def remove_files(directory: str, syscalls: Syscalls) -> None:
     """The pod's directory with its shared memory; twice succeeds."""
     with contextlib.suppress(OSError):
         syscalls.umount2(f"{directory}/shm", MNT_DETACH)
-    for name in ("shm",):
-        with contextlib.suppress(OSError):
-            os.rmdir(f"{directory}/{name}")
+    with contextlib.suppress(OSError):
+        os.rmdir(f"{directory}/shm")
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(directory):
             os.unlink(f"{directory}/{name}")

@@ -285,6 +285,8 @@ def test_shared_pid_namespace_shows_the_pods_processes(run: Run) -> None:
         seen = await world.start(sandbox, "sh", "-c", "ps; echo $$", log_path="main/1.log", name="two")
         text = world.printed(await world.ended(seen))
         assert "sleep 4321" in text and not text.endswith("\n1")
+        first_process = next(line for line in text.splitlines() if line.split()[0] == "1")
+        assert first_process.split()[-1] == "pause"
         await world.runtime.remove_container(first)
 
     run(body)
