@@ -1,13 +1,15 @@
 """Keeps the day on which a token that lives in a Secret was last used, in the label
 `kubernetes.io/legacy-token-last-used` of that Secret: what an administrator looks at before removing it.
 
-Noted at most once a day for each Secret, and never while a request waits. A write that loses a race is left to the next use.
+Noted at most once a day for each Secret, and never while a request waits. A write that loses a race, or
+finds the store gone, is left to the next use.
 Source: Kubernetes "Managing Service Accounts", legacy tokens.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import orjson
@@ -34,17 +36,18 @@ class LegacyTokenUse:
     async def run(self) -> None:
         while True:
             entry = await self._used.get()
-            today = self._today()
-            there = await self._secrets.get(entry.namespace, entry.name)
-            if there is None or there.labels.get(LABEL) == today:
-                continue
-            obj = orjson.loads(there.data)
-            labels = obj["metadata"].get("labels") or {}
-            obj["metadata"]["labels"] = {**labels, LABEL: today}
-            try:
-                await self._secrets.update(there.namespace, there.name, obj, there.revision)
-            except (StaleRevision, StoreUnavailable):
-                continue
+            with suppress(StaleRevision, StoreUnavailable):
+                await self._mark(entry.namespace, entry.name)
+
+    async def _mark(self, namespace: str, name: str) -> None:
+        today = self._today()
+        there = await self._secrets.get(namespace, name)
+        if there is None or there.labels.get(LABEL) == today:
+            return
+        obj = orjson.loads(there.data)
+        labels = obj["metadata"].get("labels") or {}
+        obj["metadata"]["labels"] = {**labels, LABEL: today}
+        await self._secrets.update(namespace, name, obj, there.revision)
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%d")
