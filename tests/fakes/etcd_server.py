@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import os
 import shutil
 import signal
 import socket
@@ -83,9 +84,10 @@ class EtcdServer:
             self._process = None
 
     def stall(self) -> None:
-        """It is there, and does nothing: as behind a network that swallows everything."""
+        """It is there, and does nothing: as behind a network that swallows everything. Returns when all its threads stand."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def go_on(self) -> None:
         assert self._process is not None

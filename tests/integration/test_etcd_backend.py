@@ -77,19 +77,24 @@ def test_etcd_killed_under_load_loses_nothing_acknowledged_and_watches_go_on(
                     except StoreUnavailable:
                         doubtful.add(key)
 
-            async with asyncio.TaskGroup() as group:
+            async def written(count: int) -> None:
+                wanted = len(acknowledged) + count
+                while len(acknowledged) < wanted:
+                    await asyncio.sleep(0.005)
+
+            async with asyncio.timeout(50), asyncio.TaskGroup() as group:
                 follower = group.create_task(follow())
-                for worker in range(8):
-                    group.create_task(write(worker))
+                writers = [group.create_task(write(worker)) for worker in range(8)]
                 for _ in range(3):
-                    await asyncio.sleep(0.2)
+                    await written(40)
                     own.stop(signal.SIGKILL)
                     await asyncio.to_thread(own.start)
-                await asyncio.sleep(0.3)
+                await written(40)
                 stopping = True
-                await asyncio.sleep(0.3)
+                await asyncio.wait(writers)
                 newest = await backend.revision()
-                await asyncio.sleep(0.01)
+                while not seen or seen[-1][0] < newest:
+                    await asyncio.sleep(0.005)
                 follower.cancel()
             revisions = [revision for revision, _, _ in seen]
             assert revisions == sorted(set(revisions))
