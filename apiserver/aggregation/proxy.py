@@ -15,6 +15,7 @@ from urllib.parse import quote
 from apiserver.aggregation.reach import Place, Reach, Unreachable, identity_headers
 from apiserver.aggregation.remote import Remote, Remotes
 from apiserver.http.body import read_body
+from apiserver.http.identify import TOKEN_PROTOCOL
 from apiserver.http.reply import Header, Receive, Scope, Send, end_stream
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
@@ -91,7 +92,7 @@ class RemoteProxy:
 
         accept_kubernetes_subprotocols()
         place = await self._place(request)
-        offered = [each for each in scope.get("subprotocols") or () if "bearer.authorization" not in each]
+        offered = [each for each in scope.get("subprotocols") or () if not each.startswith(TOKEN_PROTOCOL)]
         told = [*identity_headers(request.user), *_passed_on(request)]
         try:
             check_headers(told)

@@ -2,7 +2,6 @@
 authorizer that allows or denies. `Security` is what the server composes; the pieces stand alone.
 
     in-process user → client certificate → token file → ServiceAccount token → bootstrap token → OIDC → webhook
-                                                                                          ──► impersonation
     system:masters → the authorizers of the configuration, in its order (Node, RBAC where it says nothing)
 """
 
@@ -15,7 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from apiserver.auth.bootstrap_tokens import BootstrapTokenAuthenticator
-from apiserver.auth.impersonation import impersonate, is_asked
 from apiserver.auth.legacy_tokens import LegacyTokenUse
 from apiserver.auth.node import NodeAuthorizer, node_name
 from apiserver.auth.rbac import RBACAuthorizer
@@ -43,18 +41,15 @@ class InProcessAuthenticator:
 
 
 class AuthenticatorChain:
-    """The first that knows the caller wins; then impersonation, by `authorizer`."""
+    """The first that knows the caller wins."""
 
-    def __init__(self, authenticators: Sequence[Authenticator], authorizer: Authorizer) -> None:
+    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
         self._authenticators = tuple(authenticators)
-        self._authorizer = authorizer
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         for authenticator in self._authenticators:
             user = await authenticator.authenticate(credentials)
             if user is not None:
-                if is_asked(credentials.headers):
-                    return await impersonate(user, credentials.headers or {}, self._authorizer)
                 return user
         return None
 
@@ -198,7 +193,7 @@ class Security:
         if options.bootstrap_tokens:
             authenticators.append(BootstrapTokenAuthenticator(stores.secrets, clock))
         authenticators += options.last_authenticators
-        self.authenticator = AuthenticatorChain(authenticators, self.authorizer)
+        self.authenticator = AuthenticatorChain(authenticators)
 
     def authorizers_of(self, modes: Sequence[str | Authorizer]) -> list[Authorizer]:
         """The authorizers that `modes` name, after the one for system:masters."""

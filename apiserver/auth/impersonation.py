@@ -19,10 +19,6 @@ _USER, _GROUP, _UID = "impersonate-user", "impersonate-group", "impersonate-uid"
 _EXTRA = "impersonate-extra-"
 
 
-def is_asked(headers: Mapping[str, str] | None) -> bool:
-    return bool(headers) and any(name.startswith("impersonate-") for name in headers or ())
-
-
 async def impersonate(caller: User, headers: Mapping[str, str], authorizer: Authorizer) -> User:
     """Whom the request is made as. `headers` are in lower case, repeated ones joined by newlines.
 

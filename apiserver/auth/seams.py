@@ -7,7 +7,7 @@ was not asked yet) says so, and `decide` waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +22,6 @@ class Credentials:
     bearer_token: str = ""
     in_process_user: User | None = None  # set only by the in-process transport, never from the network
     peer: str = ""
-    headers: Mapping[str, str] | None = None  # Impersonate-*, in lower case
 
 
 class Authenticator(Protocol):

@@ -76,9 +76,7 @@ class ServiceAccountAuthenticator:
         token = credentials.bearer_token
         if not token or (token not in self._verified and not self._signer.is_ours(token)):
             return None
-        # A TokenReview says for whom it asks; nothing that came with a request's headers gets in here.
-        asked = (credentials.headers or {}).get("audiences", "")
-        user, _ = await self.authenticate_token(token, asked.split("\n") if asked else ())
+        user, _ = await self.authenticate_token(token)
         return user
 
     async def authenticate_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, list[str]]:

@@ -1,10 +1,11 @@
 """The API server as one ASGI application: the chain every request goes through.
 
-    request id → what is asked (request_info) → who asks (authentication) → is there room (flow control)
-      → may they (authorization)
+    request id → what is asked (request_info)
+      → `_let_in`: who asks (authentication) → audit → as whom (impersonation) → is there room (flow control)
+                   → may they (authorization)
       → health, discovery, OpenAPI, metrics ... by path, or a resource's verb → answer → audit, metrics
 
-Requests for resources touch nothing but this chain and the engine. Errors of the ApiError tree become Status
+Websockets and what extension API servers serve are let in by the same steps. Requests for resources touch nothing but this chain and the engine. Errors of the ApiError tree become Status
 bodies; anything else is a 500 with the request's id, and the traceback in the log.
 """
 
@@ -16,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from apiserver.aggregation.proxy import RemoteProxy
+from apiserver.auth.impersonation import impersonate
 from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import ANONYMOUS, Attributes, User
 from apiserver.backends.backend import OutcomeUnknown, StoreUnavailable
@@ -24,10 +26,11 @@ from apiserver.flowcontrol.flow import Entry, FlowControl
 from apiserver.http.audit import Audit
 from apiserver.http.body import ClientGone, read_body
 from apiserver.http.compress import Compressor
-from apiserver.http.counts import Requests, key_of
+from apiserver.http.counts import Key, Requests, key_of
 from apiserver.http.denial import refuse
 from apiserver.http.extra import PREFIXES as EXTRA_PREFIXES
 from apiserver.http.extra import Extra
+from apiserver.http.identify import impersonation_of, is_impersonation
 from apiserver.http.reply import (
     Header,
     Message,
@@ -52,12 +55,29 @@ log = get_logger("apiserver")
 
 _ID_LIMIT = 64
 _APPLY = b"application/apply-patch"
+_BEGINNINGS = frozenset({"http.response.start", "websocket.accept"})
+_FIRST_EVENTS = frozenset({"http.response.body", "websocket.send"})
 
 Identify = Callable[[Scope, Mapping[bytes, bytes]], Awaitable[User]]
 # A path's own handler (health, discovery, metrics); None where the path is not its own.
 PathHandler = Callable[[Request], Awaitable[Reply | None]]
 # Answers that are streams: they send for themselves. Returns False where the request is none of its.
 Streamer = Callable[[Request, Receive, Send, Sequence[Header]], Awaitable[int]]
+
+
+@dataclass(slots=True)
+class _Visit:
+    """A request on its way through the chain. `headers` go with its answer."""
+
+    scope: Scope
+    request: Request
+    id: bytes
+    key: Key
+    started_s: float
+    connects: bool  # to a pod or node: such a session may last, and flow control lets it pass
+    headers: list[Header]
+    entry: Entry | None = None  # in flow control
+    waited_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -91,55 +111,31 @@ class App:
             await _lifespan(receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = self.clock.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         method: str = scope["method"]
-        query = parse_query(scope["query_string"])
-        info = parse_request(method, scope["path"], query)
         request_id = headers.get(b"audit-id") or self._new_id()
         if len(request_id) > _ID_LIMIT or not request_id.isascii():
             request_id = self._new_id()
-        request = Request(info, method, query, headers, ANONYMOUS, raw_query=scope["query_string"])
-        common: list[Header] = [(b"audit-id", request_id), (b"cache-control", b"no-cache, private")]
-        long_running = info.verb == "watch" or (info.resource, info.subresource) in self.connectors
+        visit = self._visit(scope, method, headers, request_id)
+        request, info, common = visit.request, visit.request.info, visit.headers
+        long_running = visit.connects or info.verb == "watch"
         code = 0
         stage = "ResponseComplete"
         answered: Reply | None = None
-        entry: Entry | None = None
-        waited_s = 0.0
-        key = key_of(
-            info,
-            dry_run="dryRun" in query,
-            applies=info.verb == "patch" and headers.get(b"content-type", b"").startswith(_APPLY),
-        )
+        key = visit.key
         if long_running:
-            self.counts.begin_long(key)
+            key = self.counts.begin_long(key)
         else:
             self.counts.begin(method)
         try:
             try:
-                request.user = await self.identify(scope, headers)
-                if self.audit.is_early:
-                    send = self._announced(request_id, scope, request, send, started, streams=long_running)
-                if not long_running or info.verb == "watch":
-                    entry = self.flow.arrive(request.user, info, query, started)
-                    common += entry.headers
-                    if entry.waits:
-                        arrived = self.clock.monotonic()
-                        try:
-                            await entry.turn()
-                        except TooManyRequests as refusal:
-                            self.counts.terminate(key, refusal.code)
-                            raise
-                        finally:
-                            waited_s = self.clock.monotonic() - arrived
-                request.allowed_by = await self._authorize(info, request.user)
+                send = await self._let_in(visit, send, streams=long_running)
                 passed_on = bool(self.remote.remotes.remote) and self.remote.find(info.path) is not None
                 if info.is_resource or passed_on:
                     streamer = self.remote if passed_on else self._streamer(info)
                     if streamer is not None:
-                        if entry is not None and info.verb == "watch":
-                            send = _leaving(entry, self.clock, send, query.flag("sendInitialEvents"))
+                        if visit.entry is not None and info.verb == "watch":
+                            send = _leaving(visit.entry, self.clock, send, _begun(request))
                         code = await _streamed(streamer, request, receive, send, common)
                         return
                     if method in ("POST", "PUT", "PATCH", "DELETE"):
@@ -151,23 +147,13 @@ class App:
                     return
                 else:
                     reply = await self._path(request)
-            except ApiError as error:
-                reply = error_reply(error)
-            except OutcomeUnknown as error:
-                # Nothing that invites to repeat it: clients would, also what is not safe to.
-                reply = error_reply(Timeout(f"the request may have been carried out: {error}"))
-            except StoreUnavailable as error:
-                reply = error_reply(ServiceUnavailable(f"the store is unavailable: {error}", retry_after_s=1))
+            except (ApiError, StoreUnavailable) as error:
+                reply = error_reply(_refusal(error))
             except ClientGone:
                 return
             except Exception:
                 stage = "Panic"
-                log.exception(
-                    "a request failed", id=request_id.decode("latin-1"), method=method, path=scope["path"]
-                )
-                reply = error_reply(
-                    InternalError(f"internal error, see the server's log for {request_id.decode('latin-1')}")
-                )
+                reply = error_reply(self._panic(visit))
             if request.warnings:
                 common += warning_headers(request.warnings)
             answered = reply
@@ -178,15 +164,65 @@ class App:
                 await send_reply(send, reply, common)
         finally:
             ended = self.clock.monotonic()
-            elapsed = ended - started
-            if entry is not None:
-                entry.leave(ended)
+            elapsed = ended - visit.started_s
+            if visit.entry is not None:
+                visit.entry.leave(ended)
             if long_running:
                 self.counts.end_long(key, code)
             else:
                 self.counts.end(method)
-                self.counts.record(key, code, elapsed, waited_s, answered.size if answered else 0)
-            self._record(stage, request_id, scope, request, code, elapsed, answered)
+                size = answered.size if answered else 0
+                self.counts.record(key, code, elapsed, visit.waited_s, size)
+            self._record(stage, visit, code, elapsed, answered)
+
+    def _visit(self, scope: Scope, method: str, headers: dict[bytes, bytes], request_id: bytes) -> _Visit:
+        query = parse_query(scope["query_string"])
+        info = parse_request(method, scope["path"], query)
+        applies = info.verb == "patch" and headers.get(b"content-type", b"").startswith(_APPLY)
+        return _Visit(
+            scope,
+            Request(info, method, query, headers, ANONYMOUS, raw_query=scope["query_string"]),
+            request_id,
+            key_of(info, dry_run="dryRun" in query, applies=applies),
+            self.clock.monotonic(),
+            (info.resource, info.subresource) in self.connectors,
+            [(b"audit-id", request_id), (b"cache-control", b"no-cache, private")],
+        )
+
+    async def _let_in(self, visit: _Visit, send: Send, *, streams: bool) -> Send:
+        """The steps before anything is done, in this order for every kind of connection; what to send by from now on.
+        Raises ApiError."""
+        request = visit.request
+        request.user = await self.identify(visit.scope, request.headers)
+        if self.audit.is_early:
+            send = self._announced(visit, send, streams=streams)
+        if is_impersonation(request.headers):
+            request.user = await impersonate(request.user, impersonation_of(visit.scope), self.authorizer)
+        if not visit.connects:
+            entry = visit.entry = self.flow.arrive(request.user, request.info, request.query, visit.started_s)
+            visit.headers += entry.headers
+            if entry.waits:
+                await self._wait(visit, entry)
+        request.allowed_by = await self._authorize(request.info, request.user)
+        return send
+
+    async def _wait(self, visit: _Visit, entry: Entry) -> None:
+        arrived_s = self.clock.monotonic()
+        try:
+            await entry.turn()
+        except TooManyRequests as refusal:
+            self.counts.terminate(visit.key, refusal.code)
+            raise
+        finally:
+            visit.waited_s = self.clock.monotonic() - arrived_s
+
+    def _panic(self, visit: _Visit) -> InternalError:
+        """For what nobody expected; called while it is handled."""
+        request_id = visit.id.decode("latin-1")
+        log.exception(
+            "a request failed", id=request_id, method=visit.request.method, path=visit.scope["path"]
+        )
+        return InternalError(f"internal error, see the server's log for {request_id}")
 
     def _streamer(self, info: RequestInfo) -> Streamer | None:
         if info.subresource:
@@ -195,40 +231,39 @@ class App:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The same chain for an upgrade; a refusal before it is an HTTP answer with a Status."""
-        started = self.clock.monotonic()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        query = parse_query(scope["query_string"])
-        info = parse_request("GET", scope["path"], query)
-        request = Request(info, "GET", query, headers, ANONYMOUS, raw_query=scope["query_string"])
-        request_id = self._new_id()
+        visit = self._visit(scope, "GET", dict(scope["headers"]), self._new_id())
+        request, info = visit.request, visit.request.info
         code = 0
-        key = key_of(info, dry_run=False, applies=False)
+        stage = "ResponseComplete"
         message = await receive()
         if message["type"] != "websocket.connect":
             return
-        self.counts.begin_long(key)
+        key = self.counts.begin_long(visit.key)
         try:
-            request.user = await self.identify(scope, headers)
-            request.allowed_by = await self._authorize(info, request.user)
+            send = await self._let_in(visit, send, streams=True)
+            if visit.entry is not None:
+                send = _leaving(visit.entry, self.clock, send, _begun(request))
             if self.remote.find(info.path) is not None:
                 code = await self.remote.websocket(request, scope, receive, send)
             elif info.verb == "watch":
                 code = await watch_over_websocket(self.watch, request, scope, receive, send)
             else:
                 code = await self.websocket(request, scope, receive, send)
-        except ApiError as error:
-            code = error.code
-            await _refuse_upgrade(scope, send, error)
+        except (ApiError, StoreUnavailable) as error:
+            refused = _refusal(error)
+            code = refused.code
+            await _refuse_upgrade(scope, send, refused)
         except OSError:
             return
         except Exception:
-            log.exception("a request failed", id=request_id.decode("latin-1"), path=scope["path"])
-            code = 500
-            await _refuse_upgrade(scope, send, InternalError("internal error"))
+            stage, code = "Panic", 500
+            await _refuse_upgrade(scope, send, self._panic(visit))
         finally:
+            ended = self.clock.monotonic()
+            if visit.entry is not None:
+                visit.entry.leave(ended)
             self.counts.end_long(key, code)
-            elapsed = self.clock.monotonic() - started
-            self._record("ResponseComplete", request_id, scope, request, code, elapsed)
+            self._record(stage, visit, code, ended - visit.started_s)
 
     async def _authorize(self, info: RequestInfo, user: User) -> str:
         """Why they may. Raises Forbidden in upstream's words."""
@@ -265,45 +300,47 @@ class App:
         return names.uid(self.rng).encode()
 
     def _record(
-        self,
-        stage: str,
-        request_id: bytes,
-        scope: Scope,
-        request: Request,
-        code: int,
-        elapsed_s: float,
-        reply: Reply | None = None,
+        self, stage: str, visit: _Visit, code: int, elapsed_s: float, reply: Reply | None = None
     ) -> None:
         now = self.clock.now()
-        self.audit.record(stage, request_id, scope, request, code, now - elapsed_s, now, reply)
+        self.audit.record(stage, visit.id, visit.scope, visit.request, code, now - elapsed_s, now, reply)
 
-    def _announced(
-        self, request_id: bytes, scope: Scope, request: Request, send: Send, started: float, *, streams: bool
-    ) -> Send:
+    def _announced(self, visit: _Visit, send: Send, *, streams: bool) -> Send:
         """Tells the audit log of a request before its end: now, and when a stream begins."""
-        self._record("RequestReceived", request_id, scope, request, 0, self.clock.monotonic() - started)
+        self._record("RequestReceived", visit, 0, self.clock.monotonic() - visit.started_s)
         if not streams:
             return send
 
         async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                elapsed = self.clock.monotonic() - started
-                self._record("ResponseStarted", request_id, scope, request, message["status"], elapsed)
+            if message["type"] in _BEGINNINGS:
+                elapsed = self.clock.monotonic() - visit.started_s
+                self._record("ResponseStarted", visit, message.get("status", 101), elapsed)
             await send(message)
 
         return sending
 
 
-def _leaving(entry: Entry, clock: Clock, send: Send, has_initial: bool) -> Send:
-    """A watch counts as work until it has begun, or told what was there before."""
-    last = "http.response.body" if has_initial else "http.response.start"
+def _begun(request: Request) -> frozenset[str]:
+    """The messages by which a watch or session has begun: with one of them it counts as work no more."""
+    return _FIRST_EVENTS if request.query.flag("sendInitialEvents") else _BEGINNINGS
 
+
+def _leaving(entry: Entry, clock: Clock, send: Send, last: frozenset[str]) -> Send:
     async def sending(message: Message) -> None:
         await send(message)
-        if message["type"] == last:
+        if message["type"] in last:
             entry.leave(clock.monotonic())
 
     return sending
+
+
+def _refusal(error: ApiError | StoreUnavailable) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, OutcomeUnknown):
+        # Nothing that invites to repeat it: clients would, also what is not safe to.
+        return Timeout(f"the request may have been carried out: {error}")
+    return ServiceUnavailable(f"the store is unavailable: {error}", retry_after_s=1)
 
 
 async def _streamed(

@@ -93,11 +93,14 @@ class Requests:
     def end(self, method: str) -> None:
         self.in_flight["readOnly" if method in _READS else "mutating"] -= 1
 
-    def begin_long(self, key: Key) -> None:
-        self.long_running[self._plain(key)] += 1
+    def begin_long(self, key: Key) -> Key:
+        """The key under which it is counted, to be ended by: what is served may be another when it ends."""
+        key = self._plain(key)
+        self.long_running[key] += 1
+        return key
 
     def end_long(self, key: Key, code: int) -> None:
-        self.long_running[self._plain(key)] -= 1
+        self.long_running[key] -= 1
         codes = (self._rows.get(key) or self._row(key)).codes
         codes[code] = codes.get(code, 0) + 1
 

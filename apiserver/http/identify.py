@@ -14,7 +14,7 @@ from apiserver.auth.user import ANONYMOUS, User
 from apiserver.http.reply import Scope
 from machinery.errors import Unauthorized
 
-_TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
+TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 
 
 class Anonymity:
@@ -43,16 +43,12 @@ class Identity:
         token = authorization[7:].strip().decode("latin-1") if authorization[:7].lower() == b"bearer " else ""
         if not token and scope["type"] == "websocket":
             token = token_of(scope.get("subprotocols") or ())
-        impersonation = None
-        if b"impersonate-" in b"\n".join(headers):  # a third of the time that asking each name takes
-            impersonation = _impersonation(scope)
         client = scope.get("client")
         credentials = Credentials(
             tls["der"] if tls else None,
             token,
             own["user"] if own else None,
             client[0] if client else "",
-            impersonation,
         )
         for authenticator in self._authenticators:
             user = await authenticator.authenticate(credentials)
@@ -67,8 +63,8 @@ def token_of(subprotocols: Sequence[str]) -> str:
     """A browser cannot set headers on a websocket: the token comes as one of the offered subprotocols."""
 
     for offered in subprotocols:
-        if offered.startswith(_TOKEN_PROTOCOL):
-            text = offered.removeprefix(_TOKEN_PROTOCOL)
+        if offered.startswith(TOKEN_PROTOCOL):
+            text = offered.removeprefix(TOKEN_PROTOCOL)
             try:
                 return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
             except ValueError:
@@ -76,7 +72,12 @@ def token_of(subprotocols: Sequence[str]) -> str:
     return ""
 
 
-def _impersonation(scope: Scope) -> dict[str, str]:
+def is_impersonation(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether somebody asks to act as another."""
+    return b"impersonate-" in b"\n".join(headers)  # a third of the time that asking each name takes
+
+
+def impersonation_of(scope: Scope) -> dict[str, str]:
     """Impersonate-* headers; repeated ones (groups) joined by a newline, which no header can hold."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:

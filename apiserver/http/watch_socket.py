@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from apiserver.http.identify import TOKEN_PROTOCOL
 from apiserver.http.reply import Header, Message, Receive, Scope, Send
 from apiserver.http.request import Request
 
 Streamer = Callable[[Request, Receive, Send, Sequence[Header]], Awaitable[int]]
 
-_BEARER = "base64url.bearer.authorization.k8s.io."
-
 
 def plan_subprotocol(offered: Sequence[str]) -> str | None:
     """The first that is not a token in disguise: a client that offers any closes the socket where none is taken."""
-    return next((each for each in offered if not each.startswith(_BEARER)), None)
+    return next((each for each in offered if not each.startswith(TOKEN_PROTOCOL)), None)
 
 
 async def watch_over_websocket(

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from apiserver.auth.impersonation import impersonate
 from apiserver.auth.seams import Credentials
 from apiserver.auth.serviceaccounts import service_account_user
 from apiserver.auth.signing import SigningKeyError, TokenSigner
@@ -279,12 +280,9 @@ def test_impersonation_needs_the_right_to_every_part(with_cluster: Any) -> None:
             },
         )
 
-        async def acting(**headers: str) -> User | None:
+        async def acting(**headers: str) -> User:
             named = {f"impersonate-{key.replace('_', '-')}": value for key, value in headers.items()}
-            user: User | None = await c.security.authenticator.authenticate(
-                Credentials(in_process_user=User("boss"), headers=named)
-            )
-            return user
+            return await impersonate(User("boss"), named, c.security.authorizer)
 
         assert await acting(user="jane", group="dev") == User("jane", ("dev", "system:authenticated"))
         account = await acting(user="system:serviceaccount:a:bot")
