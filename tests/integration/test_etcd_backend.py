@@ -60,11 +60,13 @@ def test_etcd_killed_under_load_loses_nothing_acknowledged_and_watches_go_on(
             seen: list[tuple[int, str, bytes]] = []
             acknowledged: dict[str, bytes] = {}
             doubtful: set[str] = set()
+            progress = asyncio.Event()
             stopping = False
 
             async def follow() -> None:
                 async for batch in stream:
                     seen.extend((c.kv.mod_revision, c.kv.key, c.kv.value) for c in batch)
+                    progress.set()
 
             async def write(worker: int) -> None:
                 n = 0
@@ -74,13 +76,15 @@ def test_etcd_killed_under_load_loses_nothing_acknowledged_and_watches_go_on(
                     try:
                         assert (await backend.put(key, value, expect=0)).ok
                         acknowledged[key] = value
+                        progress.set()
                     except StoreUnavailable:
                         doubtful.add(key)
 
             async def written(count: int) -> None:
                 wanted = len(acknowledged) + count
                 while len(acknowledged) < wanted:
-                    await asyncio.sleep(0.005)
+                    progress.clear()
+                    await progress.wait()
 
             async with asyncio.timeout(50), asyncio.TaskGroup() as group:
                 follower = group.create_task(follow())
@@ -94,7 +98,8 @@ def test_etcd_killed_under_load_loses_nothing_acknowledged_and_watches_go_on(
                 await asyncio.wait(writers)
                 newest = await backend.revision()
                 while not seen or seen[-1][0] < newest:
-                    await asyncio.sleep(0.005)
+                    progress.clear()
+                    await progress.wait()
                 follower.cancel()
             revisions = [revision for revision, _, _ in seen]
             assert revisions == sorted(set(revisions))

@@ -135,7 +135,9 @@ async def is_known(client: Client) -> bool:
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(40):
-        while not await check():
+        while True:
+            if await check():
+                return
             await asyncio.sleep(0.02)
 
 
