@@ -34,7 +34,7 @@ class Server:
         self.reviver.stdin.write("again\n")
         self.reviver.stdin.flush()
         self.pid = int(self.reviver.stdout.readline())
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 40
         while True:
             with suppress(TransportError, ApiError):
                 await client.list(CONFIGMAPS, "default", limit=1)

@@ -18,7 +18,8 @@ from client.kubeconfig import load
 from client.transport import TransportError
 from machinery.gvk import CONFIGMAPS
 
-KILLS = 50
+KILLS = 50  # and more, on a machine so slow that too little is written to prove anything
+ENOUGH = 200
 WRITERS = 12
 
 
@@ -80,7 +81,9 @@ def test_api_server_killed_fifty_times_under_load_loses_no_acknowledged_write(tm
             asyncio.create_task(write(client, server, book, at, random.Random(at)))
             for at, book in enumerate(books)
         ]
-        for _ in range(KILLS - 1):
+        kills = 1
+        while kills < KILLS or sum(len(book.acknowledged) for book in books) < ENOUGH:
+            kills += 1
             await asyncio.sleep(rng.uniform(0.0, 0.15))
             server.dies()
             await server.revive(client)
@@ -101,7 +104,6 @@ def test_api_server_killed_fifty_times_under_load_loses_no_acknowledged_write(tm
 
     acknowledged = {name: value for book in books for name, value in book.acknowledged.items()}
     open_ends = {name: values for book in books for name, values in book.open_ends.items()}
-    assert len(acknowledged) > 200, "too little was written to prove anything"
     lost = {
         name: (value, stands.get(name))
         for name, value in acknowledged.items()
@@ -115,3 +117,4 @@ def test_api_server_killed_fifty_times_under_load_loses_no_acknowledged_write(tm
     told = [revision for book in books for revision in book.revisions]
     assert len(told) == len(set(told)), "two writes were acknowledged with the same resourceVersion"
     assert all(sorted(book.revisions) == book.revisions for book in books)
+    assert "Traceback" not in (tmp_path / "logs/apiserver.log").read_text()
