@@ -23,6 +23,7 @@ from apiserver.auth.webhook_call import CallFailed, ReviewWebhook
 from client.logs import get_logger
 from machinery.cel import CelError, Environment, Program
 from machinery.clock import Clock
+from machinery.remembered import Remembered
 
 log = get_logger("access-webhook")
 
@@ -48,7 +49,7 @@ class AccessWebhook:
         self._rules = rules
         environment = Environment(("request",))
         self._conditions = [environment.compile(text) for text in rules.conditions]
-        self._known: dict[bytes, tuple[Decision, float]] = {}
+        self._known: Remembered[bytes, Decision] = Remembered(REMEMBERED)
         self._asking: dict[bytes, asyncio.Task[Decision]] = {}
 
     def authorize(self, attributes: Attributes) -> Decision:
@@ -58,9 +59,9 @@ class AccessWebhook:
             if unmatched is not None:
                 return unmatched
         key = orjson.dumps(spec)
-        known = self._known.get(key)
-        if known is not None and self._clock.monotonic() < known[1]:
-            return known[0]
+        known = self._known.get(key, self._clock.monotonic())
+        if known is not None:
+            return known
 
         async def pending() -> Decision:
             return await self._shared(key, spec)
@@ -100,9 +101,7 @@ class AccessWebhook:
         decision = decision_of(status)
         believed_s = self._rules.allowed_s if decision.allowed else self._rules.denied_s
         if believed_s > 0 and len(key) <= _LONGEST_KEY_BYTES:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[key] = (decision, self._clock.monotonic() + believed_s)
+            self._known.put(key, decision, self._clock.monotonic() + believed_s)
         return decision
 
 

@@ -24,6 +24,7 @@ from apiserver.auth.user import User
 from client.logs import get_logger
 from machinery.clock import Clock
 from machinery.errors import Unauthorized
+from machinery.remembered import Remembered
 
 log = get_logger("oidc")
 
@@ -43,7 +44,7 @@ class OidcAuthenticator:
         self._clock = clock
         self._mapper = ClaimsMapper(issuer, path)
         self._algorithms = issuer.algorithms or ALGORITHMS
-        self._known: dict[str, tuple[User, float]] = {}
+        self._known: Remembered[str, User] = Remembered(REMEMBERED)
 
     async def run(self) -> None:
         await self._keys.run()
@@ -54,9 +55,9 @@ class OidcAuthenticator:
         if not token:
             return None
         now = self._clock.now()
-        known = self._known.get(token)
-        if known is not None and now < known[1]:
-            return known[0]
+        known = self._known.get(token, now)
+        if known is not None:
+            return known
         parts = split_jwt(token)
         if parts is None or parts[1].get("iss") != self.issuer.url:
             return None
@@ -69,9 +70,7 @@ class OidcAuthenticator:
         except Unauthorized as error:
             log.warning("a token was refused", issuer=self.issuer.url, why=error.message)
             raise
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
-        self._known[token] = (user, min(expires, now + BELIEVED_S))
+        self._known.put(token, user, min(expires, now + BELIEVED_S))
         return user
 
     async def _verify(self, token: str, header: dict[str, Any]) -> None:

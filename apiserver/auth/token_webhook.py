@@ -15,6 +15,7 @@ from apiserver.auth.webhook_call import CallFailed, ReviewWebhook
 from apiserver.auth.x509 import AUTHENTICATED
 from client.logs import get_logger
 from machinery.clock import Clock
+from machinery.remembered import Remembered
 
 log = get_logger("token-webhook")
 
@@ -36,15 +37,15 @@ class TokenWebhookAuthenticator:
         self._clock = clock
         self._audiences = list(audiences)
         self._believed_s = believed_s
-        self._known: dict[bytes, tuple[User | None, float]] = {}
+        self._known: Remembered[bytes, tuple[User | None]] = Remembered(REMEMBERED)
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         token = credentials.bearer_token
         if not token:
             return None
         digest = sha256(token.encode()).digest()
-        known = self._known.get(digest)
-        if known is not None and self._clock.monotonic() < known[1]:
+        known = self._known.get(digest, self._clock.monotonic())
+        if known is not None:
             return known[0]
         try:
             status = await self._webhook.ask(self._review(token))
@@ -52,9 +53,7 @@ class TokenWebhookAuthenticator:
             log.error("the token webhook failed", error=str(error))
             return None
         user = self._user(status)
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
-        self._known[digest] = (user, self._clock.monotonic() + self._believed_s)
+        self._known.put(digest, (user,), self._clock.monotonic() + self._believed_s)
         return user
 
     def _review(self, token: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Asks a webhook that a kubeconfig file names: who is this, may they? One review goes out, the same with a status comes back.
 
-A call that fails is tried again with growing pauses until its time is over, as long as trying again can help.
+A call that fails is tried again until its time is over, as long as that can help.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from typing import Any
 
 import orjson
 
+from apiserver.posting import PostFailed, post
 from client.kubeconfig import load
-from client.transport import Transport, TransportError
+from client.transport import Transport
 from machinery.clock import Clock
 
 _TRIES = 5
 _FIRST_PAUSE_S = 0.5
-_GROWTH = 1.5
-_HEADERS = {"content-type": "application/json", "accept": "application/json"}
 
 
 class CallFailed(Exception):
@@ -46,33 +45,17 @@ class ReviewWebhook:
         body = orjson.dumps(review)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._tried(body)
+                answer = await post(
+                    self._transport, body, self._clock, self._rng, tries=_TRIES, pause_s=_FIRST_PAUSE_S
+                )
         except TimeoutError:
             raise CallFailed("context deadline exceeded") from None
+        except PostFailed as error:
+            raise CallFailed(str(error)) from error
+        return _status(answer)
 
     async def close(self) -> None:
         await self._transport.close()
-
-    async def _tried(self, body: bytes) -> dict[str, Any]:
-        pause_s = _FIRST_PAUSE_S
-        for left in reversed(range(_TRIES)):
-            try:
-                answer = await self._transport.request(
-                    "POST", "", body=body, headers=_HEADERS, timeout_s=None
-                )
-            except (TransportError, OSError) as error:
-                failed = CallFailed(str(error))
-            else:
-                if answer.status in (200, 201):
-                    return _status(answer.body)
-                failed = CallFailed(f"the webhook answered with status {answer.status}")
-                if answer.status < 500 and answer.status != 429:
-                    raise failed
-            if not left:
-                raise failed
-            await self._clock.sleep(pause_s * (1 + 0.2 * self._rng.random()))
-            pause_s *= _GROWTH
-        raise AssertionError("unreachable")
 
 
 def _status(body: bytes) -> dict[str, Any]:

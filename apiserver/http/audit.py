@@ -52,7 +52,7 @@ class NoAudit:
 
 
 class Recorder:
-    """`read_body` decodes a request's body as the server did, for what is not JSON."""
+    """Makes events as the policy says and hands each to every sink; `run` is theirs."""
 
     def __init__(self, policy: Policy, sinks: Sequence[Sink]) -> None:
         self._policy = policy

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from apiserver.posting import PostFailed, post
 from client.logs import get_logger
-from client.transport import Transport, TransportError
+from client.transport import Transport
 from machinery.clock import Clock
 
 log = get_logger("audit")
@@ -24,6 +25,8 @@ _FLUSH_EVERY_S = 0.2
 _KEPT_LINES = 10_000
 _MIB = 1024 * 1024
 _DAY_S = 24 * 3600
+_TIMEOUT_S = 30.0
+_FAREWELL_S = 3.0
 
 
 class Sink(Protocol):
@@ -144,7 +147,7 @@ class Webhook:
         self._max_wait_s = max_wait_s
         self._backoff_s = backoff_s
         self._tries = tries
-        self._events: list[bytes] = []
+        self._events: list[bytes] = []  # those under way among them
         self._first = asyncio.Event()
         self._full = asyncio.Event()
         self.dropped = 0
@@ -164,51 +167,42 @@ class Webhook:
         try:
             while True:
                 await self._first.wait()
-                waiting = asyncio.ensure_future(self._full.wait())
-                pause = asyncio.ensure_future(self._clock.sleep(self._max_wait_s))
-                try:
-                    await asyncio.wait([waiting, pause], return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    waiting.cancel()
-                    pause.cancel()
-                await self._send(self._taken(), self._tries)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._max_wait_s):
+                        await self._full.wait()
+                await self._send(self._tries)
         except asyncio.CancelledError:
-            await self._send(self._taken(), 1)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FAREWELL_S):
+                    while self._events:
+                        await self._send(1)
+            self.dropped += len(self._events)
             await self._transport.close()
             raise
 
-    def _taken(self) -> list[bytes]:
-        events, self._events = self._events[: self._batch], self._events[self._batch :]
-        if not self._events:
-            self._first.clear()
-        if len(self._events) < self._batch:
-            self._full.clear()
-        return events
-
-    async def _send(self, events: Sequence[bytes], tries: int) -> None:
-        if not events:
-            return
+    async def _send(self, tries: int) -> None:
+        """A batch of the oldest. Where this is cancelled, they are still there."""
+        events = self._events[: self._batch]
         body = (
             b'{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":['
             + b",".join(events)
             + b"]}"
         )
-        pause_s, failed = self._backoff_s, ""
-        for left in reversed(range(tries)):
-            try:
-                answer = await self._transport.request(
-                    "POST", "", body=body, headers={"content-type": "application/json"}, timeout_s=30.0
-                )
-            except (TransportError, OSError) as error:
-                failed = str(error)
-            else:
-                if answer.status < 300:
-                    return
-                failed = f"status {answer.status}"
-                if answer.status < 500 and answer.status != 429:
-                    break
-            if left:
-                await self._clock.sleep(pause_s * (1 + 0.2 * self._rng.random()))
-                pause_s *= 1.5
-        self.dropped += len(events)
-        log.error("audit events could not be sent", events=len(events), error=failed)
+        try:
+            await post(
+                self._transport,
+                body,
+                self._clock,
+                self._rng,
+                tries=tries,
+                pause_s=self._backoff_s,
+                timeout_s=_TIMEOUT_S,
+            )
+        except PostFailed as error:
+            self.dropped += len(events)
+            log.error("audit events could not be sent", events=len(events), error=str(error))
+        del self._events[: len(events)]
+        if not self._events:
+            self._first.clear()
+        if len(self._events) < self._batch:
+            self._full.clear()

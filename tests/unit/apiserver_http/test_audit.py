@@ -244,3 +244,20 @@ def test_webhook_gets_batches_and_a_slow_one_costs_events_not_requests() -> None
         assert far.sent == [1, 4, 4, 1]  # what was there at the end
 
     in_time(body)
+
+
+def test_webhook_gets_at_the_stop_all_that_waited_and_what_was_under_way() -> None:
+    async def body(clock: LoopClock) -> None:
+        far: Any = Far()
+        far.status = 500
+        hook = Webhook(far, clock, random.Random(1), buffer=20, batch=4, max_wait_s=5, backoff_s=30, tries=3)
+        running = asyncio.ensure_future(hook.run())
+        for _ in range(10):
+            hook.add(b"{}")
+        await clock.sleep(10)  # in the pause before its second try
+        far.status = 200
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert (far.sent, hook.dropped) == ([4, 4, 2], 0)
+
+    in_time(body)
