@@ -48,12 +48,10 @@ class AgentConfig:
     lease_duration_s: int = 40
     status_report_s: float = 300.0
     relist_s: float = 300.0  # the safety net below the runtime's events
-    volume_refresh_s: float = 60.0
     evict_memory_available_bytes: int = 100 << 20
     evict_disk_available_fraction: float = 0.10
     image_gc_high: float = 0.85
     image_gc_low: float = 0.80
-    container_log_max_bytes: int = 10 << 20
 
     @property
     def pods_dir(self) -> PurePosixPath:
@@ -72,6 +70,3 @@ class AgentConfig:
 
     def pod_log_dir(self, namespace: str, name: str, uid: str) -> PurePosixPath:
         return self.logs_dir / f"{namespace}_{name}_{uid}"
-
-    def volume_dir(self, uid: str, plugin: str, volume: str) -> PurePosixPath:
-        return self.pod_dir(uid) / "volumes" / f"kubernetes.io~{plugin}" / volume

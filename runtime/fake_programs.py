@@ -15,7 +15,6 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-FOREVER_WORDS = ("pause", "tail", "cat", "httpd", "nginx", "nc", "server")
 SHELLS = ("sh", "bash", "ash", "dash")
 
 

@@ -78,7 +78,6 @@ class PodWorker:
         self._prober: Prober | None = None
         self._group: asyncio.TaskGroup | None = None
         self._announced: dict[str, float] = {}
-        self._first_start = deps.clock.now()
         self._writer = StatusWriter(deps, pod, self._written)
         self._hold = Hold()
         for container in view.by_name.values():
