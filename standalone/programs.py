@@ -72,13 +72,14 @@ def _replicas(
 
 
 def _controllers(layout: Layout, config: ClusterConfig) -> Sequence[str]:
-    """Nodes of this machine come with a range of their own, those that join are given one."""
+    """Nodes of this machine come with a range of their own, those that join are given one. Where none can join, the
+    cluster is publicly known as one of this machine, though its nodes reach it over their bridge."""
     pki = layout.pki
     signing = (
         f"--cluster-signing-cert-file={pki / 'ca.crt'}",
         f"--cluster-signing-key-file={pki / 'ca.key'}",
         f"--service-account-private-key-file={pki / 'service-account.key'}",
-        f"--public-api-server=https://{config.api_host}:{config.api_port}",
+        f"--public-api-server=https://{config.advertise or _LOOPBACK}:{config.api_port}",
     )
     ranges = ("--allocate-node-cidrs", f"--cluster-cidr={config.pod_network}") if config.advertise else ()
     return (*signing, *ranges)

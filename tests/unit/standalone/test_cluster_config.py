@@ -101,3 +101,13 @@ def test_flags_of_the_api_server_are_remembered_and_come_last(tmp_path: Path) ->
     assert config is not None and config.apiserver_args == ("audit-policy-file=/a", "--v=2")
     (server,) = [each for each in plan_programs(layout, config) if each.name == "apiserver"]
     assert server.argv[-2:] == ("--audit-policy-file=/a", "--v=2")
+
+
+@pytest.mark.parametrize(("advertise", "expected"), [("", "127.0.0.1"), ("192.0.2.1", "192.0.2.1")])
+def test_cluster_that_no_machine_can_join_is_not_known_by_its_nodes_bridge(
+    tmp_path: Path, advertise: str, expected: str
+) -> None:
+    programs = plan_programs(Layout(tmp_path), make(advertise=advertise))
+    (controllers,) = [each for each in programs if each.name == "controllers"]
+    (public,) = [word for word in controllers.argv if word.startswith("--public-api-server=")]
+    assert public.startswith(f"--public-api-server=https://{expected}:")
