@@ -14,7 +14,7 @@ import asyncio
 import random
 import ssl
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from apiserver.auth.chain import Security, SecurityOptions
 from apiserver.auth.seams import Authenticator, Authorizer
@@ -23,7 +23,6 @@ from apiserver.auth.token_file import TokenFileAuthenticator
 from apiserver.config_file import ConfigFileError, follow_files, read_config
 from apiserver.http.identify import Anonymity
 from apiserver.http.paths import OPEN_PATHS
-from apiserver.security_flags import AUTHENTICATION_SHAPE, AUTHORIZATION_SHAPE, CLUSTER_INFO
 from client.kubeconfig import KubeconfigError
 from client.logs import get_logger
 from machinery.clock import Clock
@@ -39,6 +38,11 @@ if TYPE_CHECKING:  # imported when a flag asks for it: a server without pays not
     from apiserver.auth.webhook_call import ReviewWebhook
 
 log = get_logger("security")
+
+# What a machine that is to join reads before it trusts anybody; RBAC still says who may.
+CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+# The longest that a question to a webhook may take: then nobody waits any more for one that was replaced.
+_RETIRED_S = 30.0
 
 
 class FlaggedSecurity:
@@ -72,9 +76,7 @@ class FlaggedSecurity:
 
     async def follow(self, security: Security) -> None:
         """Fetches issuers' keys and reads the files again, until cancelled."""
-        flags = self._flags
-
-        oidc = self._oidc
+        flags, oidc = self._flags, self._oidc
 
         def authentication() -> None:
             if oidc is not None:
@@ -87,6 +89,8 @@ class FlaggedSecurity:
             except ConfigFileError:
                 self._hooks = hooks
                 raise
+            for hook in hooks:
+                group.create_task(self._retire(hook), name="replaced authorization webhook")
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -104,8 +108,14 @@ class FlaggedSecurity:
             if self._token_hook is not None:
                 await self._token_hook.close()
 
+    async def _retire(self, hook: AccessWebhook) -> None:
+        try:
+            await self._clock.sleep(_RETIRED_S)
+        finally:
+            await hook.close()
+
     def _authentication(self) -> AuthenticationConfig:
-        from apiserver.auth.authentication_config import AuthenticationConfig, parse_config
+        from apiserver.auth.authentication_config import SHAPE, AuthenticationConfig, parse_config
 
         flags = self._flags
         own = sorted(self.signer.issuers)
@@ -114,11 +124,7 @@ class FlaggedSecurity:
             return AuthenticationConfig((by_flags,) if by_flags else ())
         if by_flags:
             raise ConfigFileError("--authentication-config and --oidc-* flags are mutually exclusive")
-        config = read_config(
-            flags.authentication_config,
-            AUTHENTICATION_SHAPE,
-            lambda obj: parse_config(obj, own),
-        )
+        config = read_config(flags.authentication_config, SHAPE, lambda obj: parse_config(obj, own))
         if config.anonymous is not None and flags.anonymous_auth is not None:
             raise ConfigFileError(
                 "--anonymous-auth cannot be set when anonymous is in --authentication-config"
@@ -193,7 +199,7 @@ class FlaggedSecurity:
         return last
 
     def _authorization(self) -> tuple[Mode, ...]:
-        from apiserver.auth.authorization_config import modes_of_flags, parse_config
+        from apiserver.auth.authorization_config import SHAPE, modes_of_flags, parse_config
 
         flags = self._flags
         named = [word for word in flags.authorization_mode.split(",") if word]
@@ -202,7 +208,7 @@ class FlaggedSecurity:
                 raise ConfigFileError(
                     "--authorization-config cannot be specified with other --authorization-* flags"
                 )
-            return read_config(flags.authorization_config, AUTHORIZATION_SHAPE, parse_config)
+            return read_config(flags.authorization_config, SHAPE, parse_config)
         try:
             return modes_of_flags(
                 named,
@@ -256,7 +262,9 @@ def fetch_by(certificate_authority: str) -> Fetch:
         except (ssl.SSLError, ValueError) as error:
             raise FetchFailed(f"{url}: {error}") from error
         try:
-            answer = await transport.request("GET", parts.path or "/", timeout_s=10.0)
+            answer = await transport.request(
+                "GET", unquote(parts.path) or "/", query=parse_qsl(parts.query), timeout_s=10.0
+            )
         except (TransportError, OSError) as error:
             raise FetchFailed(f"{url}: {error}") from error
         finally:

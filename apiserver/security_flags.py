@@ -1,61 +1,9 @@
-"""The flags of authentication, authorization and ServiceAccount tokens, and the shapes of their files; names are upstream's."""
+"""The flags of authentication, authorization and ServiceAccount tokens; names are upstream's."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-# What a machine that is to join reads before it trusts anybody; RBAC still says who may.
-CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
-
-_MAPPED = {"claim": str, "prefix": str, "expression": str}
-AUTHENTICATION_SHAPE = {
-    "apiVersion": str,
-    "kind": str,
-    "jwt": [
-        {
-            "issuer": {
-                "url": str,
-                "discoveryURL": str,
-                "certificateAuthority": str,
-                "audiences": [str],
-                "audienceMatchPolicy": str,
-                "egressSelectorType": str,
-            },
-            "claimValidationRules": [{"claim": str, "requiredValue": str, "expression": str, "message": str}],
-            "claimMappings": {
-                "username": _MAPPED,
-                "groups": _MAPPED,
-                "uid": {"claim": str, "expression": str},
-                "extra": [{"key": str, "valueExpression": str}],
-            },
-            "userValidationRules": [{"expression": str, "message": str}],
-        }
-    ],
-    "anonymous": {"enabled": bool, "conditions": [{"path": str}]},
-}
-AUTHORIZATION_SHAPE = {
-    "apiVersion": str,
-    "kind": str,
-    "authorizers": [
-        {
-            "type": str,
-            "name": str,
-            "webhook": {
-                "authorizedTTL": str,
-                "unauthorizedTTL": str,
-                "cacheAuthorizedRequests": bool,
-                "cacheUnauthorizedRequests": bool,
-                "timeout": str,
-                "subjectAccessReviewVersion": str,
-                "matchConditionSubjectAccessReviewVersion": str,
-                "failurePolicy": str,
-                "connectionInfo": {"type": str, "kubeConfigFile": str},
-                "matchConditions": [{"expression": str}],
-            },
-        }
-    ],
-}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ Source: apimachinery util/validation/field.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from machinery.errors import Cause
@@ -64,6 +64,14 @@ def too_long(path: str, limit_bytes: int) -> Cause:
 def too_many(path: str, actual: int, limit: int) -> Cause:
     noun = "item" if limit == 1 else "items"
     return Cause("FieldValueTooMany", f"Too many: {actual}: must have at most {limit} {noun}", path)
+
+
+def wrong_kind(obj: Mapping[str, Any], kinds: Collection[str], api_versions: Collection[str]) -> list[Cause]:
+    """Nothing for a document of one of the kinds, in one of the versions."""
+    said, kind = obj.get("apiVersion"), obj.get("kind")
+    if kind in kinds and said in api_versions:
+        return []
+    return [not_supported("apiVersion", f"{said} {kind}", api_versions)]
 
 
 def immutable(path: str, value: Any) -> Cause:

@@ -21,6 +21,32 @@ Obj = Mapping[str, Any]
 KIND = "AuthenticationConfiguration"
 API_VERSIONS = tuple(f"apiserver.config.k8s.io/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
 MOST_ISSUERS = 64
+_MAPPED = {"claim": str, "prefix": str, "expression": str}
+SHAPE = {
+    "apiVersion": str,
+    "kind": str,
+    "jwt": [
+        {
+            "issuer": {
+                "url": str,
+                "discoveryURL": str,
+                "certificateAuthority": str,
+                "audiences": [str],
+                "audienceMatchPolicy": str,
+                "egressSelectorType": str,
+            },
+            "claimValidationRules": [{"claim": str, "requiredValue": str, "expression": str, "message": str}],
+            "claimMappings": {
+                "username": _MAPPED,
+                "groups": _MAPPED,
+                "uid": {"claim": str, "expression": str},
+                "extra": [{"key": str, "valueExpression": str}],
+            },
+            "userValidationRules": [{"expression": str, "message": str}],
+        }
+    ],
+    "anonymous": {"enabled": bool, "conditions": [{"path": str}]},
+}
 _RESERVED = ("k8s.io", "kubernetes.io")
 _EMAIL_RULE = (
     "claims.email_verified must be used in claimMappings.username.expression or claimMappings.extra[*].valueExpression "
@@ -127,21 +153,11 @@ def _mapped(said: Obj | None) -> Mapped:
 
 
 def check_config(obj: Obj, own_issuers: Sequence[str] = ()) -> list[Cause]:
-    if obj.get("kind") != KIND or obj.get("apiVersion") not in API_VERSIONS:
-        return [
-            field_errors.not_supported(
-                "apiVersion", f"{obj.get('apiVersion')} {obj.get('kind')}", API_VERSIONS
-            )
-        ]
+    if wrong := field_errors.wrong_kind(obj, (KIND,), API_VERSIONS):
+        return wrong
     entries = obj.get("jwt") or ()
     if len(entries) > MOST_ISSUERS:
-        return [
-            Cause(
-                "FieldValueTooMany",
-                f"Too many: {len(entries)}: must have at most {MOST_ISSUERS} items",
-                "jwt",
-            )
-        ]
+        return [field_errors.too_many("jwt", len(entries), MOST_ISSUERS)]
     causes: list[Cause] = []
     seen: set[tuple[str, str]] = set()
     for index, entry in enumerate(entries):

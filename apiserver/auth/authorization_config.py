@@ -22,6 +22,29 @@ GROUP = "apiserver.config.k8s.io"
 API_VERSIONS = tuple(f"{GROUP}/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
 MODES = ("AlwaysAllow", "AlwaysDeny", "Node", "RBAC", "Webhook")
 _REPEATABLE = "Webhook"
+_MOST_CONDITIONS = 64
+SHAPE = {
+    "apiVersion": str,
+    "kind": str,
+    "authorizers": [
+        {
+            "type": str,
+            "name": str,
+            "webhook": {
+                "authorizedTTL": str,
+                "unauthorizedTTL": str,
+                "cacheAuthorizedRequests": bool,
+                "cacheUnauthorizedRequests": bool,
+                "timeout": str,
+                "subjectAccessReviewVersion": str,
+                "matchConditionSubjectAccessReviewVersion": str,
+                "failurePolicy": str,
+                "connectionInfo": {"type": str, "kubeConfigFile": str},
+                "matchConditions": [{"expression": str}],
+            },
+        }
+    ],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +113,8 @@ def _seconds(hook: Obj, name: str, switch: str, default_s: float) -> float:
 
 
 def check_config(obj: Obj) -> list[Cause]:
-    if obj.get("kind") != KIND or obj.get("apiVersion") not in API_VERSIONS:
-        return [
-            field_errors.not_supported(
-                "apiVersion", f"{obj.get('apiVersion')} {obj.get('kind')}", API_VERSIONS
-            )
-        ]
+    if wrong := field_errors.wrong_kind(obj, (KIND,), API_VERSIONS):
+        return wrong
     entries = obj.get("authorizers") or ()
     if not entries:
         return [field_errors.required("authorizers", "at least one authorization mode must be defined")]
@@ -173,8 +192,8 @@ def _check_duration(hook: Obj, path: str, name: str, *, wanted: bool, most_s: fl
 
 
 def _check_conditions(conditions: Sequence[Obj], path: str) -> list[Cause]:
-    if len(conditions) > 64:
-        return [Cause("FieldValueTooMany", f"Too many: {len(conditions)}: must have at most 64 items", path)]
+    if len(conditions) > _MOST_CONDITIONS:
+        return [field_errors.too_many(path, len(conditions), _MOST_CONDITIONS)]
     causes: list[Cause] = []
     environment = Environment(("request",))
     seen: set[str] = set()

@@ -197,12 +197,8 @@ def _rule(rule: Obj, omit_stages: frozenset[str], omit_managed: bool) -> Rule:
 
 
 def check_policy(obj: Obj) -> list[Cause]:
-    if obj.get("kind") != "Policy" or obj.get("apiVersion") not in API_VERSIONS:
-        return [
-            field_errors.not_supported(
-                "apiVersion", f"{obj.get('apiVersion')} {obj.get('kind')}", API_VERSIONS
-            )
-        ]
+    if wrong := field_errors.wrong_kind(obj, ("Policy",), API_VERSIONS):
+        return wrong
     if not obj.get("rules"):
         return [field_errors.required("rules", "loaded illegal policy with 0 rules")]
     causes = _check_stages(obj.get("omitStages") or (), "omitStages")

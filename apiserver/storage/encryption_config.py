@@ -133,12 +133,8 @@ def _made(provider: Obj) -> list[Provider]:
 
 
 def check_config(obj: Obj) -> list[Cause]:
-    if obj.get("kind") not in (KIND, "EncryptionConfig") or obj.get("apiVersion") not in API_VERSIONS:
-        return [
-            field_errors.not_supported(
-                "apiVersion", f"{obj.get('apiVersion')} {obj.get('kind')}", API_VERSIONS
-            )
-        ]
+    if wrong := field_errors.wrong_kind(obj, (KIND, "EncryptionConfig"), API_VERSIONS):
+        return wrong
     if not obj.get("resources"):
         return [field_errors.required("resources", "at least one resource configuration is required")]
     causes: list[Cause] = []

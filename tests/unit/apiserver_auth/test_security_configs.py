@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from apiserver.auth import authentication_config, authorization_config
 from apiserver.auth.authentication_config import Mapped, check_config, config_of_flags, parse_config
 from apiserver.auth.authorization_config import check_config as check_authorization
 from apiserver.auth.authorization_config import modes_of_flags
 from apiserver.auth.authorization_config import parse_config as parse_authorization
 from apiserver.auth.claims import ClaimsMapper
 from apiserver.config_file import ConfigFileError, check_shape, read_config
-from apiserver.security_flags import AUTHENTICATION_SHAPE, AUTHORIZATION_SHAPE
 from machinery.errors import Invalid
 
 Obj = dict[str, Any]
@@ -163,8 +163,8 @@ def test_misspelt_word_is_not_ignored(tmp_path: Path) -> None:
         "kind: AuthenticationConfiguration\njwt:\n- claimValidationRule: []\n  issuer: {url: 7}\n"
     )
     with pytest.raises(ConfigFileError, match=r'config.yaml.*unknown field "jwt\[0\].claimValidationRule"'):
-        read_config(file, AUTHENTICATION_SHAPE, parse_config)
-    assert check_shape(AUTHENTICATION, AUTHENTICATION_SHAPE) == []
-    assert check_shape(AUTHORIZATION, AUTHORIZATION_SHAPE) == []
+        read_config(file, authentication_config.SHAPE, parse_config)
+    assert check_shape(AUTHENTICATION, authentication_config.SHAPE) == []
+    assert check_shape(AUTHORIZATION, authorization_config.SHAPE) == []
     with pytest.raises(ConfigFileError, match="cannot be read"):
-        read_config(tmp_path / "none", AUTHENTICATION_SHAPE, parse_config)
+        read_config(tmp_path / "none", authentication_config.SHAPE, parse_config)
