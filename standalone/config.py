@@ -119,10 +119,10 @@ def identity_of(layout: Layout) -> str:
     return str(layout.root.resolve())
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, of: str = "cluster") -> None:
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{name!r} is not a cluster name: use up to 32 lower-case letters, digits and '-', "
+            f"{name!r} is not a {of} name: use up to 32 lower-case letters, digits and '-', "
             "starting and ending with a letter or digit"
         )
 

@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from standalone import config as cluster_config
@@ -20,6 +19,7 @@ from standalone import topology
 from standalone.config import ClusterConfig, ConfigError
 from standalone.layout import Layout
 from standalone.remains import Remains, find_remains, purge_node
+from standalone.stages import OnStage, timed
 from standalone.store_etcd import is_address
 from standalone.supervisor import running_pid
 
@@ -37,15 +37,9 @@ class DownResult:
     remains: Remains
 
 
-def down(layout: Layout, *, delete: bool, on_stage: Callable[[str, float], None]) -> DownResult:
+def down(layout: Layout, *, delete: bool, on_stage: OnStage) -> DownResult:
     """Raises DownFailed when a process will not end."""
-    last = time.monotonic()
-
-    def done(what: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        on_stage(what, now - last)
-        last = now
+    done = timed(on_stage)
 
     pid = running_pid(layout)
     if pid:

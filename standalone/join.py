@@ -18,7 +18,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,12 +35,13 @@ from standalone.bootstrap import (
 from standalone.config import KUBELET_PORT, ClusterConfig, ConfigError, NodeConfig
 from standalone.daemon import Died, check_lives, fork_supervisor, tail
 from standalone.kubeconfigs import kubeconfig
-from standalone.layout import Layout, kctl_home
+from standalone.layout import JOINED, Layout, kctl_home
 from standalone.node_credentials import CLUSTER_CIDR, NodeCredentials, node_of, store, stored, with_networks
 from standalone.pki import utc_now
 from standalone.process import Program
 from standalone.remains import node_cgroup_root
 from standalone.sockets import Sockets
+from standalone.stages import OnStage, timed
 from standalone.supervisor import Lock
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from client.kubeconfig import ClientConfig
 
 Obj = dict[str, Any]
-JOINED = "joined"
 READY_TIMEOUT_S = 90.0
 RANGE_TIMEOUT_S = 30.0
 _NETWORK_HEALTH_PORT = 10256
@@ -94,20 +94,20 @@ def joined_layout(node: str, data_dir: Path | None = None) -> Layout:
     return Layout((data_dir or kctl_home() / JOINED / node).absolute())
 
 
-def join(request: JoinRequest, on_stage: Callable[[str, float], None]) -> JoinResult:
-    """Returns when the node is Ready. Raises JoinFailed, ConfigError, KubeconfigError, AlreadyRunning."""
-    last = time.monotonic()
+def joined_nodes() -> list[str]:
+    """The nodes that this machine is, has been, or began to become."""
+    folders = sorted((kctl_home() / JOINED).glob("*/kubeconfigs/node"))
+    return [path.parents[1].name for path in folders]
 
-    def done(what: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        on_stage(what, now - last)
-        last = now
+
+def join(request: JoinRequest, on_stage: OnStage) -> JoinResult:
+    """Returns when the node is Ready. Raises JoinFailed, ConfigError, KubeconfigError, AlreadyRunning."""
+    done = timed(on_stage)
 
     if os.geteuid() != 0:
         raise JoinFailed("real containers need root (namespaces, cgroups, mounts): run it with sudo")
     name = node_of(request.kubeconfig, utc_now()) if request.kubeconfig else request.node_name
-    cluster_config.check_name(name)
+    cluster_config.check_name(name, "node")
     layout = joined_layout(name, request.data_dir)
     layout.make()
     lock = Lock(layout.lock)

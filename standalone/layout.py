@@ -19,6 +19,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+JOINED = "joined"  # below kctl's home: the nodes of other clusters that this machine is
+
 
 def kctl_home() -> Path:
     """`$KCTL_HOME`, else `~/.kctl`."""

@@ -14,11 +14,14 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 from standalone import config as cluster_config
 from standalone.config import ConfigError
 from standalone.down import stop_supervisor
 from standalone.layout import Layout
+from standalone.node_credentials import node_of
+from standalone.pki import utc_now
 from standalone.remains import find_remains, purge_node
 from standalone.supervisor import running_pid
 
@@ -29,29 +32,39 @@ _TABLES = ("kctl-pods", "kctl-services")
 
 @dataclass(frozen=True, slots=True)
 class LeaveResult:
-    was_running: bool
+    node: str
     still_known: str  # why the cluster still lists the node, "" where it does not
     remains: tuple[str, ...]
 
 
 def leave(layout: Layout, *, delete: bool, on_stage: Callable[[str], None]) -> LeaveResult:
-    """Raises ConfigError where this machine never joined, DownFailed when a process will not end."""
+    """Raises ConfigError where this machine never joined, DownFailed when a process will not end. One that got its
+    credentials and came no further leaves as well."""
     config = cluster_config.load(layout)
-    if config is None or not config.nodes:
-        raise ConfigError(f"no node of this machine keeps its things in {layout.root}")
-    pid = running_pid(layout)
-    if pid:
-        stop_supervisor(layout, pid)
-        on_stage("components stopped")
-    (node,) = config.nodes
-    purge_node(layout, config, node)
-    _remove_network(node.pod_cidr)
-    on_stage("containers and network removed")
-    still_known = _forget(layout, node.name)
-    remains = (*find_remains(layout, config), *_network_left(node.pod_cidr))
+    if config is None:
+        name = node_of(_credentials(layout), utc_now())
+        remains: tuple[str, ...] = ()
+    else:
+        (node,) = config.nodes
+        name = node.name
+        if pid := running_pid(layout):
+            stop_supervisor(layout, pid)
+            on_stage("components stopped")
+        purge_node(layout, config, node)
+        _remove_network(node.pod_cidr)
+        on_stage("containers and network removed")
+        remains = (*find_remains(layout, config), *_network_left(node.pod_cidr))
+    still_known = _forget(layout, name)
     if delete and not remains:
         shutil.rmtree(layout.root)
-    return LeaveResult(pid is not None, still_known, remains)
+    return LeaveResult(name, still_known, remains)
+
+
+def _credentials(layout: Layout) -> Path:
+    path = layout.component_kubeconfig("node")
+    if not path.exists():
+        raise ConfigError(f"no node of this machine keeps its things in {layout.root}")
+    return path
 
 
 def is_of_node(addresses: str, pod_cidr: str) -> bool:
@@ -72,9 +85,8 @@ def _remove_network(pod_cidr: str) -> None:
         ("ip", "route", "flush", "proto", _ROUTE_PROTOCOL),
         *(("nft", "delete", "table", "ip", table) for table in _TABLES),
     ):
-        subprocess.run(
-            command, capture_output=True, check=False, timeout=30
-        )  # what is not there needs no removal
+        # What is not there needs no removal.
+        subprocess.run(command, capture_output=True, check=False, timeout=30)
 
 
 def _network_left(pod_cidr: str) -> list[str]:

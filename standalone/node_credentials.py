@@ -42,7 +42,7 @@ class NodeCredentials:
 
 def issue(layout: Layout, config: ClusterConfig, node: str, address: str) -> dict[str, Any]:
     """A kubeconfig for a node called `node` at `address`. Raises ConfigError, PKIError."""
-    check_name(node)
+    check_name(node, "node")
     _check_address(address)
     if not config.advertise:
         raise ConfigError(

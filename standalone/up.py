@@ -22,11 +22,12 @@ from standalone import topology
 from standalone.config import ClusterConfig, ConfigError, NodeConfig
 from standalone.daemon import Died, check_lives, fork_supervisor, tail
 from standalone.kubeconfigs import write_kubeconfigs
-from standalone.layout import Layout, kctl_home, layout_of
+from standalone.layout import JOINED, Layout, kctl_home, layout_of
 from standalone.pki import component_leaves, ensure_pki, server_leaves, utc_now
 from standalone.probe import Prober, wait_until
 from standalone.programs import api_addresses, api_server_names, plan_programs
 from standalone.sockets import Sockets
+from standalone.stages import OnStage, timed
 from standalone.store_etcd import check_answers, check_store, is_etcd
 from standalone.supervisor import AlreadyRunning, Lock
 
@@ -66,22 +67,15 @@ class UpResult:
     layout: Layout
     config: ClusterConfig
     supervisor_pid: int
-    stages: tuple[tuple[str, float], ...]  # (what, seconds it took)
 
 
-def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
+def up(request: UpRequest, on_stage: OnStage) -> UpResult:
     """Returns when the API answers and every node is Ready. Raises UpFailed, ConfigError, AlreadyRunning."""
-    stages: list[tuple[str, float]] = []
-    last = time.monotonic()
-
-    def done(what: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        stages.append((what, now - last))
-        on_stage(what, now - last)
-        last = now
+    done = timed(on_stage)
 
     cluster_config.check_name(request.name)
+    if request.name == JOINED and request.data_dir is None:
+        raise ConfigError(f"{JOINED!r} is where `kctl join` keeps this machine's nodes: choose another name")
     layout = layout_of(request.name, request.data_dir)
     request = _with_runtime(request, layout)
     _check_privileges(request)
@@ -104,7 +98,7 @@ def up(request: UpRequest, on_stage: Callable[[str, float], None]) -> UpResult:
         pid = fork_supervisor(layout, programs, lock, sockets, detach=not request.foreground, renew=renew)
     lock.release()  # the supervisor's copy keeps it held
     _wait_ready(layout, config, pid, request.timeout_s, done)
-    return UpResult(layout, config, pid, tuple(stages))
+    return UpResult(layout, config, pid)
 
 
 @contextlib.contextmanager

@@ -79,13 +79,11 @@ def plan_request(options: Options, here: Sequence[str], machine: str) -> JoinReq
 def run(options: Options) -> int:
     from client.kubeconfig import KubeconfigError
     from standalone.config import ConfigError
-    from standalone.join import JOINED, JoinFailed, join
-    from standalone.layout import kctl_home
+    from standalone.join import JoinFailed, join, joined_nodes
     from standalone.supervisor import AlreadyRunning
 
     started = time.monotonic()
-    here = sorted(path.parent.name for path in (kctl_home() / JOINED).glob("*/cluster.json"))
-    request = plan_request(options, here, socket.gethostname().partition(".")[0].lower())
+    request = plan_request(options, joined_nodes(), socket.gethostname().partition(".")[0].lower())
     try:
         result = join(request, lambda what, took: print(f"  {what:<20} {took * 1000:6.0f} ms", flush=True))
     except AlreadyRunning as error:

@@ -20,14 +20,15 @@ FLAGS = (
 
 
 def run(options: Options) -> int:
+    from client.kubeconfig import KubeconfigError
     from standalone.config import ConfigError
     from standalone.down import DownFailed
-    from standalone.join import JOINED, joined_layout
-    from standalone.layout import kctl_home
+    from standalone.join import joined_layout, joined_nodes
+    from standalone.layout import JOINED, kctl_home
     from standalone.leave import leave
 
     data_dir = Path(options.data_dir) if options.data_dir else None
-    here = sorted(path.parent.name for path in (kctl_home() / JOINED).glob("*/cluster.json"))
+    here = joined_nodes()
     if len(options.args) > 1 or (not options.args and not data_dir and len(here) > 1):
         raise UsageError(f"leave takes one node's name; here are {', '.join(here)}")
     name = options.args[0] if options.args else here[0] if here else ""
@@ -38,7 +39,7 @@ def run(options: Options) -> int:
         result = leave(
             joined_layout(name, data_dir), delete=options.delete, on_stage=lambda what: print(f"  {what}")
         )
-    except (ConfigError, DownFailed, OSError) as error:
+    except (ConfigError, DownFailed, KubeconfigError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if result.remains:
@@ -47,6 +48,7 @@ def run(options: Options) -> int:
     print("this machine is no node any more" + (", and its data is removed" if options.delete else ""))
     if result.still_known:
         print(
-            f"warning: the cluster still lists it ({result.still_known}): `kctl delete node`", file=sys.stderr
+            f"warning: the cluster may still list it ({result.still_known}): `kctl delete node {result.node}` there",
+            file=sys.stderr,
         )
     return 0
