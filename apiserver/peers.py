@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 
 from api.resource import Obj
-from apiserver.auth.follow import Follower
 from apiserver.engine.crds import CustomResources
+from apiserver.storage.follow import Follower
 from apiserver.storage.store import Store
 
 

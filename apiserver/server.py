@@ -32,7 +32,6 @@ from apiserver.aggregation.local import LocalServices
 from apiserver.aggregation.proxy import RemoteProxy
 from apiserver.aggregation.reach import FrontProxy, Reach, authentication_data
 from apiserver.aggregation.remote import Remotes
-from apiserver.auth.follow import Follower
 from apiserver.backends.backend import Backend
 from apiserver.engine.actions import bind
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
@@ -69,6 +68,7 @@ from apiserver.http.watching import Watching
 from apiserver.nodeconnector import NodeConnector
 from apiserver.peers import follow_peers
 from apiserver.storage.extract import extractor
+from apiserver.storage.follow import Follower
 from apiserver.storage.view import View
 from machinery.clock import Clock
 

@@ -6,11 +6,11 @@ Authorization". What a write may contain is judged by the NodeRestriction admiss
 
 from __future__ import annotations
 
-from apiserver.auth.follow import Follower
 from apiserver.auth.node_graph import NodeGraph, Ref
 from apiserver.auth.rules import compile_rules
 from apiserver.auth.seams import Decision
 from apiserver.auth.user import Attributes, User
+from apiserver.storage.follow import Follower
 from apiserver.storage.store import Entry, Obj, Store
 
 GROUP = "system:nodes"

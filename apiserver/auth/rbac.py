@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apiserver.auth.follow import Follower
 from apiserver.auth.rules import PolicyRule, Rule, compile_rules
 from apiserver.auth.seams import Decision
 from apiserver.auth.user import Attributes, User
+from apiserver.storage.follow import Follower
 from apiserver.storage.store import Obj, Store
 from machinery.selectors.labels import label_selector_of
 

@@ -18,7 +18,6 @@ from ipaddress import ip_network
 import orjson
 
 from api.resource import Obj
-from apiserver.auth.follow import Follower
 from apiserver.auth.user import User
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.addresses import Addresses, Owner, contains, owner_of
@@ -27,6 +26,7 @@ from apiserver.engine.nodeports import Ports
 from apiserver.engine.services import ServiceNumbers, addresses_of, ports_of
 from apiserver.engine.update import update
 from apiserver.engine.write import status_scope
+from apiserver.storage.follow import Follower
 from apiserver.storage.store import StaleRevision, Store
 from machinery.clock import Clock, parse_rfc3339, rfc3339
 from machinery.errors import ApiError

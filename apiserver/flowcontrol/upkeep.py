@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from api.resource import Obj
-from apiserver.auth.follow import Follower
 from apiserver.auth.user import User
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.create import create
@@ -25,6 +24,7 @@ from apiserver.engine.update import update
 from apiserver.engine.write import status_scope
 from apiserver.flowcontrol.bootstrap import AUTOUPDATE, EXEMPT, MANDATORY, flow_schemas, priority_levels
 from apiserver.flowcontrol.flow import FlowControl
+from apiserver.storage.follow import Follower
 from machinery.clock import Clock, rfc3339
 from machinery.errors import ApiError
 from machinery.objects import deep_copy

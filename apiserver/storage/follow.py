@@ -1,7 +1,7 @@
 """Follows a Store: tells of every object that is there, then of every change, for ever.
 
-What security decides by (roles, bindings, pods of a node) is kept current by a Follower each. Changes
-come within the loop's next turn after the write, long before its caller could send another request.
+What the server decides by (roles, bindings, pods of a node, API services, flow schemas) is kept current by a Follower each.
+Changes come within the loop's next turn after the write, long before its caller could send another request.
 """
 
 from __future__ import annotations
