@@ -240,6 +240,14 @@ def set_condition(present: list[Obj], new: Mapping[str, Any], now: float) -> boo
     return bool(changed)
 
 
+def with_condition(obj: Mapping[str, Any], new: Mapping[str, Any], now: float) -> Obj | None:
+    """A copy of the object with the condition set; None where it says so already."""
+    present = [dict(each) for each in conditions(obj)]
+    if not set_condition(present, new, now):
+        return None
+    return {**obj, "status": {**(obj.get("status") or {}), "conditions": present}}
+
+
 def set_status_condition(
     obj: Obj, type_: str, status: str, now: float, *, reason: str = "", message: str = ""
 ) -> bool:

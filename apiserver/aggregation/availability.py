@@ -19,14 +19,14 @@ from api.resource import Obj
 from apiserver.aggregation.reach import Reach, Unreachable, url_of
 from apiserver.aggregation.remote import Remote, Remotes
 from apiserver.auth.user import User
-from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.engine import Call, Engine, WriteOptions
+from apiserver.engine.keeping import keep
 from apiserver.engine.update import update
 from apiserver.engine.write import status_scope
 from apiserver.nodeconnector import NodeUnreachable
-from machinery.clock import Clock, rfc3339
+from machinery.clock import Clock
 from machinery.errors import ApiError
-from machinery.objects import deep_copy
+from machinery.objects import deep_copy, with_condition
 
 PERIOD_S, HASTY_S = 30.0, 2.0
 _TIMEOUT_S = 5.0
@@ -75,18 +75,6 @@ def _unavailable(reason: str, message: str) -> Obj:
     return {"type": "Available", "status": "False", "reason": reason, "message": message}
 
 
-def plan_status(obj: Obj, condition: Obj, now: float) -> Obj | None:
-    """`obj` with the condition; None where it says so already."""
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    was: Obj = next((each for each in conditions if each["type"] == condition["type"]), {})
-    if all(was.get(key) == value for key, value in condition.items()):
-        return None
-    since = was.get("lastTransitionTime") if was.get("status") == condition["status"] else None
-    told = {**condition, "lastTransitionTime": since or rfc3339(now)}
-    others = [each for each in conditions if each["type"] != condition["type"]]
-    return {**obj, "status": {**(obj.get("status") or {}), "conditions": [*others, told]}}
-
-
 class Availability:
     def __init__(self, engine: Engine, remotes: Remotes, reach: Reach, clock: Clock) -> None:
         self._engine = engine
@@ -97,21 +85,18 @@ class Availability:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            self._remotes.news.clear()
-            with suppress(ApiError, StoreUnavailable):
-                await self.check_all()
-                self.settled.set()
-            with suppress(TimeoutError):
-                hasty = any(not remote.available for remote in self._remotes)
-                async with asyncio.timeout(HASTY_S if hasty else PERIOD_S):
-                    await self._remotes.news.wait()
+        await keep("availability of API services", self._look, self._remotes.news)
+
+    async def _look(self) -> float:
+        await self.check_all()
+        self.settled.set()
+        return HASTY_S if any(not remote.available for remote in self._remotes) else PERIOD_S
 
     async def check_all(self) -> None:
-        checks = [self._check(remote) for remote in self._remotes]
-        found = await asyncio.gather(*checks)
+        remotes = list(self._remotes)
+        found = await asyncio.gather(*(self._check(remote) for remote in remotes))
         changed = False
-        for remote, condition in zip(list(self._remotes), found, strict=False):
+        for remote, condition in zip(remotes, found, strict=True):
             available = condition["status"] == "True"
             if not available and (remote.available or not remote.checked):
                 self._remotes.lost[remote.name, condition["reason"]] += 1
@@ -127,7 +112,7 @@ class Availability:
                 await self._tell(obj, taken if spec.get("service") else LOCAL)
 
     async def _tell(self, obj: Obj, condition: Obj) -> None:
-        told = plan_status(obj, condition, self._clock.now())
+        told = with_condition(obj, condition, self._clock.now())
         served = self._engine.catalog.find("apiregistration.k8s.io", "apiservices")
         if told is None or served is None:
             return

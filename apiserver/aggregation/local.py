@@ -13,19 +13,17 @@ from contextlib import suppress
 from api.resource import Obj
 from apiserver.aggregation.priorities import OWN_GROUP, priority_of
 from apiserver.aggregation.remote import Remotes
-from apiserver.auth.user import User
-from apiserver.backends.backend import StoreUnavailable
+from apiserver.engine.bootstrap import SELF
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.create import create
 from apiserver.engine.delete import delete
 from apiserver.engine.delete_options import DeleteOptions
 from apiserver.engine.engine import Call, Engine, WriteOptions
+from apiserver.engine.keeping import keep
 from apiserver.engine.update import update
-from machinery.errors import AlreadyExists, ApiError, Conflict, NotFound
+from machinery.errors import AlreadyExists, Conflict, NotFound
 
 AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
-_RETRY_S = 1.0
-_SELF = User("system:apiserver", ("system:masters",))
 _OPTIONS = WriteOptions(field_manager="kube-apiserver")
 
 
@@ -79,17 +77,12 @@ class LocalServices:
         news = asyncio.Event()
         catalog.listeners.append(news.set)
         self._remotes.listeners.append(news.set)
-        while True:
-            news.clear()
-            pause_s = None
-            try:
-                await self._apply(served, *plan_local(wanted_services(catalog), self._remotes.objects))
-                self.settled.set()
-            except (ApiError, StoreUnavailable):
-                pause_s = _RETRY_S
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await news.wait()
+
+        async def once() -> None:
+            await self._apply(served, *plan_local(wanted_services(catalog), self._remotes.objects))
+            self.settled.set()
+
+        await keep("own API services", once, news)
 
     async def _apply(
         self, served: Served, missing: Iterable[Obj], changed: Iterable[Obj], gone: Iterable[str]
@@ -98,15 +91,15 @@ class LocalServices:
         calls = []
         for obj in missing:
             whole = {"apiVersion": resource.gvr.api_version, "kind": resource.kind, **obj}
-            calls.append(create(self._engine, Call(served, _SELF, options=_OPTIONS), whole))
+            calls.append(create(self._engine, Call(served, SELF, options=_OPTIONS), whole))
         for answer in await asyncio.gather(*calls, return_exceptions=True):
             if isinstance(answer, BaseException) and not isinstance(answer, AlreadyExists):
                 raise answer
         for obj in changed:
             with suppress(Conflict, NotFound):
-                call = Call(served, _SELF, "", obj["metadata"]["name"], options=_OPTIONS)
+                call = Call(served, SELF, "", obj["metadata"]["name"], options=_OPTIONS)
                 await update(self._engine, call, obj)
         for name in gone:
             with suppress(NotFound):
-                call = Call(served, _SELF, "", name, options=_OPTIONS)
+                call = Call(served, SELF, "", name, options=_OPTIONS)
                 await delete(self._engine, call, DeleteOptions())

@@ -18,25 +18,23 @@ from ipaddress import ip_network
 import orjson
 
 from api.resource import Obj
-from apiserver.auth.user import User
-from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.addresses import Addresses, Owner, contains, owner_of
+from apiserver.engine.bootstrap import SELF
 from apiserver.engine.engine import Call, Engine, Undo, WriteHook, WriteOptions
+from apiserver.engine.keeping import keep
 from apiserver.engine.nodeports import Ports
 from apiserver.engine.services import ServiceNumbers, addresses_of, ports_of
 from apiserver.engine.update import update
 from apiserver.engine.write import status_scope
 from apiserver.storage.follow import Follower
 from apiserver.storage.store import StaleRevision, Store
-from machinery.clock import Clock, parse_rfc3339, rfc3339
-from machinery.errors import ApiError
-from machinery.objects import deep_copy
+from machinery.clock import Clock, parse_rfc3339
+from machinery.objects import deep_copy, with_condition
 
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 _PERIOD_S, _HASTY_S = 60.0, 5.0
 GRACE_S = 60.0
 _LEAK_ROUNDS = 3
-_SELF = User("system:apiserver", ("system:masters",))
 _OPTIONS = WriteOptions(field_manager="kube-apiserver")
 
 
@@ -94,16 +92,11 @@ def plan_cidr(obj: Obj, others: Iterable[Obj], addresses: Iterable[str], version
     if status == "True" and all(network.version != version for network in networks):
         status, reason = "False", "FamilyNotConfigured"
         message = f"this cluster gives addresses of IPv{version} only"
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    was: Obj = next((each for each in conditions if each["type"] == "Ready"), {})
-    since = was.get("lastTransitionTime") if was.get("status") == status else None
     told = {"type": "Ready", "status": status, "reason": reason, "message": message}
-    told["lastTransitionTime"] = since or rfc3339(now)
-    others_told = [each for each in conditions if each["type"] != "Ready"]
     metadata = {**{key: value for key, value in meta.items() if key != "finalizers"}}
     if kept:
         metadata["finalizers"] = kept
-    return {**obj, "metadata": metadata, "status": {"conditions": [*others_told, told]}}
+    return {**(with_condition(obj, told, now) or obj), "metadata": metadata}
 
 
 class CIDRHook(WriteHook):
@@ -127,6 +120,7 @@ class NumberRepair:
         self._ports: Ports = numbers.ports
         self._clock = clock
         self._leaks: dict[int, int] = {}
+        self._due_s = 0.0  # monotonic
         self._news = asyncio.Event()
         self.settled = asyncio.Event()
 
@@ -136,19 +130,16 @@ class NumberRepair:
         async with asyncio.TaskGroup() as group:
             group.create_task(follower.run(), name="service ranges")
             await follower.synced.wait()
-            due_s = self._clock.monotonic() + _PERIOD_S
-            while True:
-                self._news.clear()
-                terminating = False
-                with suppress(ApiError, StoreUnavailable):
-                    terminating = await self.keep_cidrs()
-                    self.settled.set()
-                    if self._clock.monotonic() >= due_s:
-                        due_s = self._clock.monotonic() + _PERIOD_S
-                        await self.repair(GRACE_S)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_HASTY_S if terminating else _PERIOD_S):
-                        await self._news.wait()
+            self._due_s = self._clock.monotonic() + _PERIOD_S
+            await keep("Services' numbers", self._round, self._news, retry_s=_HASTY_S)
+
+    async def _round(self) -> float:
+        terminating = await self.keep_cidrs()
+        self.settled.set()
+        if self._clock.monotonic() >= self._due_s:
+            self._due_s = self._clock.monotonic() + _PERIOD_S
+            await self.repair(GRACE_S)
+        return _HASTY_S if terminating else _PERIOD_S
 
     def _on_cidr(self, namespace: str, name: str, obj: Obj | None) -> None:
         self._news.set()
@@ -192,7 +183,7 @@ class NumberRepair:
         served = self._engine.catalog.find("networking.k8s.io", "servicecidrs")
         if served is None:
             return
-        call = Call(served, _SELF, "", obj["metadata"]["name"], subresource, options=_OPTIONS)
+        call = Call(served, SELF, "", obj["metadata"]["name"], subresource, options=_OPTIONS)
         sent = deep_copy(obj)
         await update(self._engine, call, sent, status_scope(served.resource) if subresource else None)
 

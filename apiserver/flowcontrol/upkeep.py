@@ -13,27 +13,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 
 from api.resource import Obj
-from apiserver.auth.user import User
-from apiserver.backends.backend import StoreUnavailable
+from apiserver.engine.bootstrap import SELF
 from apiserver.engine.create import create
 from apiserver.engine.engine import Call, Engine, WriteOptions
+from apiserver.engine.keeping import keep
 from apiserver.engine.update import update
 from apiserver.engine.write import status_scope
 from apiserver.flowcontrol.bootstrap import AUTOUPDATE, EXEMPT, MANDATORY, flow_schemas, priority_levels
 from apiserver.flowcontrol.flow import FlowControl
 from apiserver.storage.follow import Follower
-from machinery.clock import Clock, rfc3339
+from machinery.clock import Clock
 from machinery.errors import ApiError
-from machinery.objects import deep_copy
+from machinery.objects import deep_copy, with_condition
 
 GROUP, VERSION = "flowcontrol.apiserver.k8s.io", "v1"
 LEVELS, SCHEMAS = "prioritylevelconfigurations", "flowschemas"
 _PERIOD_S = 60.0
-_RETRY_S = 1.0
-_SELF = User("system:apiserver", ("system:masters",))
 _PRODUCER = WriteOptions(field_manager="api-priority-and-fairness-config-producer-v1")
 _CONSUMER = WriteOptions(field_manager="api-priority-and-fairness-config-consumer-v1")
 
@@ -83,15 +80,8 @@ def plan_dangling(schema: Obj, levels: Iterable[str], now: float) -> Obj | None:
             f'This FlowSchema references the PriorityLevelConfiguration object named "{level}"'
             " but there is no such object"
         )
-    conditions = (schema.get("status") or {}).get("conditions") or []
-    was: Obj = next((each for each in conditions if each["type"] == "Dangling"), {})
-    told = {"status": status, "reason": reason, "message": message}
-    if all(was.get(key) == value for key, value in told.items()):
-        return None
-    since = was.get("lastTransitionTime") if was.get("status") == status else None
-    condition = {"type": "Dangling", **told, "lastTransitionTime": since or rfc3339(now)}
-    others = [each for each in conditions if each["type"] != "Dangling"]
-    return {**schema, "status": {**(schema.get("status") or {}), "conditions": [*others, condition]}}
+    told = {"type": "Dangling", "status": status, "reason": reason, "message": message}
+    return with_condition(schema, told, now)
 
 
 class Upkeep:
@@ -117,17 +107,12 @@ class Upkeep:
                 group.create_task(follower.run(), name="flow control's objects")
             for follower in followers:
                 await follower.synced.wait()
-            while True:
-                self._news.clear()
-                pause_s = _PERIOD_S
-                try:
-                    await self._sync()
-                    self.settled.set()
-                except (ApiError, StoreUnavailable):
-                    pause_s = _RETRY_S
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause_s):
-                        await self._news.wait()
+            await keep("flow control's configuration", self._round, self._news)
+
+    async def _round(self) -> float:
+        await self._sync()
+        self.settled.set()
+        return _PERIOD_S
 
     def _listen(self, plural: str) -> Callable[[str, str, Obj | None], None]:
         stored = self._stored[plural]
@@ -162,7 +147,7 @@ class Upkeep:
         calls = []
         for obj in missing:
             whole = {"apiVersion": resource.gvr.api_version, "kind": resource.kind, **obj}
-            calls.append(create(self._engine, Call(served, _SELF, options=_PRODUCER), whole))
+            calls.append(create(self._engine, Call(served, SELF, options=_PRODUCER), whole))
         answers = await asyncio.gather(*calls, return_exceptions=True)
         for answer in answers:
             # Another server may have been first.
@@ -176,7 +161,7 @@ class Upkeep:
         if served is None:
             return
         options = _CONSUMER if subresource else _PRODUCER
-        call = Call(served, _SELF, "", obj["metadata"]["name"], subresource, options=options)
+        call = Call(served, SELF, "", obj["metadata"]["name"], subresource, options=options)
         await update(
             self._engine, call, deep_copy(obj), status_scope(served.resource) if subresource else None
         )

@@ -1,0 +1,50 @@
+"""The loop of what the server keeps for itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from apiserver.backends.backend import StoreUnavailable
+from apiserver.engine.keeping import keep
+from machinery.clock import LoopClock
+from machinery.errors import Forbidden
+from machinery.virtual_loop import run
+
+
+def test_rounds_come_at_once_with_news_and_after_the_pause() -> None:
+    async def main(clock: LoopClock) -> None:
+        begun, rounds, news = clock.monotonic(), [], asyncio.Event()
+
+        async def once() -> float | None:
+            rounds.append(clock.monotonic() - begun)
+            return 30.0 if len(rounds) < 3 else None
+
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(keep("things", once, news))
+            await clock.sleep(10)
+            news.set()
+            await clock.sleep(1000)
+            keeping.cancel()
+        assert rounds == [0, 10, 40]
+
+    run(main)
+
+
+def test_refused_round_is_repeated_soon() -> None:
+    async def main(clock: LoopClock) -> None:
+        refusals = [StoreUnavailable("lost"), StoreUnavailable("lost"), Forbidden("no")]
+        rounds, news = [], asyncio.Event()
+
+        async def once() -> float | None:
+            rounds.append(clock.monotonic())
+            if refusals:
+                raise refusals.pop(0)
+            return None
+
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(keep("things", once, news, retry_s=2.0))
+            await clock.sleep(100)
+            keeping.cancel()
+        assert [at - rounds[0] for at in rounds] == [0, 2, 4, 6]
+
+    run(main)
