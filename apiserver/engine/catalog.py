@@ -41,14 +41,6 @@ class Served:
         obj: Obj = orjson.loads(entry.data)
         return obj
 
-    def view(self, entry: Entry) -> bytes:
-        """The stored object's JSON."""
-        return entry.data
-
-    def stored(self, obj: Obj) -> Obj:
-        """`obj` as the store takes it: as it is."""
-        return obj
-
 
 class Catalog:
     def __init__(self) -> None:

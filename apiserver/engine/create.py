@@ -88,12 +88,12 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
                 raise already_exists(call.group, call.plural, name)
             return Written(201, rendered(obj, ""), obj)
         try:
-            entry = await served.store.create(call.namespace, name, served.stored(obj))
+            entry = await served.store.create(call.namespace, name, obj)
         except StaleRevision:
             raise already_exists(call.group, call.plural, name) from None
         kept = True
         await engine.hook(call).after_write(call, obj, None)
-        return Written(201, served.view(entry), obj)
+        return Written(201, entry.data, obj)
     finally:
         if undo is not None and not kept:
             await undo()

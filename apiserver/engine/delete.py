@@ -129,16 +129,14 @@ async def delete(
         plan = plan_delete(served.resource, served.load(entry), options, engine.clock.now())
         try:
             if plan.action == "none":
-                return Written(200, served.view(entry), obj)
+                return Written(200, entry.data, obj)
             if plan.action == "mark":
                 if options.dry_run:
                     return Written(200, rendered(plan.obj, entry.revision), plan.obj)
                 plan.obj["metadata"].pop("resourceVersion", None)
-                stored = await store.update(
-                    entry.namespace, entry.name, served.stored(plan.obj), entry.revision
-                )
+                stored = await store.update(entry.namespace, entry.name, plan.obj, entry.revision)
                 await engine.hook(call).after_write(call, plan.obj, obj)
-                return Written(200, served.view(stored), plan.obj)
+                return Written(200, stored.data, plan.obj)
             if not options.dry_run:
                 await store.delete(entry.namespace, entry.name, entry.revision)
                 await engine.hook(call).after_delete(call, obj)

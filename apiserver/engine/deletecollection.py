@@ -26,5 +26,5 @@ async def delete_collection(
         except NotFound:
             continue
     body = call.served.list_head + b'%d"},"items":[' % result.revision
-    body += b",".join(call.served.view(entry) for entry in result.entries) + b"]}"
+    body += b",".join(entry.data for entry in result.entries) + b"]}"
     return Written(200, body, orjson.loads(body))

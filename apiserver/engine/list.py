@@ -48,7 +48,7 @@ async def list_pieces(call: Call, options: ListOptions) -> list[Piece]:
         pieces, revision = await served.store.list_pieces(call.namespace, newest=not options.at_least)
         return [Piece(b'%b%d"},"items":[' % (served.list_head, revision)), *pieces, Piece(_END)]
     result = await list_entries(call, options)
-    items = b",".join([served.view(entry) for entry in result.entries])
+    items = b",".join([entry.data for entry in result.entries])
     head = (served.list_head, str(result.revision).encode(), page_metadata(result), b'},"items":[')
     return [Piece(b"".join((*head, items, _END)))]
 

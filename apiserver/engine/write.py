@@ -171,7 +171,7 @@ async def guaranteed_update(
             raise refuse_stale(call, entry.name)
         prepared = await _prepare(engine, call, entry, made, old, scope, admitted)
         if prepared is None:
-            return Written(200, served.view(entry), old)
+            return Written(200, entry.data, old)
         obj, undo = prepared
         kept = False
         try:
@@ -181,10 +181,10 @@ async def guaranteed_update(
                 gone = await store.delete(entry.namespace, entry.name, entry.revision)
                 await engine.hook(call).after_delete(call, obj)
                 return Written(200, rendered(obj, gone.revision), obj)
-            stored = await store.update(entry.namespace, entry.name, served.stored(obj), entry.revision)
+            stored = await store.update(entry.namespace, entry.name, obj, entry.revision)
             kept = True
             await engine.hook(call).after_write(call, obj, old)
-            return Written(200, served.view(stored), obj)
+            return Written(200, stored.data, obj)
         except StaleRevision as stale:
             if made.expect_revision:
                 raise refuse_stale(call, entry.name) from None

@@ -112,7 +112,7 @@ class Resources:
         if verb == "get":
             entry = await get(call, parse_list(request.query) if request.query else None)
             if shape.shape == "object":
-                return self._reply(shape, 200, served.view(entry))
+                return self._reply(shape, 200, entry.data)
             return self._object(request, call, shape, 200, served.load(entry))
         if verb == "list":
             return await self._list(request, call, shape)
@@ -162,7 +162,7 @@ class Resources:
             if verb == "get":
                 entry = await get(call)
                 if shape.shape == "object":
-                    return self._reply(shape, 200, served.view(entry))
+                    return self._reply(shape, 200, entry.data)
                 return self._object(request, call, shape, 200, served.load(entry))
             scope = status_scope(served.resource) if rules is None else own_scope(served.resource, rules)
             if verb == "update":
