@@ -36,6 +36,7 @@ from apiserver.storage.store import (
 from apiserver.storage.window import restamped
 
 _SPARE = 1024
+_KEPT_LISTS = 16  # of namespaces, and anybody may ask for any
 Entries = Sequence[Entry]
 
 
@@ -98,6 +99,9 @@ class View:
         if known is not None and known[0] == found.revision:
             return known[1], known[0]
         blob = b",".join([entry.data for entry in await self._shown(found.entries)])
+        self._blobs.pop(namespace, None)
+        if len(self._blobs) >= _KEPT_LISTS:
+            del self._blobs[next(iter(self._blobs))]
         self._blobs[namespace] = (found.revision, blob)
         return blob, found.revision
 
