@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from api.resource import Obj, Resource
-from apiserver.engine.engine import Engine
+from apiserver.engine.engine import Call, Engine
 from machinery.objects import deep_copy
 from machinery.patch import apply as structured
 from machinery.patch.apply import managed, versioned
@@ -74,52 +74,36 @@ def track_update(
     )
 
 
-def apply(
-    resource: Resource,
-    live: Obj | None,
-    applied: Obj,
-    *,
-    manager: str,
-    force: bool,
-    subresource: str,
-    now: float,
-) -> Obj:
-    """The object after a server-side apply, managedFields included. Raises Conflict, PatchError."""
-    return structured.apply(
-        live,
-        applied,
-        manager=manager,
-        api_version=resource.gvr.api_version,
-        now=now,
-        schema=resource.schema(),
-        force=force,
-        subresource=subresource,
-    )
-
-
-async def apply_foreign(
-    engine: Engine,
-    resource: Resource,
-    live: Obj,
-    applied: Obj,
-    *,
-    manager: str,
-    force: bool,
-    subresource: str,
-    now: float,
-) -> Obj:
-    """As `apply`, of an object of which fields are owned in other versions."""
-    return await versioned.apply(
-        live,
-        applied,
-        manager=manager,
-        api_version=resource.gvr.api_version,
-        now=now,
-        schema=resource.schema(),
-        translate=_translate(engine, resource),
-        force=force,
-        subresource=subresource,
-    )
+async def apply(engine: Engine, call: Call, live: Obj | None, applied: Obj) -> Obj:
+    """The object after a server-side apply, managedFields included. It shares nothing with `applied`, which the next
+    attempt needs whole. Raises Conflict, PatchError."""
+    resource, now = call.served.resource, engine.clock.now()
+    manager, api_version, schema = call.options.manager, resource.gvr.api_version, resource.schema()
+    force, subresource = call.options.force, call.subresource
+    if live is not None and is_foreign(resource, live):
+        made = await versioned.apply(
+            live,
+            applied,
+            manager=manager,
+            api_version=api_version,
+            now=now,
+            schema=schema,
+            translate=_translate(engine, resource),
+            force=force,
+            subresource=subresource,
+        )
+    else:
+        made = structured.apply(
+            live,
+            applied,
+            manager=manager,
+            api_version=api_version,
+            now=now,
+            schema=schema,
+            force=force,
+            subresource=subresource,
+        )
+    return deep_copy(made)
 
 
 def _translate(engine: Engine, resource: Resource) -> Translate:

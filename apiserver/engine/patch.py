@@ -31,7 +31,6 @@ from machinery.errors import (
     conflict,
     invalid,
 )
-from machinery.objects import deep_copy
 from machinery.patch import PatchError, json_patch, merge, strategic
 
 
@@ -98,7 +97,7 @@ def apply_to(
 
 def _said_revision(raw: Any) -> str:
     meta = raw.get("metadata") if isinstance(raw, dict) else None
-    return str((meta or {}).get("resourceVersion") or "")
+    return str(meta.get("resourceVersion") or "") if isinstance(meta, dict) else ""
 
 
 def _mentions_revision(change: Patch) -> bool:
@@ -134,38 +133,7 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
     expect = str(meta.pop("resourceVersion", "") or "")
 
     async def changer(old: Obj, entry: Entry) -> Change:
-        if not ownership.is_foreign(resource, old):
-            return Change(merged(old), expect, manager_op="")
-        try:
-            made = await ownership.apply_foreign(
-                engine,
-                resource,
-                old,
-                applied,
-                manager=call.options.manager,
-                force=call.options.force,
-                subresource=call.subresource,
-                now=engine.clock.now(),
-            )
-        except PatchError as error:
-            raise refuse_untyped(call, [str(error)]) from error
-        return Change(deep_copy(made), expect, manager_op="")
-
-    def merged(live: Obj | None) -> Obj:
-        try:
-            made = ownership.apply(
-                resource,
-                live,
-                applied,
-                manager=call.options.manager,
-                force=call.options.force,
-                subresource=call.subresource,
-                now=engine.clock.now(),
-            )
-        except PatchError as error:
-            raise refuse_untyped(call, [str(error)]) from error
-        # The merge shares what it did not touch with the configuration, which the next attempt needs whole.
-        return deep_copy(made)
+        return Change(await apply_config(engine, call, old, applied), expect, manager_op="")
 
     try:
         return await guaranteed_update(engine, call, changer, scope)
@@ -179,11 +147,20 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
             )
             raise conflict(call.group, call.plural, call.name, why) from error
     try:
-        return await create(engine, call, merged(None), tracked=True)
+        made = await apply_config(engine, call, None, applied)
+        return await create(engine, call, made, tracked=True)
     except ApiError as error:
         if error.reason != "AlreadyExists":
             raise
     return await guaranteed_update(engine, call, changer, scope)
+
+
+async def apply_config(engine: Engine, call: Call, live: Obj | None, config: Obj) -> Obj:
+    """Raises Conflict; BadRequest for a configuration that does not fit its schema."""
+    try:
+        return await ownership.apply(engine, call, live, config)
+    except PatchError as error:
+        raise refuse_untyped(call, [str(error)]) from error
 
 
 def need_manager(call: Call) -> None:

@@ -7,16 +7,15 @@ from typing import Any
 import orjson
 
 from api.resource import Obj, Subresource
-from apiserver.engine import ownership
 from apiserver.engine.bodies import SCALE, body
 from apiserver.engine.decode import decode
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.get import get
-from apiserver.engine.patch import Patch, apply_to, need_manager
+from apiserver.engine.patch import Patch, apply_config, apply_to, need_manager
 from apiserver.engine.write import Change, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
 from machinery.errors import BadRequest, Cause, UnsupportedMediaType, invalid
-from machinery.objects import deep_copy, get_path, set_path
+from machinery.objects import get_path, set_path
 
 _MAX_REPLICAS = 2**31 - 1
 
@@ -104,17 +103,8 @@ async def _apply_scale(engine: Engine, call: Call, change: Patch, sub: Subresour
     if "replicas" in (scale.get("spec") or {}):
         set_path(config, _keys(sub.spec_replicas_path), _replicas(call, scale))
 
-    def changer(old: Obj, entry: Entry) -> Change:
-        made = ownership.apply(
-            resource,
-            old,
-            config,
-            manager=call.options.manager,
-            force=call.options.force,
-            subresource=call.subresource,
-            now=engine.clock.now(),
-        )
-        return Change(deep_copy(made), manager_op="")
+    async def changer(old: Obj, entry: Entry) -> Change:
+        return Change(await apply_config(engine, call, old, config), manager_op="")
 
     return _shown(await guaranteed_update(engine, call, changer, main_scope(resource)), sub)
 
