@@ -22,18 +22,17 @@ from client.health import serve_health
 from client.http1 import HttpTransport
 from client.kubeconfig import ClientConfig, KubeconfigError, load_or_in_cluster
 from client.logs import get_logger, setup_logging
+from client.node_certificates import client_wish, serving_wish
 from client.process import run_process
 from client.renewal import follow_kubeconfig
 from machinery.clock import Clock, SystemClock
 from nodeagent.certificates import (
     CLIENT_FILE,
+    SERVER_FILE,
     Rotation,
-    client_wish,
     rewrite_kubeconfig,
     rotated,
     run_rotations,
-    serving_wish,
-    write_private,
 )
 from nodeagent.component import NodeAgent
 from nodeagent.config import AgentConfig
@@ -43,6 +42,7 @@ from nodeagent.network import Network, SimulatedNetwork, SocketNetwork
 from nodeagent.node.machine import read_machine
 from nodeagent.server.serve import ServeConfig, listen, serve
 from runtime.cri import ImageFailure, ImageService, RuntimeFailure, RuntimeService
+from runtime.images.atomic import write_file
 
 log = get_logger("nodeagent")
 
@@ -147,8 +147,10 @@ async def run(options: argparse.Namespace) -> None:
     def renewed(said: ClientConfig) -> ClientConfig:
         return rotated(said, certificates, clock.now())
 
-    credentials = renewed(load_or_in_cluster(options.kubeconfig))
-    transport = credentials.transport()
+    def credentials() -> ClientConfig:
+        return renewed(load_or_in_cluster(options.kubeconfig))
+
+    transport = credentials().transport()
     parts = _parts(options, config, clock, rng)
     client = Client(transport, user_agent="kctl-nodeagent", field_manager="kubelet")
     agent = NodeAgent(
@@ -170,14 +172,15 @@ async def run(options: argparse.Namespace) -> None:
         options.tls_cert_file,
         options.tls_private_key_file,
         options.client_ca_file,
+        renewed_file=str(certificates / SERVER_FILE),
     )
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(agent.run(), name="agent")
             group.create_task(_serve_health(options.healthz_port, agent), name="health")
-            group.create_task(serve(agent.app, serving, listener), name="server")
+            group.create_task(serve(agent.app, serving, listener, clock), name="server")
             group.create_task(follow_kubeconfig(options.kubeconfig, transport, clock, renewed))
-            if rotations := _rotations(options, config, certificates, transport, credentials):
+            if rotations := _rotations(options, config, certificates, transport, credentials, serving):
                 group.create_task(run_rotations(rotations, client, clock, rng), name="certificates")
     finally:
         await transport.close()
@@ -188,34 +191,35 @@ def _rotations(
     config: AgentConfig,
     certificates: Path,
     transport: HttpTransport,
-    credentials: ClientConfig,
+    credentials: Callable[[], ClientConfig],
+    serving: ServeConfig,
 ) -> list[Rotation]:
-    """The certificates that this node renews for itself."""
-    current = certificates / CLIENT_FILE
-    rotations = []
+    """The certificates that this node renews for itself. `credentials` are those that it shows now."""
+    rotations: list[Rotation] = []
+    if not (options.rotate_certificates or options.rotate_server_certificates):
+        return rotations
+    certificates.mkdir(parents=True, exist_ok=True)
     if options.rotate_certificates:
 
         def take_client(certificate: bytes, key: bytes) -> None:
-            write_private(current, certificate + key)
+            write_file(certificates / CLIENT_FILE, certificate + key)
             if options.kubeconfig:
                 rewrite_kubeconfig(options.kubeconfig, certificate, key)
-            context = credentials._replace(cert_data=certificate, key_data=key).ssl_context()
+            context = credentials()._replace(cert_data=certificate, key_data=key).ssl_context()
             if context is not None:
                 transport.use_context(context)
 
-        def client_pem() -> bytes:
-            return current.read_bytes() if current.exists() else credentials.cert_data
-
-        rotations.append(Rotation(client_wish(config.node_name), client_pem, take_client))
+        rotations.append(
+            Rotation(client_wish(config.node_name), lambda: credentials().cert_data, take_client)
+        )
     if options.rotate_server_certificates and options.tls_cert_file:
 
         def take_serving(certificate: bytes, key: bytes) -> None:
-            write_private(Path(options.tls_private_key_file), key)
-            write_private(Path(options.tls_cert_file), certificate)
+            write_file(certificates / SERVER_FILE, certificate + key)
 
         names = (config.hostname or config.node_name, *config.node_ips)
-        serving = serving_wish(config.node_name, names)
-        rotations.append(Rotation(serving, Path(options.tls_cert_file).read_bytes, take_serving))
+        wish = serving_wish(config.node_name, names)
+        rotations.append(Rotation(wish, lambda: Path(serving.pair()[0]).read_bytes(), take_serving))
     return rotations
 
 

@@ -3,8 +3,9 @@
     70 to 90 % of a certificate's life over ─► new key ─► request ─► approved and signed? ─► files, new connections
 
 The client certificate goes to `kubelet-client-current.pem` in the certificates' directory, and into the kubeconfig where
-that holds it inline; the transport takes it up at once. The serving certificate replaces its files, which the streaming server follows. Until a new one is
-there the old one stays in use; what fails is tried again, later and later.
+that holds it inline; the transport takes it up at once. The serving certificate goes to `kubelet-server-current.pem` beside
+it, which the streaming server follows. Either file holds its key too, so that no death between two writes parts them. Until a
+new one is there the old one stays in use; what fails is tried again, later and later.
 
 Source: Kubernetes "Configure Certificate Rotation for the Kubelet".
 """
@@ -13,9 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
 import json
-import os
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -26,44 +25,20 @@ from pathlib import Path
 from client.client import Client
 from client.kubeconfig import ClientConfig, KubeconfigError, parse_file
 from client.logs import get_logger
+from client.node_certificates import NotIssued, Wish, request_certificate
 from client.transport import TransportError
 from machinery.clock import Clock
 from machinery.errors import ApiError
-from machinery.gvk import CERTIFICATESIGNINGREQUESTS
+from runtime.images.atomic import write_file
 
 log = get_logger("nodeagent.certificates")
 
 CLIENT_FILE = "kubelet-client-current.pem"
-_POLL_S, _PATIENCE_S = 1.0, 15 * 60.0
+SERVER_FILE = "kubelet-server-current.pem"
 _FIRST_RETRY_S, _LAST_RETRY_S = 10.0, 600.0
 # Validity ::= SEQUENCE { UTCTime, UTCTime }: enough to know a certificate's life without a library for certificates.
 _VALIDITY = re.compile(rb"\x30\x1e\x17\x0d(\d{12})Z\x17\x0d(\d{12})Z")
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
-
-
-class NotIssued(Exception):
-    """No certificate was given; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a node asks for. `names` are DNS names and addresses to serve under."""
-
-    signer: str
-    node_name: str
-    usages: tuple[str, ...]
-    names: tuple[str, ...] = ()
-
-
-def client_wish(node_name: str) -> Wish:
-    signer = "kubernetes.io/kube-apiserver-client-kubelet"
-    return Wish(signer, node_name, ("digital signature", "client auth"))
-
-
-def serving_wish(node_name: str, names: Sequence[str]) -> Wish:
-    return Wish(
-        "kubernetes.io/kubelet-serving", node_name, ("digital signature", "server auth"), tuple(names)
-    )
 
 
 def life_of(pem: bytes) -> tuple[float, float]:
@@ -100,6 +75,16 @@ def rotated(config: ClientConfig, directory: Path, now: float) -> ClientConfig:
     return config._replace(cert_data=pem, key_data=b"")
 
 
+def newest_pair(certificate: str, key: str, renewed: str) -> tuple[str, str]:
+    """Files of the certificate and key to serve with: `renewed`, which holds both, where it lasts longer than those given."""
+    try:
+        if life_of(Path(renewed).read_bytes())[1] > life_of(Path(certificate).read_bytes())[1]:
+            return renewed, renewed
+    except (OSError, ValueError):  # there is none yet
+        return certificate, key
+    return certificate, key
+
+
 def rewrite_kubeconfig(path: str, certificate: bytes, key: bytes) -> None:
     """Puts the renewed certificate into a kubeconfig that holds the old one inline, for all who read the file: the
     node's service proxy, and this agent after a restart. A file that only names others is left alone."""
@@ -111,63 +96,7 @@ def rewrite_kubeconfig(path: str, certificate: bytes, key: bytes) -> None:
         if each.get("name") == user and "client-certificate-data" in said:
             said["client-certificate-data"] = base64.b64encode(certificate).decode()
             said["client-key-data"] = base64.b64encode(key).decode()
-            write_private(Path(path), json.dumps(content, indent=2).encode() + b"\n")
-
-
-async def request_certificate(client: Client, wish: Wish, clock: Clock) -> tuple[bytes, bytes]:
-    """(certificate, key) as PEM. Raises NotIssued, ApiError, TransportError."""
-    key, request = _new_request(wish)
-    spec = {
-        "request": base64.b64encode(request).decode(),
-        "signerName": wish.signer,
-        "usages": list(wish.usages),
-    }
-    made = await client.create(
-        CERTIFICATESIGNINGREQUESTS, {"metadata": {"generateName": "csr-"}, "spec": spec}
-    )
-    name = made["metadata"]["name"]
-    deadline = clock.monotonic() + _PATIENCE_S
-    while clock.monotonic() < deadline:
-        status = (await client.get(CERTIFICATESIGNINGREQUESTS, name)).get("status") or {}
-        if status.get("certificate"):
-            return base64.b64decode(status["certificate"]), key
-        for condition in status.get("conditions") or ():
-            if condition["type"] in ("Denied", "Failed"):
-                raise NotIssued(f"request {name} is {condition['type']}: {condition.get('message', '')}")
-        await clock.sleep(_POLL_S)
-    raise NotIssued(f"request {name} was not approved and signed in {_PATIENCE_S:g} s")
-
-
-def _new_request(wish: Wish) -> tuple[bytes, bytes]:
-    """(key, PKCS#10 request) as PEM."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name(
-        [
-            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "system:nodes"),
-            x509.NameAttribute(x509.NameOID.COMMON_NAME, f"system:node:{wish.node_name}"),
-        ]
-    )
-    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    if wish.names:
-        names = [_general_name(name) for name in wish.names]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return pem, builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-def _general_name(name: str):  # type: ignore[no-untyped-def]
-    from cryptography import x509
-
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+            write_file(Path(path), json.dumps(content, indent=2).encode() + b"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +116,7 @@ class Rotation:
             try:
                 certificate, key = await request_certificate(client, self.wish, clock)
                 self.take(certificate, key)
+                due = plan_renewal(self.current(), rng)
             except (NotIssued, ApiError, TransportError, KubeconfigError, OSError) as error:
                 log.warning("a certificate was not renewed", signer=self.wish.signer, why=str(error))
                 due = clock.now() + retry_s * (1 + rng.random() / 10)
@@ -194,7 +124,6 @@ class Rotation:
             else:
                 log.info("renewed a certificate", signer=self.wish.signer)
                 retry_s = _FIRST_RETRY_S
-                due = plan_renewal(self.current(), rng)
 
 
 async def run_rotations(
@@ -203,14 +132,3 @@ async def run_rotations(
     async with asyncio.TaskGroup() as group:
         for rotation in rotations:
             group.create_task(rotation.run(client, clock, rng))
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Whole or not at all, and nobody else's to read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -23,15 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from client.node_certificates import NotIssued, Wish, client_wish, request_certificate, serving_wish
+from machinery.clock import SystemClock
 from standalone import config as cluster_config
-from standalone.bootstrap import (
-    CLIENT_SIGNER,
-    SERVING_SIGNER,
-    BootstrapFailed,
-    check_arguments,
-    discover,
-    request_certificate,
-)
+from standalone.bootstrap import BootstrapFailed, KeyPair, check_arguments, discover
 from standalone.config import KUBELET_PORT, ClusterConfig, ConfigError, NodeConfig
 from standalone.daemon import Died, check_lives, fork_supervisor, tail
 from standalone.kubeconfigs import kubeconfig
@@ -51,6 +46,7 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 READY_TIMEOUT_S = 90.0
 RANGE_TIMEOUT_S = 30.0
+ISSUED_TIMEOUT_S = 60.0
 _NETWORK_HEALTH_PORT = 10256
 _POLL_S = 0.1
 
@@ -151,16 +147,27 @@ async def _with_certificates(layout: Layout, name: str, address: str, token: Tok
     """A client's certificate by the token, and with it one to serve under the node's address."""
     cluster = await discover(token.address, token.token, token.pins)
     async with _client(cluster) as client:
-        own = await request_certificate(client, name, CLIENT_SIGNER, "client auth")
+        own = await _issued(client, client_wish(name))
     as_node = cluster._replace(token="", cert_data=own.certificate, key_data=own.key)
     async with _client(as_node) as client:
         await _own_node(client, name)
         await _tell_address(client, name, address)
-        serving = await request_certificate(client, name, SERVING_SIGNER, "server auth", (name, address))
+        serving = await _issued(client, serving_wish(name, (name, address)))
     found = kubeconfig(
         cluster.server, cluster.ca_data, own.certificate, own.key, cluster="kctl", user=f"system:node:{name}"
     )
     store(layout, json.dumps(with_networks(found, token.cluster_cidr), indent=2).encode() + b"\n", serving)
+
+
+async def _issued(client: Client, wish: Wish) -> KeyPair:
+    """Raises BootstrapFailed."""
+    try:
+        found = await request_certificate(
+            client, wish, SystemClock(), patience_s=ISSUED_TIMEOUT_S, poll_s=_POLL_S
+        )
+    except NotIssued as error:
+        raise BootstrapFailed(str(error)) from error
+    return KeyPair(*found)
 
 
 async def _tell_address(client: Client, name: str, address: str) -> None:

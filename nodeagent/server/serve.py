@@ -18,6 +18,8 @@ from typing import Any
 from client import listening
 from client.logs import get_logger
 from client.subprotocols import accept_kubernetes_subprotocols
+from machinery.clock import Clock
+from nodeagent.certificates import newest_pair
 from nodeagent.server.asgi import Receive, Scope, Send
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -34,8 +36,13 @@ class ServeConfig:
     cert_file: str = ""
     key_file: str = ""
     client_ca_file: str = ""
+    renewed_file: str = ""  # certificate and key in one; shown once it is there and outlasts the given ones
     allowed_users: frozenset[str] = frozenset(("kube-apiserver-kubelet-client",))
     allowed_groups: frozenset[str] = frozenset(("system:masters",))
+
+    def pair(self) -> tuple[str, str]:
+        """Files of the certificate and the key to show now."""
+        return newest_pair(self.cert_file, self.key_file, self.renewed_file)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -43,7 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening.inherited(host, port) or listening.listen(host, port, 128)
 
 
-async def serve(app: App, config: ServeConfig, sock: socket.socket) -> None:
+async def serve(app: App, config: ServeConfig, sock: socket.socket, clock: Clock) -> None:
     """Serves on the listener until cancelled."""
     await _first_caller(sock)
     import uvicorn
@@ -57,9 +64,10 @@ async def serve(app: App, config: ServeConfig, sock: socket.socket) -> None:
 
     options: dict[str, Any] = {}
     if config.cert_file:
+        certificate, key = config.pair()
         options = {
-            "ssl_certfile": config.cert_file,
-            "ssl_keyfile": config.key_file,
+            "ssl_certfile": certificate,
+            "ssl_keyfile": key,
             "ssl_ca_certs": config.client_ca_file,
             "ssl_cert_reqs": ssl.CERT_REQUIRED if config.client_ca_file else ssl.CERT_NONE,
         }
@@ -81,23 +89,23 @@ async def serve(app: App, config: ServeConfig, sock: socket.socket) -> None:
     server.config.load()
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[sock]))
-        following = group.create_task(_follow_files(config, server.config.ssl))
+        following = group.create_task(_follow_files(config, server.config.ssl, clock))
         await asyncio.wait([serving])
         following.cancel()
 
 
-async def _follow_files(config: ServeConfig, context: ssl.SSLContext | None) -> None:
+async def _follow_files(config: ServeConfig, context: ssl.SSLContext | None, clock: Clock) -> None:
     """New connections are shown the newest certificate. Files that do not fit yet are tried again."""
     if context is None:
         return
     known = _marks(config)
     while True:
-        await asyncio.sleep(FOLLOW_EVERY_S)
+        await clock.sleep(FOLLOW_EVERY_S)
         marks = _marks(config)
         if marks == known:
             continue
         try:
-            context.load_cert_chain(config.cert_file, config.key_file)
+            context.load_cert_chain(*config.pair())
         except (OSError, ssl.SSLError) as error:
             log.warning("a changed certificate cannot be used yet", file=config.cert_file, error=str(error))
         else:
@@ -106,7 +114,7 @@ async def _follow_files(config: ServeConfig, context: ssl.SSLContext | None) -> 
 
 def _marks(config: ServeConfig) -> list[tuple[int, int]]:
     found = []
-    for path in (config.cert_file, config.key_file):
+    for path in config.pair():
         with contextlib.suppress(OSError):
             stat = os.stat(path)
             found.append((stat.st_mtime_ns, stat.st_ino))

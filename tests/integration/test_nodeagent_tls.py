@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from client.subprotocols import accept_kubernetes_subprotocols
+from machinery.clock import SystemClock
 from nodeagent.server.asgi import Query, Scope, WebSocket, answer
 from nodeagent.server.port_forward import SPDY_PROTOCOL
 from nodeagent.server.serve import ServeConfig, listen, serve
@@ -24,7 +25,7 @@ Key = ec.EllipticCurvePrivateKey
 
 
 def certificate(
-    name: str, group: str, issuer: tuple[x509.Certificate, Key] | None
+    name: str, group: str, issuer: tuple[x509.Certificate, Key] | None, hours: int = 1
 ) -> tuple[x509.Certificate, Key]:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
@@ -38,7 +39,7 @@ def certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(minutes=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=hours))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
@@ -70,6 +71,7 @@ def pki(tmp_path: Path) -> dict[str, tuple[str, str]]:
         "node": certificate("system:node:n", "system:nodes", ca),
         "api": certificate("kube-apiserver-kubelet-client", "system:masters", ca),
         "user": certificate("somebody", "people", ca),
+        "renewed": certificate("system:node:renewed", "system:nodes", ca, hours=2),
         "foreign": certificate("kube-apiserver-kubelet-client", "system:masters", stranger),
     }
     return {name: write(tmp_path, name, pair) for name, pair in made.items()}
@@ -89,8 +91,9 @@ def run(pki: dict[str, tuple[str, str]], test: Any) -> None:
     async def main() -> None:
         listener = listen("127.0.0.1", 0)
         port = listener.getsockname()[1]
-        config = ServeConfig("127.0.0.1", port, *pki["node"], client_ca_file=pki["ca"][0])
-        server = asyncio.create_task(serve(app, config, listener))
+        renewed = str(Path(pki["ca"][0]).with_name("current.pem"))
+        config = ServeConfig("127.0.0.1", port, *pki["node"], pki["ca"][0], renewed_file=renewed)
+        server = asyncio.create_task(serve(app, config, listener, SystemClock()))
         try:
             await asyncio.wait_for(test(port), 20)
         finally:
@@ -115,6 +118,33 @@ async def get(port: int, tls: ssl.SSLContext) -> bytes:
         return await reader.read()
     finally:
         writer.close()
+
+
+def test_renewed_certificate_is_shown_to_who_comes_next(pki: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodeagent.server.serve.FOLLOW_EVERY_S", 0.01)
+
+    async def shown(port: int) -> bytes:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context(pki, "api"))
+        writer.close()
+        return bytes(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+
+    given, renewed = (
+        x509.load_pem_x509_certificate(Path(pki[name][0]).read_bytes()).public_bytes(
+            serialization.Encoding.DER
+        )
+        for name in ("node", "renewed")
+    )
+    both = b"".join(Path(file).read_bytes() for file in pki["renewed"])
+
+    async def test(port: int) -> None:
+        assert await shown(port) == given
+        Path(pki["ca"][0]).with_name("current.pem").write_bytes(both)
+        while True:
+            if await shown(port) == renewed:
+                return
+            await asyncio.sleep(0.01)
+
+    run(pki, test)
 
 
 def test_api_server_is_served_and_others_are_cut_off(pki: Any) -> None:

@@ -16,20 +16,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from client.kubeconfig import ClientConfig
+from client.node_certificates import NotIssued, client_wish, request_certificate, serving_wish
 from machinery.clock import LoopClock
 from machinery.errors import ServiceUnavailable
 from machinery.virtual_loop import DEFAULT_EPOCH_S, run
 from nodeagent.certificates import (
     CLIENT_FILE,
-    NotIssued,
+    SERVER_FILE,
     Rotation,
-    client_wish,
     life_of,
+    newest_pair,
     plan_renewal,
-    request_certificate,
     rewrite_kubeconfig,
     rotated,
-    serving_wish,
 )
 
 CA_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -144,6 +143,22 @@ def test_renewed_certificate_counts_while_it_is_the_better_one(tmp_path: Path) -
     assert rotated(config, tmp_path, now + 1001) == config
     longer = config._replace(cert_data=certificate(now, 2000))
     assert rotated(longer, tmp_path, now) == longer
+
+
+def test_serving_pair_is_the_one_that_lasts_longest(tmp_path: Path) -> None:
+    given, renewed = tmp_path / "node.crt", tmp_path / SERVER_FILE
+    given.write_bytes(certificate(DEFAULT_EPOCH_S, 500))
+
+    def pair() -> tuple[str, str]:
+        return newest_pair(str(given), "node.key", str(renewed))
+
+    assert pair() == (str(given), "node.key")
+    renewed.write_bytes(certificate(DEFAULT_EPOCH_S, 1000))
+    assert pair() == (str(renewed), str(renewed))
+    given.write_bytes(certificate(DEFAULT_EPOCH_S, 2000))  # the machine joined anew
+    assert pair() == (str(given), "node.key")
+    renewed.write_bytes(b"half")
+    assert pair() == (str(given), "node.key")
 
 
 def test_inline_credentials_are_renewed_in_their_file(tmp_path: Path) -> None:
