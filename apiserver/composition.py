@@ -58,6 +58,7 @@ def make_admission(engine: Engine, security: Security) -> Sequence[AdmissionPlug
         other_versions(engine.catalog),
         engine.conversions,
         params_in(engine.catalog),
+        engine.webhooks,
         find=resource_in(engine.catalog),
         find_kind=kind_in(engine.catalog),
     )

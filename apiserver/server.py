@@ -26,7 +26,6 @@ from api.core.v1.masterlease import MASTERLEASE
 from api.resource import Obj, Resource
 from apiserver.admission.admission import Closable
 from apiserver.admission.lookup import lookup_in
-from apiserver.admission.webhook_client import Connect, WebhookClient, connect, endpoints_in
 from apiserver.aggregation.availability import Availability
 from apiserver.aggregation.local import LocalServices
 from apiserver.aggregation.proxy import RemoteProxy
@@ -70,6 +69,7 @@ from apiserver.peers import follow_peers
 from apiserver.storage.extract import extractor
 from apiserver.storage.follow import Follower
 from apiserver.storage.view import View
+from apiserver.webhook_client import Connect, WebhookClient, connect, endpoints_in
 from machinery.clock import Clock
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Parts:
     resources_of: ResourcesOf
     resources: Sequence[Resource] = ()  # () takes the registry's
     audit: Audit = field(default_factory=NoAudit)
-    connect: Connect = connect  # to webhooks that convert custom resources
+    connect: Connect = connect  # to webhooks that objects name
     service_cidr: str = "10.96.0.0/16"
     advertise: Sequence[str] = ("127.0.0.1",)
     port: int = 6443
@@ -114,6 +114,7 @@ class ApiServer:
         self._remotes = Remotes(self.catalog)
         self.flow = FlowControl(parts.clock, CatalogSizes(self.catalog), seats=parts.seats)
         self._webhooks = WebhookClient(self._endpoints, parts.rng, parts.connect)
+        self.engine.webhooks = self._webhooks
         self.engine.conversions = Conversions(self._webhooks.call, self.engine.new_uid)
         self._customs = CustomResources(self.engine, self.stores, parts.resources_of)
         self.engine.hooks = {

@@ -8,7 +8,6 @@ upstream's code within the storage of roles and of certificate requests.
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -46,7 +45,6 @@ from apiserver.admission.storage_protection import (
 from apiserver.admission.taint_nodes import TaintNodesByCondition
 from apiserver.admission.topology_labels import PodTopologyLabels
 from apiserver.admission.validating_policy import ValidatingAdmissionPolicy
-from apiserver.admission.webhook_client import Connect, WebhookClient, connect, endpoints_in
 from apiserver.admission.webhooks import (
     MutatingAdmissionWebhook,
     Surroundings,
@@ -56,6 +54,8 @@ from apiserver.auth.escalation import EscalationCheck
 from apiserver.auth.seams import Authorizer
 from apiserver.engine.conversion import Conversions
 from apiserver.storage.store import Store
+from apiserver.webhook_client import Connect, WebhookClient, connect, endpoints_in
+from machinery import names
 from machinery.clock import Clock
 
 FindStore = Callable[[str, str], Store | None]
@@ -101,6 +101,8 @@ class Outside:
     converter: Converter = field(default_factory=Conversions)
     # Where the objects of a kind are, which policies may name as their parameters.
     params: FindParams = lambda api_version, kind: None
+    # Who calls webhooks: the server's own client, or one of the admission's that connects by `connect`.
+    webhooks: WebhookClient | None = None
     connect: Connect = connect
     # What is served, by its resource and by its kind.
     find: FindResource = lambda group, version, plural: None
@@ -142,10 +144,10 @@ def _make_surroundings(stores: Stores, outside: Outside) -> Surroundings:
     endpoints = endpoints_in(stores.lookup("services"), stores.store("discovery.k8s.io", "endpointslices"))
 
     def new_uid() -> str:
-        return str(uuid.UUID(int=outside.rng.getrandbits(128), version=4))
+        return names.uid(outside.rng)
 
     return Surroundings(
-        WebhookClient(endpoints, outside.rng, outside.connect),
+        outside.webhooks or WebhookClient(endpoints, outside.rng, outside.connect),
         stores.lookup("namespaces"),
         outside.others,
         outside.converter,

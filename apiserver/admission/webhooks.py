@@ -33,7 +33,7 @@ from apiserver.admission.matching import (
 )
 from apiserver.admission.review import VERSIONS, Answer, BadReview, read_answer, review_of
 from apiserver.admission.rounds import Rounds
-from apiserver.admission.webhook_client import CallFailed, WebhookClient
+from apiserver.webhook_client import CallFailed, WebhookClient
 from client.logs import get_logger
 from machinery.cel import CelError, Environment
 from machinery.errors import ApiError, BadRequest, InternalError

@@ -22,11 +22,11 @@ from urllib.parse import quote
 
 import orjson
 
-from apiserver.admission.webhook_client import Endpoints, plan_endpoint
 from apiserver.aggregation.remote import Remote
 from apiserver.auth.user import User
 from apiserver.http.reply import Header
 from apiserver.node_http import HttpExchange, exchange
+from apiserver.webhook_client import Endpoints, plan_endpoint
 
 USER_HEADER, UID_HEADER, GROUP_HEADER = "X-Remote-User", "X-Remote-Uid", "X-Remote-Group"
 EXTRA_PREFIX = "X-Remote-Extra-"

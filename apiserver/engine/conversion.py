@@ -16,8 +16,8 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from api.resource import Obj, Resource
-from apiserver.admission.webhook_client import CallFailed
 from apiserver.engine.conversion_review import BadConversion, read_review, review_of, review_version
+from apiserver.webhook_client import CallFailed
 from machinery.errors import InternalError
 from machinery.objects import deep_copy
 

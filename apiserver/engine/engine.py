@@ -19,6 +19,7 @@ from apiserver.admission.admission import AdmissionPlugin, judges, mutates
 from apiserver.auth.user import User
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.conversion import Conversions
+from apiserver.webhook_client import WebhookClient
 from machinery import names
 from machinery.clock import Clock
 
@@ -104,6 +105,7 @@ class Engine:
     admission: Sequence[AdmissionPlugin] = ()
     hooks: Mapping[tuple[str, str], WriteHook] = field(default_factory=dict)
     conversions: Conversions = field(default_factory=Conversions)
+    webhooks: WebhookClient | None = None  # the one client of all webhooks that objects name
     # `admission` by phase, made anew when it is replaced: a plugin that only judges is not asked to mutate.
     _phases: tuple[Sequence[AdmissionPlugin], ...] = field(default=((), (), ()), init=False, repr=False)
     # how often an unconditional write is retried when others write the same object

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from apiserver.admission.webhook_client import Connect, connect
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_cacher, resources_of
 from apiserver.engine.engine import Engine
 from apiserver.guard import Guard, open_guard
 from apiserver.server import ApiServer, Parts
+from apiserver.webhook_client import Connect, connect
 from client.client import Client
 from client.inprocess import InProcessTransport
 from client.transport import Response

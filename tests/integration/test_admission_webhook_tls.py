@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from apiserver.admission.webhook_client import CallFailed, WebhookClient
+from apiserver.webhook_client import CallFailed, WebhookClient
 
 Obj = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Calls webhooks over HTTPS, and keeps the connections.
+"""Calls the webhooks that objects name (admission, conversion) over HTTPS, and keeps the connections.
 
 A webhook is a URL, or a service: then one of its ready endpoints is called, under the service's DNS name as far as
 TLS is concerned. Its certificate must be signed by its caBundle, or by the system's authorities where it has none.
