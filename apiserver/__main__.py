@@ -55,7 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kctl apiserver", description="Serves the Kubernetes API, keeps the cluster's state."
     )
-    add = parser.add_argument
+    _add_store_flags(parser)
+    _add_serving_flags(parser)
+    _add_outward_flags(parser)
+    add_encryption_flags(parser)
+    add_audit_flags(parser)
+    add_security_flags(parser)
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser
+
+
+def _add_store_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("store").add_argument
     add("--data-dir", type=Path, default=Path("."), help="where the store lies")
     add("--store", choices=("sqlite", "memory", "etcd"), default="sqlite", help="what keeps the state")
     add(
@@ -69,6 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--etcd-cafile", type=Path, help="CA of etcd's certificate")
     add("--etcd-certfile", type=Path, help="certificate shown to etcd")
     add("--etcd-keyfile", type=Path, help="its key")
+
+
+def _add_serving_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("serving").add_argument
     add("--bind-address", action="append", default=[], help="address to listen on (repeatable; 127.0.0.1)")
     add("--port", type=int, default=6443, help="port to listen on; 0 chooses one")
     add("--advertise-address", default="", help="where the cluster's pods and nodes reach this server")
@@ -76,19 +91,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-private-key-file", type=Path, help="its key")
     add("--client-ca-file", type=Path, help="CA of client certificates")
     add("--service-cluster-ip-range", default="10.96.0.0/16", help="addresses of Services")
+    add("--max-requests-inflight", type=int, default=400, help="reads served at a time, shared out by level")
+    add("--max-mutating-requests-inflight", type=int, default=200, help="writes, which are added to them")
+
+
+def _add_outward_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("node agents and aggregated API servers").add_argument
     add("--kubelet-client-certificate", type=Path, help="certificate shown to node agents")
     add("--kubelet-client-key", type=Path, help="its key")
     add("--kubelet-certificate-authority", type=Path, help="CA of the node agents' certificates")
-    add_encryption_flags(parser)
     add("--requestheader-client-ca-file", type=Path, help="CA of what aggregated API servers are shown")
     add("--proxy-client-cert-file", type=Path, help="the certificate they are shown")
     add("--proxy-client-key-file", type=Path, help="its key")
-    add_audit_flags(parser)
-    add("--max-requests-inflight", type=int, default=400, help="reads served at a time, shared out by level")
-    add("--max-mutating-requests-inflight", type=int, default=200, help="writes, which are added to them")
-    add_security_flags(parser)
-    add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
-    return parser
 
 
 def _backend(options: argparse.Namespace, clock: SystemClock, rng: random.Random) -> Backend:
@@ -215,7 +229,8 @@ async def run(options: argparse.Namespace) -> None:
         if tls is not None:
             beside.append(group.create_task(follow_files(tls.files, tls.reload, clock), name="certificates"))
         if node_context is not None and options.kubelet_client_certificate is not None:
-            beside.append(group.create_task(_follow_client(options, node_context, clock)))
+            following = _follow_client(options, node_context, clock)
+            beside.append(group.create_task(following, name="certificate shown to node agents"))
         ready = group.create_task(server.ready())
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
         await listener.start()
