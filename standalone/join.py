@@ -267,8 +267,10 @@ def _told(server: str) -> Iterator[None]:
     try:
         yield
     except TransportError as error:
+        refused = isinstance(error.__cause__, ConnectionRefusedError)
+        why = "nothing listens there" if refused else error
         raise JoinFailed(
-            f"{server} cannot be reached: {error}. Does the cluster run, and is the way to it open?"
+            f"{server} cannot be reached: {why}. Does the cluster run, and is the way to it open?"
         ) from error
     except ApiError as error:
         raise JoinFailed(f"{server} refused this machine: {error}") from error

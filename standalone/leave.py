@@ -7,7 +7,6 @@ firewall tables, and the routes that bear our mark. Works from what is there, an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import shutil
 import subprocess
@@ -28,12 +27,13 @@ from standalone.supervisor import running_pid
 _ROUTE_PROTOCOL = "76"  # network/routes.py
 _BRIDGE = "cni0"  # runtime/spawner/netmaker.py
 _TABLES = ("kctl-pods", "kctl-services")
+_ASK_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveResult:
     node: str
-    still_known: str  # why the cluster still lists the node, "" where it does not
+    still_known: str  # that the cluster lists the node still, in words; "" where it does not
     remains: tuple[str, ...]
 
 
@@ -54,7 +54,7 @@ def leave(layout: Layout, *, delete: bool, on_stage: Callable[[str], None]) -> L
         _remove_network(node.pod_cidr)
         on_stage("containers and network removed")
         remains = (*find_remains(layout, config), *_network_left(node.pod_cidr))
-    still_known = _forget(layout, name)
+    still_known = _still_known(layout, name)
     if delete and not remains:
         shutil.rmtree(layout.root)
     return LeaveResult(name, still_known, remains)
@@ -97,25 +97,28 @@ def _network_left(pod_cidr: str) -> list[str]:
     return found + ([f"link {_BRIDGE}"] if _has_bridge(pod_cidr) else [])
 
 
-def _forget(layout: Layout, node: str) -> str:
-    """Removes the Node, as the node itself. Why that failed, if it did: the machine is taken down all the same."""
+def _still_known(layout: Layout, node: str) -> str:
+    """Asked as the node itself, which may read its Node but not remove it. The machine is taken down all the same."""
     from client.client import Client
     from client.kubeconfig import KubeconfigError, load
     from client.transport import TransportError
     from machinery.errors import ApiError, NotFound
     from machinery.gvk import NODES
 
-    async def forget() -> None:
+    async def ask() -> None:
         transport = load(str(layout.component_kubeconfig("node"))).transport()
         try:
-            async with asyncio.timeout(10):
-                with contextlib.suppress(NotFound):
-                    await Client(transport, user_agent="kctl-leave").delete(NODES, node)
+            async with asyncio.timeout(_ASK_TIMEOUT_S):
+                await Client(transport, user_agent="kctl-leave").get(NODES, node)
         finally:
             await transport.close()
 
     try:
-        asyncio.run(forget())
-    except (ApiError, TransportError, KubeconfigError, TimeoutError) as error:
-        return str(error) or "the API server does not answer"
-    return ""
+        asyncio.run(ask())
+    except NotFound:
+        return ""
+    except TimeoutError:
+        return "the cluster may still list the node (it does not answer)"
+    except (ApiError, TransportError, KubeconfigError) as error:
+        return f"the cluster may still list the node ({error})"
+    return "the cluster still lists the node"

@@ -48,7 +48,7 @@ def run(options: Options) -> int:
     print("this machine is no node any more" + (", and its data is removed" if options.delete else ""))
     if result.still_known:
         print(
-            f"warning: the cluster may still list it ({result.still_known}): `kctl delete node {result.node}` there",
+            f"warning: {result.still_known}: `kctl delete node {result.node}` removes it there",
             file=sys.stderr,
         )
     return 0

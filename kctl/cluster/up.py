@@ -114,4 +114,8 @@ def run(options: Options) -> int:
         f"{result.config.server_url}, {time.monotonic() - started:.2f} s"
     )
     print(f"export KUBECONFIG={result.layout.kubeconfig}")
+    if not nodes and result.config.advertise:
+        print(
+            "`kctl token create --print-join-command` says what to run on each machine that is to be a node"
+        )
     return stay(result.supervisor_pid) if request.foreground else 0
