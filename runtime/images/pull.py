@@ -176,9 +176,18 @@ class _Pull:
         except Refused as error:
             raise pull_failure(f'failed to pull image "{self._reference}": {error}') from error
         except LineError as error:
-            raise ImageFailure(
-                UNAVAILABLE, f'failed to pull image "{self._reference}": registry unavailable: {error}'
-            ) from error
+            text = f'failed to pull image "{self._reference}": registry unavailable: {error}'
+            raise ImageFailure(UNAVAILABLE, text + _advice(self._reference)) from error
+
+
+def _advice(reference: Reference) -> str:
+    """Most who name an image on localhost have no registry there, and mean one that is laid in by hand."""
+    if reference.registry.partition(":")[0] != "localhost":
+        return ""
+    return (
+        ". Without a registry on this machine, lay the image in by `kctl images import FILE`, "
+        f"or make a small one by `kctl images build-busybox --tag {reference}`"
+    )
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -189,7 +189,13 @@ def test_server_that_keeps_failing_is_told_with_its_words(registry, images_at, t
 def test_unreachable_registry_is_unavailable(images_at):
     failure = refused(images_at(), "127.0.0.1:1/x/y:1")
     assert failure.reason == "RegistryUnavailable"
-    assert "connection refused" in str(failure)
+    assert "connection refused" in str(failure) and "kctl images" not in str(failure)
+
+
+def test_missing_registry_on_localhost_is_told_with_what_to_do(images_at):
+    failure = refused(images_at(), "localhost:1/x:1")
+    assert failure.reason == "RegistryUnavailable"
+    assert "`kctl images build-busybox --tag localhost:1/x:1`" in str(failure)
 
 
 def test_token_flow_asks_the_realm_once_and_uses_the_token(registry, images_at, two_layers):
