@@ -96,8 +96,8 @@ def _service(name: str) -> Obj:
 # -- one run, its hashes drawn anew ----------------------------------------------------------------------------
 
 
-class _ShuffledTask(asyncio.Task[Any]):
-    """A task whose place in a set is chance: who walks a set of tasks gets another order in each run."""
+class _Shuffled:
+    """What has its place in a set by chance: who walks a set of such gets another order in each run."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._place = random.SystemRandom().getrandbits(60)
@@ -107,15 +107,12 @@ class _ShuffledTask(asyncio.Task[Any]):
         return self._place
 
 
-class _ShuffledFuture(asyncio.Future[Any]):
-    """The same for futures."""
+class _ShuffledTask(_Shuffled, asyncio.Task[Any]):
+    pass
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._place = random.SystemRandom().getrandbits(60)
-        super().__init__(*args, **kwargs)
 
-    def __hash__(self) -> int:
-        return self._place
+class _ShuffledFuture(_Shuffled, asyncio.Future[Any]):
+    pass
 
 
 def _shuffled(
