@@ -8,7 +8,8 @@
         server.stop()                 # open watches end; then cancel `running`
 
 Everything with a choice (backend, who authenticates and authorizes, the way to nodes, audit) comes in through Parts.
-Order of start: stores → guard → bootstrap objects → custom resources → ready. Until then every answer is 503.
+Order of start: stores → guard → Services' numbers → custom resources → the built-in policy and objects, this server's presence →
+flow control, API services → ready. Until then every answer is 503.
 """
 
 from __future__ import annotations
@@ -202,7 +203,7 @@ class ApiServer:
             authentication=authentication_data(parts.client_ca, parts.front_proxy),
         )
         leases, _ = await self.stores.open(MASTERLEASE)
-        self._presence = Presence(engine, leases, parts.advertise, lambda: parts.port, parts.identity)
+        self._presence = Presence(engine, leases, parts.advertise, parts.port, parts.identity)
         await basics()
         await self._presence.reconcile()
         group.create_task(keep_basics(parts.clock, basics), name="basics")
@@ -254,18 +255,10 @@ class ApiServer:
     def _aggregate(self, group: asyncio.TaskGroup) -> Reach:
         """Follows the APIServices, where they are served, and keeps their objects."""
         parts, engine = self._parts, self.engine
-        found = [
-            engine.catalog.find(*name)
-            for name in (
-                ("apiregistration.k8s.io", "apiservices"),
-                ("", "services"),
-                ("discovery.k8s.io", "endpointslices"),
-            )
-        ]
-        registered, services, slices = found
-        if registered is None or services is None or slices is None:
-            return Reach(_no_endpoints, parts.rng, parts.front_proxy)
-        reach = Reach(endpoints_in(lookup_in(services.store), slices.store), parts.rng, parts.front_proxy)
+        reach = Reach(self._endpoints, parts.rng, parts.front_proxy)
+        registered = engine.catalog.find("apiregistration.k8s.io", "apiservices")
+        if registered is None:
+            return reach
         follower = Follower(registered.store, self._remotes.on_change)
         own = LocalServices(engine, self._remotes)
         checks = Availability(engine, self._remotes, reach, parts.clock)
@@ -377,10 +370,6 @@ class ApiServer:
             return None if self._ready.is_set() else "not yet"
 
         return {"etcd": etcd, "poststarthook/bootstrap": started, "informer-sync": ping}
-
-
-async def _no_endpoints(namespace: str, name: str) -> tuple[Obj | None, Sequence[Obj]]:
-    return None, ()
 
 
 async def _runs(runner: Callable[[], Awaitable[None]]) -> None:

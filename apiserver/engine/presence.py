@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import orjson
@@ -62,7 +62,7 @@ class Presence:
         engine: Engine,
         leases: Store,
         addresses: Sequence[str],
-        port: Callable[[], int],
+        port: int,
         server: str,
     ) -> None:
         self._engine = engine
@@ -94,7 +94,7 @@ class Presence:
             with suppress(StaleRevision):  # renewed just now
                 await self._leases.delete("", address, there[address])
         live = [name for name in there if name not in dead]
-        await ensure_endpoints(self._engine, _ordered({*live, *self._addresses}), self._port())
+        await ensure_endpoints(self._engine, sorted({*live, *self._addresses}), self._port)
 
     async def leave(self) -> None:
         """This server is about to stop: others take its address out at once. A lone one leaves its own behind."""
@@ -105,7 +105,7 @@ class Presence:
                 with suppress(StaleRevision):
                     await self._leases.delete("", address, entry.revision)
         if others:
-            await ensure_endpoints(self._engine, _ordered(others), self._port())
+            await ensure_endpoints(self._engine, sorted(others), self._port)
 
     async def _renew(self, address: str) -> None:
         said = {"renewTime": rfc3339_micro(self._engine.clock.now())}
@@ -153,7 +153,3 @@ def is_expired(lease: Obj, now: float) -> bool:
     spec = lease.get("spec") or {}
     renewed = spec.get("renewTime") or lease["metadata"].get("creationTimestamp") or rfc3339(now)
     return now > parse_rfc3339(renewed) + float(spec.get("leaseDurationSeconds") or IDENTITY_S)
-
-
-def _ordered(addresses: set[str]) -> list[str]:
-    return sorted(addresses)

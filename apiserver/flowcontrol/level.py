@@ -10,7 +10,7 @@ from typing import Any
 from api.resource import Obj
 from apiserver.flowcontrol.classify import Schema
 from apiserver.flowcontrol.limits import Demand, Limits
-from apiserver.flowcontrol.queueset import QueueSet, Ticket
+from apiserver.flowcontrol.queueset import QueueSet
 from apiserver.flowcontrol.seats import most_seats
 from apiserver.flowcontrol.shuffle import deal
 from apiserver.flowcontrol.statistics import Counts
@@ -25,7 +25,6 @@ class Level:
         self.exempt = False
         self.limits = Limits(0, 0, 0)
         self.current = 0
-        self.fair_share = 0.0
         self.most_seats = 1
         self.demand = Demand()
         self.queues: QueueSet | None = None
@@ -68,18 +67,9 @@ class Level:
         return hand
 
     @property
-    def seats_wanted(self) -> int:
-        return self.queues.demand if self.queues is not None else self.running
-
-    @property
     def is_idle(self) -> bool:
         queues = self.queues
         return not self.running if queues is None else not (queues.in_use or queues.waiting)
-
-    def waiting_tickets(self) -> list[Ticket]:
-        if self.queues is None:
-            return []
-        return [ticket for queue in self.queues.queues for ticket in queue.waiting.values()]
 
 
 def _shape(spec: Obj) -> tuple[int, int, int]:

@@ -17,7 +17,6 @@ from apiserver.storage.cipher import (
     UPSTREAM_MAGIC,
     AesCbc,
     AesGcm,
-    CipherError,
     Identity,
     Provider,
     ProviderCipher,
@@ -219,6 +218,3 @@ def _check_provider(provider: Obj, path: str) -> list[Cause]:
             detail = f"secret is not of the expected length, got {length}, expected one of {list(sizes)}"
             causes.append(field_errors.invalid_value(f"{at}.secret", "REDACTED", detail))
     return causes
-
-
-__all__ = ["SHAPE", "CipherError", "Encryption", "EncryptionRules", "parse_config"]
