@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from machinery import integers
+
 Step = Callable[[list[Any], Any], list[Any]]  # (values so far, the whole value) → values
 
 _FIELD = re.compile(r"(?:\\.|[^\s.\[\]{}()$@,?\\])+")
@@ -327,6 +329,13 @@ def _split(text: str) -> list[str]:
     return [*out, text[start:]]
 
 
+def _whole(text: str) -> int:
+    number = integers.parse(text)
+    if number is None:
+        raise JSONPathError(f"number out of range: {text[:100]}")
+    return number
+
+
 def _bracket_step(text: str) -> Step:
     if text == "*":
         return _every
@@ -336,8 +345,8 @@ def _bracket_step(text: str) -> Step:
     if match is None or not text:
         raise JSONPathError(f"invalid array index {text}")
     if ":" not in text:
-        return _index(int(text))
-    start, stop, step = (int(part) if part else None for part in match.groups())
+        return _index(_whole(text))
+    start, stop, step = (_whole(part) if part else None for part in match.groups())
     if step is not None and step <= 0:
         raise JSONPathError("step must be > 0")
     return lambda values, root: [
@@ -398,7 +407,7 @@ def _operand(text: str) -> Operand:
     elif text in ("true", "false"):
         constant = text == "true"
     elif _NUMBER.match(text):
-        constant = float(text) if any(char in text for char in ".eE") else int(text)
+        constant = float(text) if any(char in text for char in ".eE") else _whole(text)
     else:
         return _Scanner(text).path().find
     return lambda element, root: [constant]

@@ -266,8 +266,11 @@ def http_header_name(value: str) -> tuple[str, ...]:
     return (regex_error(message, _HEADER, "X-Header-Name"),)
 
 
+_LONGEST_PERCENT = 11  # no more than an int32 and its sign
+
+
 def percent(value: str) -> tuple[str, ...]:
-    if _matches(_PERCENT, value):
+    if _matches(_PERCENT, value) and len(value) <= _LONGEST_PERCENT:
         return ()
     message = "a valid percent string must be a numeric string followed by an ending '%'"
     return (regex_error(message, _PERCENT, "1%", "93%"),)

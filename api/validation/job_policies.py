@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from api.validation.errors import Errors
-from machinery import names
+from machinery import integers, names
 
 Obj = dict[str, Any]
 
@@ -132,7 +132,8 @@ def _indexes(text: str, completions: int) -> tuple[int | None, str]:
                 None,
                 f"the fragment \"{part}\" violates the requirement that an index interval can have at most two parts separated by '-'",
             )
-        if not all(end.isascii() and end.isdigit() for end in ends):
+        numbers = [integers.parse(end, (0, 2**31 - 1)) for end in ends if end[:1].isdigit()]
+        if len(numbers) < len(ends) or None in numbers:
             return None, f'cannot convert string to integer for index: "{part}"'
         first, last = int(ends[0]), int(ends[-1])
         if last >= completions:

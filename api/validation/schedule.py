@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from machinery import integers
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
@@ -86,4 +88,4 @@ def _part_error(part: str, low: int, high: int, words: dict[str, int]) -> str:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return integers.parse(text) if text[:1].isdigit() else None

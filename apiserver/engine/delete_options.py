@@ -8,6 +8,7 @@ from typing import Any
 from api.resource import Obj
 from apiserver.engine.bodies import DELETE_OPTIONS, body
 from apiserver.engine.query import Query
+from machinery import integers
 from machinery.errors import BadRequest, invalid
 
 _QUERY_BOOLS = {"true": True, "1": True, "false": False, "0": False}
@@ -56,8 +57,8 @@ def _of_query(query: Query) -> Obj:
         if key in query:
             said[key] = query[key]
     grace, orphan = said.get("gracePeriodSeconds", ""), said.get("orphanDependents", "")
-    if grace.removeprefix("-").isascii() and grace.removeprefix("-").isdigit():
-        said["gracePeriodSeconds"] = int(grace)
+    if (seconds := integers.parse(grace)) is not None:
+        said["gracePeriodSeconds"] = seconds
     if orphan:
         said["orphanDependents"] = _QUERY_BOOLS.get(orphan, orphan)
     return said

@@ -20,9 +20,11 @@ from typing import Any
 import orjson
 
 from apiserver.engine.query import Query
+from machinery import integers
 from machinery.errors import BadRequest, Cause, Expired, Timeout, invalid
 
 ANY = -1  # instead of a revision: what memory holds is new enough
+_SHOWN = 100  # characters of a value that is refused
 _TOKEN_VERSION = "meta.k8s.io/v1"
 
 
@@ -51,23 +53,25 @@ class WatchOptions:
 def parse_revision(text: str) -> int:
     if not text:
         return 0
-    if not text.isdigit():
-        raise BadRequest(
-            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
-    return int(text)
+    number = integers.parse(text, integers.UINT64) if text[0] not in "+-" else None
+    if number is None:
+        raise _not_a_number("resourceVersion", "ParseUint", text, integers.go_fault(text, signed=False))
+    return number
 
 
 def parse_int(query: Query, key: str) -> int:
     text = query.get(key, "")
     if not text:
         return 0
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(
-            f'{key}: Invalid value: "{text}": strconv.ParseInt: parsing "{text}": invalid syntax'
-        ) from None
+    number = integers.parse(text)
+    if number is None:
+        raise _not_a_number(key, "ParseInt", text, integers.go_fault(text))
+    return number
+
+
+def _not_a_number(key: str, function: str, text: str, fault: str) -> BadRequest:
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return BadRequest(f'{key}: Invalid value: "{shown}": strconv.{function}: parsing "{shown}": {fault}')
 
 
 def parse_list(query: Query) -> ListOptions:
@@ -159,7 +163,8 @@ def decode_token(token: str) -> tuple[int, str]:
         raise BadRequest("continue key is not valid: encoded data is malformed") from None
     if (
         version != _TOKEN_VERSION
-        or not isinstance(revision, int)
+        or type(revision) is not int
+        or not -1 <= revision <= integers.INT64[1]
         or not isinstance(start, str)
         or not revision
     ):

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from apiserver.engine.catalog import Catalog
 from apiserver.engine.query import Query
 from apiserver.http.request_info import RequestInfo
+from machinery import integers
 
 MAX_SEATS = 10
 _SHARE_OF_LEVEL = 0.15
@@ -83,13 +84,9 @@ def _list(info: RequestInfo, query: Query, sizes: Sizes, most: int) -> Width:
     if info.selected:
         return ONE
     count = sizes.objects(info)
-    limit = query.get("limit", "") if query else ""
+    limit = integers.parse(query.get("limit", "")) if query else None
     # A limited list without selectors stops after its page; with selectors it may go through everything.
-    if (
-        limit.isdigit()
-        and 0 < int(limit) < count
-        and not ("labelSelector" in query or "fieldSelector" in query)
-    ):
-        count = int(limit)
+    if limit is not None and 0 < limit < count and not ("labelSelector" in query or "fieldSelector" in query):
+        count = limit
     seats = min(most, math.ceil(count / _OBJECTS_PER_SEAT))
     return ONE if seats <= 1 else Width(seats)

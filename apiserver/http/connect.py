@@ -20,6 +20,7 @@ from apiserver.http.reply import Header, Receive, Scope, Send, end_stream, start
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
 from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeSocket, NodeUnreachable
+from machinery import integers
 from machinery.errors import ApiError, BadRequest, InternalError, NotFound, from_status, not_found
 
 _LOG_OPTIONS = (
@@ -86,7 +87,10 @@ def connect_options(subresource: str, query: Query) -> Obj:
     options: Obj = {"kind": kinds.get(subresource, "PodProxyOptions"), "apiVersion": "v1"}
     if subresource == "portforward":
         ports = query.values_of("ports") + query.values_of("port")
-        return {**options, "ports": [int(port) for port in ports if port.isdigit()]}
+        return {
+            **options,
+            "ports": [number for port in ports if (number := integers.parse(port, (1, 65535)))],
+        }
     options |= {flag: True for flag in _FLAGS if query.flag(flag)}
     if query.get("container"):
         options["container"] = query["container"]

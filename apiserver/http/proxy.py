@@ -23,8 +23,10 @@ from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
 from apiserver.node_http import exchange
 from apiserver.nodeconnector import NodeConnector, NodeStream, NodeUnreachable, node_address
+from machinery import integers
 from machinery.errors import BadRequest, MethodNotAllowed, NotFound, ServiceUnavailable, not_found
 
+PORTS = (1, 65535)
 _DROPPED = frozenset(
     {
         b"host",
@@ -70,8 +72,8 @@ def plan_pod(pod: Obj, port: str, tls: bool) -> Target:
             p["containerPort"] for c in pod["spec"].get("containers") or () for p in c.get("ports") or ()
         ]
         return Target(address, ports[0] if ports else 443 if tls else 80, tls)
-    if port.isdigit():
-        return Target(address, int(port), tls)
+    if (number := integers.parse(port, PORTS)) is not None:
+        return Target(address, number, tls)
     for container in pod["spec"].get("containers") or ():
         for each in container.get("ports") or ():
             if each.get("name") == port:
@@ -186,7 +188,7 @@ class Proxy:
                 host, default_port = node_address(node)
             except NodeUnreachable as error:
                 raise ServiceUnavailable(str(error)) from error
-            return Target(host, int(port) if port.isdigit() else default_port, tls)
+            return Target(host, integers.parse(port, PORTS) or default_port, tls)
         if info.resource == "pods":
             return plan_pod(await self._load("", "pods", info.namespace, name), port, tls)
         service = await self._load("", "services", info.namespace, name)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from machinery import field_errors, names
+from machinery import field_errors, integers, names
 from machinery.errors import Cause
 
 Predicate = Callable[[Mapping[str, str]], bool]
@@ -81,21 +81,11 @@ class Requirement:
                 return _number_predicate(key, self.operator, values)
 
 
-_INT64 = re.compile(r"[+-]?[0-9]+")
-
-
-def _int64(text: str) -> int | None:
-    if _INT64.fullmatch(text) is None:
-        return None
-    number = int(text)
-    return number if -(2**63) <= number < 2**63 else None
-
-
 def _number_predicate(key: str, operator: str, values: tuple[str, ...]) -> Predicate:
-    bound = _int64(values[0]) if len(values) == 1 else None
+    bound = integers.parse(values[0]) if len(values) == 1 else None
 
     def matches(labels: Mapping[str, str]) -> bool:
-        number = _int64(labels.get(key, ""))
+        number = integers.parse(labels.get(key, ""))
         if number is None or bound is None:
             return False
         return number > bound if operator == "gt" else number < bound
@@ -262,7 +252,7 @@ def _checked(key: str, operator: str, values: Iterable[str]) -> Requirement:
             f"values[{i}]: Invalid value: {field_errors.quote(v)}: "
             "for 'Gt', 'Lt' operators, the value must be an integer"
             for i, v in enumerate(ordered)
-            if _int64(v) is None
+            if integers.parse(v) is None
         ]
     for index, value in enumerate(ordered):
         if messages := names.label_value(value):

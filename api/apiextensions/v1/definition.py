@@ -16,7 +16,7 @@ from api.apiextensions.v1.structural import validate_structural
 from api.apiextensions.v1.values import validate_value
 from api.validation.errors import Errors
 from api.validation.webhook import validate_client_config, validate_review_versions
-from machinery import names
+from machinery import jsonpath, names
 from machinery.errors import Cause
 
 Obj = dict[str, Any]
@@ -170,8 +170,16 @@ def _validate_json_path(errors: Errors, value: str, path: str) -> None:
         errors.required(path)
     elif not value.startswith("."):
         errors.invalid(path, value, "must be a simple json path starting with .")
-    elif not _PATH.fullmatch(value):
+    elif not _PATH.fullmatch(value) or not _is_json_path(value):
         errors.invalid(path, value, "must be a valid json path")
+
+
+def _is_json_path(text: str) -> bool:
+    try:
+        jsonpath.compile(text)
+    except jsonpath.JSONPathError:
+        return False
+    return True
 
 
 def _validate_subresources(errors: Errors, version: Obj, path: str) -> None:
