@@ -11,11 +11,11 @@ Source: Kubernetes "Extend the API with CustomResourceDefinitions: Specifying a 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from api.validation.errors import Errors
+from machinery import patterns
 from machinery.schema import Kind, Schema
 
 Json = dict[str, Any]
@@ -180,8 +180,8 @@ class _Checker:
             errors.forbidden(f"{path}.items", "items must be a schema object and not an array")
         if node.get("pattern"):
             try:
-                re.compile(node["pattern"])
-            except re.error as error:
+                patterns.check(node["pattern"])
+            except patterns.PatternError as error:
                 message = f"must be a valid regular expression, but isn't: {error}"
                 errors.invalid(f"{path}.pattern", node["pattern"], message)
 

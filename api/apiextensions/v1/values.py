@@ -9,13 +9,11 @@ CEL rules (x-kubernetes-validations) come after this, in `rules.py`.
 from __future__ import annotations
 
 import math
-import re
-from functools import lru_cache
 from typing import Any
 
 from api.apiextensions.v1.formats import is_format
 from api.validation.errors import Errors
-from machinery import names
+from machinery import names, patterns
 from machinery.errors import Cause
 
 Json = dict[str, Any]
@@ -98,16 +96,11 @@ def _validate_string(errors: Errors, value: str, schema: Json, path: str) -> Non
     if shortest is not None and len(value) < shortest:
         errors.invalid(path, value, f"{path} in body should be at least {shortest} chars long")
     pattern = schema.get("pattern")
-    if pattern and not _compiled(pattern).search(value):
+    if pattern and not patterns.finds(pattern, value):
         errors.invalid(path, value, f"{path} in body should match '{pattern}'")
     format_ = schema.get("format")
     if format_ and not is_format(format_, value):
         errors.invalid(path, value, f'{path} in body must be of type {format_}: "{value}"')
-
-
-@lru_cache(1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
 
 
 def _validate_number(errors: Errors, value: float, schema: Json, path: str) -> None:
@@ -126,7 +119,7 @@ def _validate_number(errors: Errors, value: float, schema: Json, path: str) -> N
             errors.invalid(path, value, f"{path} in body should be greater than or equal to {_number(least)}")
     if step:
         ratio = value / step
-        if not math.isclose(ratio, round(ratio), rel_tol=1e-12, abs_tol=1e-12):
+        if math.isinf(ratio) or not math.isclose(ratio, round(ratio), rel_tol=1e-12, abs_tol=1e-12):
             errors.invalid(path, value, f"{path} in body should be a multiple of {_number(step)}")
     ranges = {"int32": 2**31, "int64": 2**63}
     bound = ranges.get(schema.get("format", ""))
