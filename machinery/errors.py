@@ -29,7 +29,10 @@ Source: Kubernetes API conventions, "Response Status Kind".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
+
+MAX_CAUSES = 1000  # told of one object: enough to mend it, bounded whatever was sent
 
 
 class Cause(NamedTuple):
@@ -249,8 +252,8 @@ def conflict(group: str, plural: str, name: str, why: str) -> Conflict:
 
 
 def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> Invalid:
-    """422 with every cause; the message lists them as upstream's aggregate does."""
-    causes = tuple(causes)
+    """422 with every cause (the first MAX_CAUSES of them); the message lists them as upstream's aggregate does."""
+    causes = tuple(islice(causes, MAX_CAUSES))
     each = [f"{c.field}: {c.message}" if c.field else c.message for c in causes]
     text = each[0] if len(each) == 1 else "[" + ", ".join(each) + "]"
     return Invalid(

@@ -5,13 +5,25 @@ An `Errors` is handed down through the validators; paths are plain strings (`spe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from machinery import field_errors
-from machinery.errors import Cause
+from machinery.errors import MAX_CAUSES, Cause, Invalid
 
 IMMUTABLE = "field is immutable"
+
+
+class EnoughErrors(Invalid):
+    """Ends the judgement of an object that has nothing but mistakes: telling all would cost far more than its bytes."""
+
+
+def judged(validate: Callable[..., Iterable[Cause]], *objects: Any) -> list[Cause]:
+    """What a validation finds, or as much of it as anybody is told."""
+    try:
+        return list(validate(*objects))
+    except EnoughErrors as enough:
+        return list(enough.causes)
 
 
 class Errors:
@@ -26,11 +38,16 @@ class Errors:
     def __bool__(self) -> bool:
         return bool(self.causes)
 
+    def _add(self, cause: Cause) -> None:
+        self.causes.append(cause)
+        if len(self.causes) > MAX_CAUSES:
+            raise EnoughErrors(f"more than {MAX_CAUSES} fields are invalid", causes=self.causes)
+
     def required(self, path: str, detail: str = "") -> None:
-        self.causes.append(field_errors.required(path, detail))
+        self._add(field_errors.required(path, detail))
 
     def invalid(self, path: str, value: Any, detail: str) -> None:
-        self.causes.append(field_errors.invalid_value(path, value, detail))
+        self._add(field_errors.invalid_value(path, value, detail))
 
     def invalid_each(self, path: str, value: Any, details: Iterable[str]) -> None:
         """One error per message, as the rules of `machinery.names` return them."""
@@ -38,25 +55,25 @@ class Errors:
             self.invalid(path, value, detail)
 
     def type_invalid(self, path: str, value: Any, detail: str) -> None:
-        self.causes.append(field_errors.type_invalid(path, value, detail))
+        self._add(field_errors.type_invalid(path, value, detail))
 
     def not_supported(self, path: str, value: Any, supported: Iterable[str]) -> None:
-        self.causes.append(field_errors.not_supported(path, value, supported))
+        self._add(field_errors.not_supported(path, value, supported))
 
     def duplicate(self, path: str, value: Any) -> None:
-        self.causes.append(field_errors.duplicate(path, value))
+        self._add(field_errors.duplicate(path, value))
 
     def forbidden(self, path: str, detail: str) -> None:
-        self.causes.append(field_errors.forbidden(path, detail))
+        self._add(field_errors.forbidden(path, detail))
 
     def not_found(self, path: str, value: Any) -> None:
-        self.causes.append(field_errors.not_found_value(path, value))
+        self._add(field_errors.not_found_value(path, value))
 
     def too_long(self, path: str, limit_bytes: int) -> None:
-        self.causes.append(field_errors.too_long(path, limit_bytes))
+        self._add(field_errors.too_long(path, limit_bytes))
 
     def too_many(self, path: str, actual: int, limit: int) -> None:
-        self.causes.append(field_errors.too_many(path, actual, limit))
+        self._add(field_errors.too_many(path, actual, limit))
 
     def one_of(self, path: str, value: Any, supported: Iterable[str], *, required: bool = False) -> None:
         """`value` must be among `supported`; absent (None or "") is an error only if `required`."""

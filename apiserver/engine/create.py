@@ -7,6 +7,7 @@ A generated name that is taken is drawn again, a few times; a given one is 409 A
 from __future__ import annotations
 
 from api.resource import Obj
+from api.validation.errors import judged
 from apiserver.engine import ownership
 from apiserver.engine.engine import Call, Engine, Undo, Written
 from apiserver.engine.metadata import dedup_owners, metadata_of, prepare_new, validate_metadata
@@ -76,7 +77,7 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
         if await mutate(engine, request):
             strategy.default(obj)
         undo = await engine.hook(call).before_create(call, obj)
-        causes = [*validate_metadata(obj, resource), *strategy.validate(obj)]
+        causes = [*validate_metadata(obj, resource), *judged(strategy.validate, obj)]
         if causes:
             meta = obj["metadata"]
             raise refuse_invalid(call, meta.get("name") or meta.get("generateName", ""), causes)

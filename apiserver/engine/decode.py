@@ -16,10 +16,13 @@ from api.builtin import Body
 from api.resource import Obj
 from apiserver.engine.engine import Call
 from machinery.codec import json_
-from machinery.errors import BadRequest
+from machinery.errors import MAX_CAUSES, BadRequest, TooLarge
 
 _KEY_END = re.compile(rb'"\s*:')
 _MAX_NAMED = 10
+MAX_VALUES = (
+    250_000  # in one body, keys and items alike: what an object of 3 MiB can mean, not what its commas can
+)
 
 
 class Parsed(NamedTuple):
@@ -41,9 +44,17 @@ def parse_json(body: bytes) -> Parsed:
         data = json_.loads(body)
     except json_.JsonError as error:
         raise BadRequest(f"the object provided is unrecognized (must be of type JSON): {error}") from None
+    if body.count(b",") + body.count(b"{") + body.count(b"[") > MAX_VALUES:
+        refuse_many(data)
     if len(_KEY_END.findall(body)) <= orjson.dumps(data).count(b'":'):
         return Parsed(data, [], body)
     return Parsed(data, json_.duplicate_fields(body), body)
+
+
+def refuse_many(data: Any) -> None:
+    """Raises TooLarge where a body holds more values than anybody's needs to: each costs far more than its bytes."""
+    if json_.is_larger(data, MAX_VALUES):
+        raise TooLarge(f"Request entity too large: it holds more than {MAX_VALUES} values")
 
 
 def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None = None) -> Obj:
@@ -101,6 +112,8 @@ def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], so
         found.sort(key=lambda each: places.get(each[0], -1))
     messages = [message for _, message in found]
     if mode == "Strict":
+        if len(messages) > MAX_CAUSES:
+            messages = [*messages[:MAX_CAUSES], f"and {len(messages) - MAX_CAUSES} more"]
         version = json.dumps(api_version.rpartition("/")[2])
         raise BadRequest(
             f"{kind} in version {version} cannot be handled as a {kind}: strict decoding error: {', '.join(messages)}"

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import orjson
 
 from api.resource import Obj, Resource, Strategy
+from api.validation.errors import judged
 from apiserver.admission.admission import AdmissionRequest, Operation
 from apiserver.engine import ownership
 from apiserver.engine.engine import Call, Engine, Undo, Written
@@ -241,7 +242,7 @@ async def _prepare(
                 await undo()
             return None
         causes = validate_metadata_update(obj, old)
-        causes += scope.validate(obj, old)
+        causes += judged(scope.validate, obj, old)
         if causes:
             raise refuse_invalid(call, was["name"], causes)
         call.warnings.extend(strategy.warnings(obj, old))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apiserver.engine.decode import Parsed, parse_json
+from apiserver.engine.decode import MAX_VALUES, Parsed, parse_json, refuse_many
 from apiserver.http.negotiation import body_type
 from apiserver.http.reply import Receive
 from machinery.errors import BadRequest, TooLarge
@@ -21,7 +21,7 @@ class ClientGone(Exception):
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
     """The whole body. Raises TooLarge past 3 MiB, before reading it where its length is announced."""
     length = headers.get(b"content-length")
-    if length is not None and length.isdigit() and int(length) > LIMIT_BYTES:
+    if length is not None and length.isdigit() and (len(length) > 9 or int(length) > LIMIT_BYTES):
         raise _too_large()
     if length == b"0" or (length is None and b"transfer-encoding" not in headers):
         return b""
@@ -76,9 +76,10 @@ def parse_yaml(body: bytes) -> Parsed:
 
     twice: list[yaml_.Duplicate] = []
     try:
-        data = yaml_.load(body, duplicates=twice)
+        data = yaml_.load(body, duplicates=twice, max_nodes=2 * MAX_VALUES)
     except yaml_.YamlError as error:
         raise BadRequest(f"error decoding YAML: {error}") from None
+    refuse_many(data)
     found = [f'line {each.line}: key "{each.key}" already set in map' for each in twice]
     return Parsed(data, found, body, is_yaml=True)
 
@@ -87,6 +88,9 @@ def parse_protobuf(body: bytes, schema: Callable[[], Schema]) -> Any:
     from machinery.codec import protobuf
 
     try:
-        return protobuf.decode(body, schema())
+        data = protobuf.decode(body, schema())
     except protobuf.ProtobufError as error:
         raise BadRequest(f"error decoding protobuf: {error}") from None
+    if len(body) > MAX_VALUES:
+        refuse_many(data)
+    return data

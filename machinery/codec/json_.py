@@ -43,6 +43,19 @@ def is_deeper(value: Any, limit: int) -> bool:
     return bool(level)
 
 
+def is_larger(value: Any, limit: int) -> bool:
+    """Does a value hold more than `limit` values? Works without recursion, and stops when it knows."""
+    count, level = 1, [value] if isinstance(value, (dict, list)) else []
+    while level and count <= limit:
+        below: list[Any] = []
+        for container in level:
+            count += len(container)
+            items = container.values() if type(container) is dict else container
+            below += [item for item in items if type(item) is dict or type(item) is list]
+        level = below
+    return count > limit
+
+
 def dumps(value: Any) -> bytes:
     """Compact; keys in the order they have."""
     return orjson.dumps(value)

@@ -21,6 +21,8 @@ from typing import Any
 import orjson
 
 from machinery.clock import rfc3339
+from machinery.codec.json_ import MAX_DEPTH as MAX_JSON_DEPTH
+from machinery.codec.json_ import is_deeper
 from machinery.codec.presence import PLAIN_INT_OR_STRING, POINTERS
 from machinery.codec.wire import BYTES, FIXED32, FIXED64, VARINT, ProtobufError, fields, signed, varint
 from machinery.durations import format_duration
@@ -71,6 +73,8 @@ def decode(body: bytes, schema: Schema) -> Obj:
     if kind:
         out["kind"] = kind
     out.update(decode_message(raw, schema))
+    if is_deeper(out, MAX_JSON_DEPTH):
+        raise ProtobufError(f"object is nested deeper than {MAX_JSON_DEPTH} levels")
     return out
 
 

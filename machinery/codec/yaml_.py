@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import yaml
@@ -36,8 +37,14 @@ class Duplicate(NamedTuple):
     line: int
 
 
-def load_documents(text: str | bytes, *, duplicates: list[Duplicate] | None = None) -> list[Document]:
-    """Every document of a stream (an empty one is None). Into `duplicates` go keys that occur twice.
+def load_documents(
+    text: str | bytes,
+    *,
+    duplicates: list[Duplicate] | None = None,
+    most: int | None = None,
+    max_nodes: int = MAX_NODES,
+) -> list[Document]:
+    """Every document of a stream, or the first `most` (an empty one is None). Into `duplicates` go keys that occur twice.
 
     Raises YamlError. Tabs, syntax errors and the like name the line; so does what is too deep or too large. Its
     `document` counts from 1; 0 before the first begins.
@@ -47,8 +54,8 @@ def load_documents(text: str | bytes, *, duplicates: list[Duplicate] | None = No
     loader = reader = None
     try:
         loader = _Base(text)
-        reader = _Reader(loader.get_event, duplicates)
-        return list(reader.documents())
+        reader = _Reader(loader.get_event, duplicates, max_nodes)
+        return list(islice(reader.documents(), most))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark is not None else ""
@@ -64,9 +71,9 @@ def load_documents(text: str | bytes, *, duplicates: list[Duplicate] | None = No
             loader.dispose()
 
 
-def load(text: str | bytes, *, duplicates: list[Duplicate] | None = None) -> Any:
+def load(text: str | bytes, *, duplicates: list[Duplicate] | None = None, max_nodes: int = MAX_NODES) -> Any:
     """The one document of a text; None where it is empty. YamlError where there are more."""
-    documents = load_documents(text, duplicates=duplicates)
+    documents = load_documents(text, duplicates=duplicates, most=2, max_nodes=max_nodes)
     if len(documents) > 1:
         raise YamlError(f"yaml: line {documents[1].line}: expected a single document in the stream")
     return documents[0].value if documents else None
@@ -81,7 +88,10 @@ class _Reader:
     An alias is a copy of its anchor's value, and its size counts again.
     """
 
-    def __init__(self, next_event: Callable[[], Any], duplicates: list[Duplicate] | None) -> None:
+    def __init__(
+        self, next_event: Callable[[], Any], duplicates: list[Duplicate] | None, max_nodes: int
+    ) -> None:
+        self._max_nodes = max_nodes
         self.number = 0  # of the document that is being read, from 1
         self._next = next_event
         self._count = 0
@@ -101,7 +111,7 @@ class _Reader:
 
     def _grow(self, nodes: int, line: int) -> None:
         self._count += nodes
-        if self._count > MAX_NODES:
+        if self._count > self._max_nodes:
             raise YamlError(f"yaml: line {line}: document contains excessive aliasing or content")
 
     def _value(self, event: Any, depth: int) -> Any:

@@ -23,6 +23,7 @@ class YamlError(ValueError):
 _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))
 _FALSE = frozenset(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"))
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_LONGEST_INT = 100
 _INT = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO]?[0-7_]+|0b[01_]+|0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
@@ -44,7 +45,7 @@ def resolve_plain(text: str) -> Any:
     if first.isdigit() or first in "+-.":
         if _INT.fullmatch(text) is not None:
             whole = _integer(text)
-            if -(2**63) <= whole < 2**64:
+            if whole is not None and -(2**63) <= whole < 2**64:
                 return whole
         bare = text.replace("_", "") if first.isdigit() else text
         if _FLOAT.fullmatch(bare) is not None and math.isfinite(number := float(bare)):
@@ -54,9 +55,12 @@ def resolve_plain(text: str) -> Any:
     return text
 
 
-def _integer(text: str) -> int:
+def _integer(text: str) -> int | None:
+    """None for what is too long to be any, and for a prefix without digits, which is text."""
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-").replace("_", "").lower()
+    if digits in ("0x", "0o", "0b") or len(digits) > _LONGEST_INT:
+        return None
     if len(digits) > 1 and digits[0] == "0" and digits[1] not in "xbo":
         return sign * int(digits, 8)
     return sign * int(digits, 0)

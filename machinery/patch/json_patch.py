@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from machinery.codec.json_ import MAX_DEPTH, is_deeper
 from machinery.objects import deep_copy
 from machinery.patch import PatchError
 
@@ -54,6 +55,10 @@ def apply(document: Any, operations: Any) -> Any:
             copied += _copy(holder, operation, MAX_COPIED_BYTES - copied)
         else:
             _apply_one(holder, operation)
+    if "" not in holder:
+        raise PatchError("remove operation does not apply: nothing of the document is left")
+    if is_deeper(holder[""], MAX_DEPTH):
+        raise PatchError(f"the patched object is nested deeper than {MAX_DEPTH} levels")
     return holder[""]
 
 
@@ -93,6 +98,8 @@ def _copy(holder: dict[str, Any], operation: dict[str, Any], left_bytes: int) ->
         raise PatchError(
             f'copy operation does not apply: doc is missing from path: "{source}": missing value'
         )
+    if is_deeper(found, MAX_DEPTH):
+        raise PatchError(f"copy operation does not apply: more than {MAX_DEPTH} levels at {source}")
     size = len(orjson.dumps(found))
     if size > left_bytes:
         raise PatchError(

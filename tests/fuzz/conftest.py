@@ -1,0 +1,31 @@
+"""The fuzz tests' server: one for all of them, in this process, with RBAC, admission and virtual time.
+
+After each test it must still answer, and must not have logged that a request failed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
+from served import Served
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Served]:
+    made = Served()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def served(_server: Served, capfd: pytest.CaptureFixture[str]) -> Iterator[Served]:
+    yield _server
+    assert _server.alive()
+    told = capfd.readouterr()
+    assert "a request failed" not in told.err + told.out, (told.err + told.out)[-4000:]
