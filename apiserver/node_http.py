@@ -122,10 +122,12 @@ class HttpExchange:
             raise ConnectionResetError("the connection was closed before an answer")
 
     def _feed(self, data: bytes) -> None:
-        from httptools import HttpParserError
+        from httptools import HttpParserError, HttpParserUpgrade
 
         try:
             self._parser.feed_data(data)
+        except HttpParserUpgrade as error:
+            raise ConnectionError("the answer is an upgrade that nobody asked for") from error
         except HttpParserError as error:
             raise ConnectionError(f"the answer is not proper HTTP: {error}") from error
 

@@ -52,9 +52,17 @@ def test_a_target_that_is_more_than_one_word_is_never_sent(target: str) -> None:
         asyncio.run(asked(_GOOD, target))
 
 
-def test_an_answer_that_is_no_http_counts_as_none() -> None:
-    with pytest.raises(NodeUnreachable, match="not proper HTTP"):
-        asyncio.run(asked(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"))
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "not proper HTTP"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n", "an upgrade"),
+        (b"", "closed before an answer"),
+    ],
+)
+def test_an_answer_that_is_none_counts_as_none(answer: bytes, why: str) -> None:
+    with pytest.raises(NodeUnreachable, match=why):
+        asyncio.run(asked(answer))
 
 
 def test_an_answer_that_nobody_should_hold_in_memory_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
