@@ -255,8 +255,8 @@ def fetch_by(certificate_authority: str) -> Fetch:
         from client.http1 import HttpTransport
         from client.transport import TransportError
 
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             context = ssl.create_default_context(cadata=certificate_authority or None)
             transport = HttpTransport(f"{parts.scheme}://{parts.netloc}", ssl_context=context)
         except (ssl.SSLError, ValueError) as error:
@@ -265,7 +265,7 @@ def fetch_by(certificate_authority: str) -> Fetch:
             answer = await transport.request(
                 "GET", unquote(parts.path) or "/", query=parse_qsl(parts.query), timeout_s=10.0
             )
-        except (TransportError, OSError) as error:
+        except (TransportError, OSError, ValueError) as error:
             raise FetchFailed(f"{url}: {error}") from error
         finally:
             await transport.close()

@@ -151,6 +151,11 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._fail(error)
             self.abort()
+        except httptools.HttpParserUpgrade:
+            self._fail(
+                ConnectionClosed("the answer is an upgrade that nobody asked for", before_answer=False)
+            )
+            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True

@@ -112,18 +112,17 @@ class IssuerKeys:
 
 def read_keys(jwks: dict[str, Any]) -> list[Key]:
     """The keys that can verify signatures; one that cannot be read does not spoil the others."""
-    from joserfc.errors import JoseError
     from joserfc.jwk import ECKey, RSAKey
 
     kinds: dict[str, Any] = {"RSA": RSAKey, "EC": ECKey}
-    found: list[Key] = []
-    for each in jwks.get("keys") or ():
-        kind = kinds.get(each.get("kty", "")) if isinstance(each, dict) else None
+    told, found = jwks.get("keys"), []
+    for each in told if isinstance(told, list) else ():
+        kind = kinds.get(str(each.get("kty"))) if isinstance(each, dict) else None
         if kind is None or each.get("use", "sig") != "sig":
             continue
         try:
             found.append(kind.import_key(each))
-        except (JoseError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # each library below has errors of its own, and all mean the same
             log.warning("a key of an issuer cannot be read", kid=str(each.get("kid", "")), error=str(error))
     return found
 

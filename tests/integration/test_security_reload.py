@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from https_world import Authority, https_server
 
 from apiserver.auth.access_webhook import AccessWebhook
 from apiserver.auth.chain import Security
+from apiserver.auth.issuer_keys import FetchFailed, read_keys
 from apiserver.security import FlaggedSecurity, fetch_by
 from apiserver.security_flags import add_flags
 from machinery import virtual_loop
@@ -91,6 +93,35 @@ def test_replaced_authorization_webhook_is_closed_when_nobody_waits_for_it(
         assert closed == [first, second]
 
     virtual_loop.run(main)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        5,
+        {"kty": "RSA"},
+        [
+            3,
+            {"kty": ["RSA"]},
+            {"kty": "RSA"},
+            {"kty": "EC", "crv": "P-0", "x": 1, "y": "!"},
+            {"kty": "RSA", "n": {}},
+        ],
+    ],
+)
+def test_keys_that_cannot_be_read_spoil_nothing(keys: Any) -> None:
+    assert read_keys({"keys": keys}) == []
+
+
+def test_addresses_that_are_none_are_told(tmp_path: Path) -> None:
+    fetch = fetch_by("")
+
+    async def fetched(at: str) -> bytes:
+        return await fetch(at)
+
+    for url in ("https://[", "https://a:b/", "https://127.0.0.1:1/x"):
+        with pytest.raises(FetchFailed, match=re.escape(url)):
+            asyncio.run(fetched(url))
 
 
 def test_address_of_an_issuers_keys_may_hold_a_query(tmp_path: Path) -> None:
