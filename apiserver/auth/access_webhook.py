@@ -69,8 +69,10 @@ class AccessWebhook:
         return Decision(False, pending=pending)
 
     async def close(self) -> None:
-        for task in list(self._asking.values()):
+        asking = list(self._asking.values())
+        for task in asking:
             task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
         await self._webhook.close()
 
     def _unmatched(self, spec: dict[str, Any]) -> Decision | None:
