@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from api.resource import Obj
-from apiserver.node_http import exchange, shown
+from apiserver.node_http import check_headers, exchange, shown
 from apiserver.nodeconnector import NodeRefused, NodeSocket, NodeStream, NodeUnreachable, Query, node_address
 from client.subprotocols import accept_kubernetes_subprotocols
 
@@ -41,37 +41,59 @@ class TlsNodeConnector:
     async def websocket(
         self, node: Obj, path: str, query: Query, subprotocols: Sequence[str]
     ) -> AsyncIterator[NodeSocket]:
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidHandshake, InvalidStatus
-
-        accept_kubernetes_subprotocols()
         host, port = node_address(node)
-        scheme = "ws" if self._context is None else "wss"
-        uri = f"{scheme}://{shown(host, port)}{_target(path, query)}"
-        options: dict[str, Any] = {} if self._context is None else {"ssl": self._context}
-        if subprotocols:
-            options["additional_headers"] = {"Sec-WebSocket-Protocol": ", ".join(subprotocols)}
-        try:
-            socket = await connect(
-                uri,
-                create_connection=any_subprotocol,  # type: ignore[arg-type]
-                compression=None,
-                open_timeout=_CONNECT_TIMEOUT_S,
-                max_size=_MAX_MESSAGE_BYTES,
-                proxy=None,
-                **options,
-            )
-        except InvalidStatus as error:
-            raise NodeRefused(error.response.status_code, bytes(error.response.body or b"")) from error
-        except (OSError, TimeoutError, InvalidHandshake) as error:
-            raise NodeUnreachable(f"dial tcp {shown(host, port)}: {error or 'timed out'}") from error
-        try:
-            yield _Socket(socket)
-        finally:
-            await socket.close()
+        async with open_socket(
+            host, port, self._context, _target(path, query), subprotocols=subprotocols
+        ) as socket:
+            yield socket
 
 
-def any_subprotocol(protocol: Any, **options: Any) -> Any:
+@asynccontextmanager
+async def open_socket(
+    host: str,
+    port: int,
+    context: ssl.SSLContext | None,
+    target: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    subprotocols: Sequence[str] = (),
+    server_name: str = "",
+) -> AsyncIterator[NodeSocket]:
+    """A websocket, closed at the end. `server_name` is what the certificate must name, the host where empty. Raises
+    NodeUnreachable, NodeRefused."""
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import InvalidHandshake, InvalidStatus
+
+    accept_kubernetes_subprotocols()
+    check_headers(headers)
+    sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    if subprotocols:
+        sent.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
+    options: dict[str, Any] = {} if context is None else {"ssl": context}
+    if server_name:
+        options["server_hostname"] = server_name
+    try:
+        socket = await connect(
+            f"{'ws' if context is None else 'wss'}://{shown(host, port)}{target}",
+            create_connection=_any_subprotocol,  # type: ignore[arg-type]
+            additional_headers=sent,
+            compression=None,
+            open_timeout=_CONNECT_TIMEOUT_S,
+            max_size=_MAX_MESSAGE_BYTES,
+            proxy=None,
+            **options,
+        )
+    except InvalidStatus as error:
+        raise NodeRefused(error.response.status_code, bytes(error.response.body or b"")) from error
+    except (OSError, TimeoutError, InvalidHandshake) as error:
+        raise NodeUnreachable(f"dial tcp {shown(host, port)}: {error or 'timed out'}") from error
+    try:
+        yield _Socket(socket)
+    finally:
+        await socket.close()
+
+
+def _any_subprotocol(protocol: Any, **options: Any) -> Any:
     """A connection that takes any subprotocol: the library refuses the slash in SPDY/3.1+portforward.k8s.io."""
     from websockets.asyncio.client import ClientConnection
 

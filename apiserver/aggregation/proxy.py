@@ -7,21 +7,19 @@ message by message. Upgrades to anything else (SPDY) cannot be expressed over AS
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote
 
 from apiserver.aggregation.reach import Place, Reach, Unreachable, identity_headers
 from apiserver.aggregation.remote import Remote, Remotes
 from apiserver.http.body import read_body
 from apiserver.http.identify import TOKEN_PROTOCOL
-from apiserver.http.reply import Header, Receive, Scope, Send, end_stream
+from apiserver.http.relay import relay_answer, relay_messages
+from apiserver.http.reply import Header, Receive, Scope, Send
 from apiserver.http.request import Request
-from apiserver.http.watch_stream import Streams, serve_stream
-from apiserver.node_http import HttpExchange, check_headers, shown
-from apiserver.node_tls import any_subprotocol
-from apiserver.nodeconnector import NodeUnreachable
+from apiserver.http.watch_stream import Streams
+from apiserver.node_tls import open_socket
+from apiserver.nodeconnector import NodeRefused, NodeUnreachable
 from machinery.errors import ServiceUnavailable
 
 _HOP = frozenset(
@@ -52,7 +50,7 @@ class RemoteProxy:
             async with self._reach.exchange(
                 place, request.method, _target(request), _passed_on(request), request.user, body
             ) as answer:
-                return await self._pass_back(answer, receive, send, extra)
+                return await relay_answer(answer, self._streams, receive, send, _DROPPED_BACK, extra)
         except NodeUnreachable as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 
@@ -65,92 +63,25 @@ class RemoteProxy:
         except Unreachable as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 
-    async def _pass_back(
-        self, answer: HttpExchange, receive: Receive, send: Send, extra: Sequence[Header]
-    ) -> int:
-        headers = [
-            (key.encode("latin-1"), value.encode("latin-1"))
-            for key, value in answer.headers.items()
-            if key not in _DROPPED_BACK
-        ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *extra]})
-
-        async def relay() -> None:
-            async for piece in answer.chunks():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-
-        await serve_stream(receive, self._streams, None, relay)
-        await end_stream(send)
-        return answer.status
-
     async def websocket(self, request: Request, scope: Scope, receive: Receive, send: Send) -> int:
         """Both ways until either side closes. Raises ServiceUnavailable before the upgrade."""
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import ConnectionClosed, InvalidHandshake
-
-        from client.subprotocols import accept_kubernetes_subprotocols
-
-        accept_kubernetes_subprotocols()
         place = await self._place(request)
         offered = [each for each in scope.get("subprotocols") or () if not each.startswith(TOKEN_PROTOCOL)]
-        told = [*identity_headers(request.user), *_passed_on(request)]
         try:
-            check_headers(told)
-        except NodeUnreachable as error:
+            async with open_socket(
+                place.host,
+                place.port,
+                place.context,
+                _target(request),
+                [*identity_headers(request.user), *_passed_on(request)],
+                subprotocols=offered,
+                server_name=place.server_name,
+            ) as socket:
+                chosen = socket.subprotocol or None
+                await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
+                await relay_messages(socket, self._streams, receive, send)
+        except (NodeUnreachable, NodeRefused) as error:
             raise ServiceUnavailable(f"error dialing backend: {error}") from error
-        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in told]
-        if offered:
-            headers.append(("Sec-WebSocket-Protocol", ", ".join(offered)))
-        try:
-            socket = await connect(
-                f"wss://{shown(place.host, place.port)}{_target(request)}",
-                ssl=place.context,
-                server_hostname=place.server_name,
-                additional_headers=headers,
-                create_connection=any_subprotocol,  # type: ignore[arg-type]
-                compression=None,
-                max_size=None,
-                proxy=None,
-            )
-        except (OSError, TimeoutError, InvalidHandshake) as error:
-            raise ServiceUnavailable(f"error dialing backend: {error}") from error
-        await send({"type": "websocket.accept", "subprotocol": socket.subprotocol, "headers": []})
-
-        async def from_client() -> None:
-            while True:
-                message = await receive()
-                if message["type"] == "websocket.disconnect":
-                    return
-                data: Any = message.get("bytes")
-                await socket.send(data if data is not None else message["text"])
-
-        async def from_server() -> None:
-            async for data in socket:
-                key = "text" if isinstance(data, str) else "bytes"
-                await send({"type": "websocket.send", key: data})
-
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(None) as limit:
-                self._streams.add(limit)
-                tasks = [loop.create_task(from_client()), loop.create_task(from_server())]
-                try:
-                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    self._streams.discard(limit)
-                    for task in tasks:
-                        task.cancel()
-                    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-                        if isinstance(outcome, Exception) and not isinstance(
-                            outcome, ConnectionClosed | OSError | RuntimeError
-                        ):
-                            raise outcome
-        finally:
-            await socket.close()
-        try:
-            await send({"type": "websocket.close", "code": 1000})
-        except (RuntimeError, OSError):
-            return 101  # the client closed first
         return 101
 
 

@@ -6,20 +6,19 @@ and portforward are websockets; log is a plain answer, or a websocket for client
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from api.resource import Obj
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.engine import Call, Engine
 from apiserver.engine.query import Query
 from apiserver.engine.write import admission_request, admit
+from apiserver.http.relay import close_socket, relay_messages
 from apiserver.http.reply import Header, Receive, Scope, Send, end_stream, start_stream
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
-from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeSocket, NodeUnreachable
+from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeUnreachable
 from machinery import integers
 from machinery.errors import ApiError, BadRequest, InternalError, NotFound, from_status, not_found
 
@@ -208,42 +207,12 @@ class Connectors:
                         "headers": [],
                     }
                 )
-                await self._relay(socket, receive, send)
+                await relay_messages(socket, self._streams, receive, send)
         except NodeRefused as error:
             raise _refused(error.status, error.body) from error
         except NodeUnreachable as error:
             raise InternalError(f"error dialing backend: {error}") from error
         return 101
-
-    async def _relay(self, socket: NodeSocket, receive: Receive, send: Send) -> None:
-        """Both ways until either side closes."""
-
-        async def from_client() -> None:
-            while True:
-                message = await receive()
-                if message["type"] == "websocket.disconnect":
-                    await socket.close()
-                    return
-                data: Any = message.get("bytes")
-                await socket.send(data if data is not None else message["text"])
-
-        async def from_node() -> None:
-            while (data := await socket.receive()) is not None:
-                key = "text" if isinstance(data, str) else "bytes"
-                await send({"type": "websocket.send", key: data})
-
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(None) as scope:
-            self._streams.add(scope)
-            tasks = [loop.create_task(from_client()), loop.create_task(from_node())]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                self._streams.discard(scope)
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-        await _close(send)
 
     async def _log_socket(
         self, plan: Connection, node: Obj, offered: Sequence[str], receive: Receive, send: Send
@@ -269,17 +238,10 @@ class Connectors:
                             await send({"type": "websocket.send", "bytes": piece})
 
                 await serve_stream(receive, self._streams, None, relay)
-                await _close(send)
+                await close_socket(send)
         except NodeUnreachable as error:
             raise InternalError(f"Get {plan.path}: {error}") from error
         return 101
-
-
-async def _close(send: Send) -> None:
-    try:
-        await send({"type": "websocket.close", "code": 1000})
-    except (RuntimeError, OSError):
-        return  # the client closed first
 
 
 async def _load(served: Served, namespace: str, name: str) -> Obj:

@@ -18,9 +18,10 @@ from urllib.parse import parse_qsl, quote
 from api.resource import Obj
 from apiserver.engine.catalog import Catalog
 from apiserver.http.body import read_body
-from apiserver.http.reply import Header, Receive, Send, end_stream
+from apiserver.http.relay import relay_answer
+from apiserver.http.reply import Header, Receive, Send
 from apiserver.http.request import Request
-from apiserver.http.watch_stream import Streams, serve_stream
+from apiserver.http.watch_stream import Streams
 from apiserver.node_http import exchange
 from apiserver.nodeconnector import NodeConnector, NodeStream, NodeUnreachable, node_address
 from machinery import integers
@@ -162,22 +163,7 @@ class Proxy:
     async def _pass_back(
         self, answer: NodeStream, receive: Receive, send: Send, extra: Sequence[Header]
     ) -> int:
-        headers = [
-            (key.encode("latin-1"), value.encode("latin-1"))
-            for key, value in answer.headers.items()
-            if key not in _DROPPED_BACK
-        ]
-        await send(
-            {"type": "http.response.start", "status": answer.status, "headers": [*headers, *extra[:1]]}
-        )
-
-        async def relay() -> None:
-            async for piece in answer.chunks():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-
-        await serve_stream(receive, self._streams, None, relay)
-        await end_stream(send)
-        return answer.status
+        return await relay_answer(answer, self._streams, receive, send, _DROPPED_BACK, extra[:1])
 
     async def _target(self, request: Request) -> Target:
         info = request.info
