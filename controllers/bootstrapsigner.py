@@ -11,15 +11,15 @@ Source: Kubernetes "Authenticating with Bootstrap Tokens", ConfigMap Signing.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from api.core.v1.bootstrap_token import NAMESPACE as TOKENS_IN
+from api.core.v1.bootstrap_token import PREFIX, SIGNS, TYPE, expires_s, token_data
 from controllers.framework import Context, Key, Reconciler, Watch, reconciler
-from machinery.clock import parse_rfc3339
 from machinery.errors import AlreadyExists
 from machinery.gvk import CONFIGMAPS, SECRETS
 from machinery.objects import is_being_deleted
@@ -29,32 +29,8 @@ Obj = dict[str, Any]
 NAMESPACE, NAME = "kube-public", "cluster-info"
 KUBECONFIG = "kubeconfig"
 SIGNATURE_PREFIX = "jws-kubeconfig-"
-TOKEN_TYPE = "bootstrap.kubernetes.io/token"
-TOKEN_PREFIX = "bootstrap-token-"
 _KEY = Key(NAMESPACE, NAME)
-TOKENS_ONLY = {SECRETS: f"type={TOKEN_TYPE},metadata.namespace=kube-system"}
-
-
-def token_data(secret: Obj) -> dict[str, str]:
-    """A Secret's data as text; what is no text is left out."""
-    found = {}
-    for key, value in (secret.get("data") or {}).items():
-        try:
-            found[key] = base64.b64decode(value).decode()
-        except (binascii.Error, ValueError):
-            continue
-    return found
-
-
-def expires_s(data: Mapping[str, str]) -> float | None:
-    """None: never. What cannot be read has expired."""
-    text = data.get("expiration", "")
-    if not text:
-        return None
-    try:
-        return parse_rfc3339(text)
-    except ValueError:
-        return 0.0
+TOKENS_ONLY = {SECRETS: f"type={TYPE},metadata.namespace={TOKENS_IN}"}
 
 
 def signing_tokens(secrets: Iterable[Obj], now: float) -> dict[str, str]:
@@ -63,9 +39,9 @@ def signing_tokens(secrets: Iterable[Obj], now: float) -> dict[str, str]:
     for secret in secrets:
         data = token_data(secret)
         token_id, end = data.get("token-id", ""), expires_s(data)
-        if secret.get("type") != TOKEN_TYPE or secret["metadata"]["name"] != TOKEN_PREFIX + token_id:
+        if secret.get("type") != TYPE or secret["metadata"]["name"] != PREFIX + token_id:
             continue
-        usable = data.get("usage-bootstrap-signing") == "true" and not is_being_deleted(secret)
+        usable = data.get(SIGNS) == "true" and not is_being_deleted(secret)
         if usable and data.get("token-secret") and (end is None or now < end):
             found[token_id] = data["token-secret"]
     return found
@@ -127,7 +103,7 @@ def bootstrap_signer(kubeconfig: str = "") -> Reconciler:
     async def reconcile(ctx: Context, key: Key) -> float | None:
         if key != _KEY:
             return None
-        secrets = ctx.lister(SECRETS).list("kube-system")
+        secrets = ctx.lister(SECRETS).list(TOKENS_IN)
         tokens = signing_tokens(secrets, ctx.now)
         there = ctx.get(key)
         if there is None:

@@ -6,7 +6,8 @@ Woken by changes of those Secrets, and when the time of one has come.
 
 from __future__ import annotations
 
-from controllers.bootstrapsigner import TOKEN_TYPE, TOKENS_ONLY, expires_s, token_data
+from api.core.v1.bootstrap_token import TYPE, expires_s, token_data
+from controllers.bootstrapsigner import TOKENS_ONLY
 from controllers.framework import Context, Key, reconciler
 from machinery.errors import NotFound
 from machinery.gvk import SECRETS
@@ -15,7 +16,7 @@ from machinery.gvk import SECRETS
 @reconciler(SECRETS, name="tokencleaner", event_source="token-cleaner", fields=TOKENS_ONLY)
 async def reconcile(ctx: Context, key: Key) -> float | None:
     secret = ctx.get(key)
-    if secret is None or secret.get("type") != TOKEN_TYPE:
+    if secret is None or secret.get("type") != TYPE:
         return None
     end = expires_s(token_data(secret))
     if end is None:

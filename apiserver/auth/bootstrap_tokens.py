@@ -9,25 +9,22 @@ Source: Kubernetes "Authenticating with Bootstrap Tokens".
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import re
 from typing import Any
 
 import orjson
 
+from api.core.v1.bootstrap_token import AUTHENTICATES, NAMESPACE, PREFIX, TYPE, expires_s, token_data
 from apiserver.auth.seams import Credentials
 from apiserver.auth.user import User
 from apiserver.auth.x509 import AUTHENTICATED
 from apiserver.storage.store import Store
 from client.logs import get_logger
-from machinery.clock import Clock, parse_rfc3339
+from machinery.clock import Clock
 
 log = get_logger("bootstrap-tokens")
 
-NAMESPACE = "kube-system"
-TYPE = "bootstrap.kubernetes.io/token"
 GROUP = "system:bootstrappers"
 _TOKEN = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})\Z")
 _EXTRA_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\Z")
@@ -44,7 +41,7 @@ class BootstrapTokenAuthenticator:
         if match is None:
             return None
         token_id, secret = match.groups()
-        entry = await self._secrets.get(NAMESPACE, f"bootstrap-token-{token_id}")
+        entry = await self._secrets.get(NAMESPACE, f"{PREFIX}{token_id}")
         if entry is None:
             return None
         user = user_of(orjson.loads(entry.data), token_id, secret, self._clock.now())
@@ -60,33 +57,17 @@ def user_of(obj: dict[str, Any], token_id: str, secret: str, now: float) -> User
         return "it is deleted and awaiting removal"
     if obj.get("type") != TYPE:
         return f"it has an invalid type, expected {TYPE}"
-    data = {key: _text(value) for key, value in (obj.get("data") or {}).items()}
+    data = token_data(obj)
     if not hmac.compare_digest(data.get("token-secret", "").encode(), secret.encode()):
         return "its token-secret is another one"
     if data.get("token-id") != token_id:
         return "its token-id is another one"
-    if has_expired(data.get("expiration", ""), now):
+    end = expires_s(data)
+    if end is not None and now >= end:
         return "it has expired"
-    if data.get("usage-bootstrap-authentication") != "true":
-        return "it is not marked usage-bootstrap-authentication=true"
+    if data.get(AUTHENTICATES) != "true":
+        return f"it is not marked {AUTHENTICATES}=true"
     extra = [group.strip() for group in data.get("auth-extra-groups", "").split(",") if group.strip()]
     if wrong := [group for group in extra if not _EXTRA_GROUP.match(group)]:
         return f"auth-extra-groups has invalid groups: {', '.join(wrong)}"
     return User(f"system:bootstrap:{token_id}", (GROUP, *sorted(set(extra)), AUTHENTICATED))
-
-
-def has_expired(expiration: str, now: float) -> bool:
-    """An expiration that cannot be read has passed."""
-    if not expiration:
-        return False
-    try:
-        return now >= parse_rfc3339(expiration)
-    except ValueError:
-        return True
-
-
-def _text(value: str) -> str:
-    try:
-        return base64.b64decode(value).decode()
-    except (binascii.Error, ValueError):
-        return ""
