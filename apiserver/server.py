@@ -35,12 +35,13 @@ from apiserver.aggregation.remote import Remotes
 from apiserver.backends.backend import Backend
 from apiserver.engine.actions import bind
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
-from apiserver.engine.bootstrap import ensure_basics, keep_basics
+from apiserver.engine.bootstrap import PERIOD_S, ensure_basics
 from apiserver.engine.catalog import Catalog
 from apiserver.engine.conversion import BuiltInForm, Conversions
 from apiserver.engine.crds import CustomResources, ResourcesOf
 from apiserver.engine.engine import Engine
 from apiserver.engine.eviction import evict
+from apiserver.engine.keeping import every, keep
 from apiserver.engine.number_repair import GRACE_S, CIDRHook, NumberRepair
 from apiserver.engine.presence import Presence
 from apiserver.engine.reviews import Reviews
@@ -206,8 +207,9 @@ class ApiServer:
         self._presence = Presence(engine, leases, parts.advertise, parts.port, parts.identity)
         await basics()
         await self._presence.reconcile()
-        group.create_task(keep_basics(parts.clock, basics), name="basics")
-        group.create_task(self._presence.run(parts.clock), name="presence")
+        keeping = keep("what every cluster has", every(PERIOD_S, basics), retry_s=PERIOD_S)
+        group.create_task(keeping, name="basics")
+        group.create_task(self._presence.run(), name="presence")
         group.create_task(self.flow.run(), name="flow control")
         upkeep = Upkeep(engine, self.flow, parts.clock)
         group.create_task(upkeep.run(), name="flow control's configuration")

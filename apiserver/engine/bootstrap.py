@@ -8,7 +8,7 @@ deleted it), and put the endpoint's address right after the server's own address
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
@@ -16,16 +16,14 @@ from typing import Any
 from api.resource import Obj
 from apiserver.admission.priority import builtin_classes
 from apiserver.auth.user import User
-from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.addresses import Network
 from apiserver.engine.create import create
 from apiserver.engine.engine import Call, Engine, WriteOptions
 from apiserver.engine.update import update
-from machinery.clock import Clock
-from machinery.errors import AlreadyExists, ApiError, Invalid, NotFound
+from machinery.errors import AlreadyExists, Invalid, NotFound
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-_PERIOD_S = 10.0
+PERIOD_S = 10.0
 SELF = User("system:apiserver", ("system:masters",))
 _OPTIONS = WriteOptions(field_manager="kube-apiserver")
 
@@ -67,14 +65,6 @@ async def ensure_authentication(engine: Engine, data: Mapping[str, str]) -> None
     if any(held.get(key) != value for key, value in data.items()):
         call = Call(served, SELF, namespace, name, options=_OPTIONS)
         await update(engine, call, {**standing, "data": {**held, **data}})
-
-
-async def keep_basics(clock: Clock, ensure: Callable[[], Awaitable[None]]) -> None:
-    """Until cancelled. A refusal (a store that cannot be written, a namespace on its way out) is tried again."""
-    while True:
-        await clock.sleep(_PERIOD_S)
-        with contextlib.suppress(ApiError, StoreUnavailable):
-            await ensure()
 
 
 async def ensure(engine: Engine, group: str, plural: str, namespace: str, obj: Obj) -> None:

@@ -20,8 +20,9 @@ log = get_logger("keeping")
 Once = Callable[[], Awaitable[float | None]]
 
 
-async def keep(what: str, once: Once, news: asyncio.Event, retry_s: float = 1.0) -> None:
+async def keep(what: str, once: Once, news: asyncio.Event | None = None, retry_s: float = 1.0) -> None:
     """Until cancelled. `what` is for the log."""
+    news = news or asyncio.Event()
     told = ""
     while True:
         news.clear()
@@ -36,3 +37,17 @@ async def keep(what: str, once: Once, news: asyncio.Event, retry_s: float = 1.0)
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await news.wait()
+
+
+def every(period_s: float, work: Callable[[], Awaitable[None]]) -> Once:
+    """Rounds of `work` a period apart, the first of them in a period."""
+    begun = False
+
+    async def once() -> float:
+        nonlocal begun
+        if begun:
+            await work()
+        begun = True
+        return period_s
+
+    return once

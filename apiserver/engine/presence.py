@@ -11,6 +11,7 @@ Source: Kubernetes' lease endpoint reconciler; KEP-1965 "kube-apiserver identity
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,15 +20,15 @@ from contextlib import suppress
 import orjson
 
 from api.resource import Obj
-from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.bootstrap import SELF, ensure, ensure_endpoints
 from apiserver.engine.delete import delete
 from apiserver.engine.delete_options import DeleteOptions
 from apiserver.engine.engine import Call, Engine, WriteOptions
+from apiserver.engine.keeping import every, keep
 from apiserver.engine.update import update
 from apiserver.storage.store import StaleRevision, Store
-from machinery.clock import Clock, parse_rfc3339, rfc3339, rfc3339_micro
-from machinery.errors import ApiError, NotFound
+from machinery.clock import parse_rfc3339, rfc3339, rfc3339_micro
+from machinery.errors import NotFound
 
 RENEW_S = 10.0
 LEASE_S = 15.0
@@ -74,14 +75,17 @@ class Presence:
         self._holder = f"{self.identity}_{engine.new_uid()}"
         self._seen: dict[str, tuple[int, float]] = {}
 
-    async def run(self, clock: Clock) -> None:
+    async def run(self) -> None:
         """Until cancelled. What cannot be written now is tried again in the next round."""
-        while True:
-            with suppress(ApiError, StoreUnavailable):
-                await self.announce()
-            await clock.sleep(RENEW_S)
-            with suppress(ApiError, StoreUnavailable):
-                await self.reconcile()
+        identity = keep("the Lease of this server's identity", self._announced, retry_s=RENEW_S)
+        addresses = keep("this server's address", every(RENEW_S, self.reconcile), retry_s=RENEW_S)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(identity, name="identity")
+            group.create_task(addresses, name="address")
+
+    async def _announced(self) -> float:
+        await self.announce()
+        return RENEW_S
 
     async def reconcile(self) -> None:
         """Renew, judge the others, write the endpoints. Raises ApiError, StoreUnavailable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from apiserver.backends.backend import StoreUnavailable
-from apiserver.engine.keeping import keep
+from apiserver.engine.keeping import every, keep
 from machinery.clock import LoopClock
 from machinery.errors import Forbidden
 from machinery.virtual_loop import run
@@ -46,5 +46,21 @@ def test_refused_round_is_repeated_soon() -> None:
             await clock.sleep(100)
             keeping.cancel()
         assert [at - rounds[0] for at in rounds] == [0, 2, 4, 6]
+
+    run(main)
+
+
+def test_every_period_begins_with_a_pause() -> None:
+    async def main(clock: LoopClock) -> None:
+        begun, rounds = clock.monotonic(), []
+
+        async def work() -> None:
+            rounds.append(clock.monotonic() - begun)
+
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(keep("things", every(10.0, work)))
+            await clock.sleep(35)
+            keeping.cancel()
+        assert rounds == [10, 20, 30]
 
     run(main)
