@@ -17,7 +17,7 @@ import os
 import signal as signals
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
 
 from machinery.clock import Clock
@@ -41,6 +41,7 @@ from runtime.cri import (
     require_handler,
 )
 from runtime.events import EventBus, EventFeed
+from runtime.fake_container import Running
 from runtime.fake_images import FakeImages
 from runtime.fake_programs import Program, program_of, signal_number
 from runtime.fake_streams import FakeConnection, FakeStream
@@ -62,18 +63,6 @@ class Delays:
     stop_sandbox_s: float = 0.01
     remove_s: float = 0.0
     jitter: float = 0.2
-
-
-@dataclass(slots=True)
-class _Running:
-    """A container with what a kernel would know of it."""
-
-    status: Container
-    program: Program
-    starting: bool = False
-    timer: asyncio.TimerHandle | None = None
-    exited: asyncio.Event = field(default_factory=asyncio.Event)
-    streams: list[FakeStream] = field(default_factory=list)
 
 
 class FakeRuntime:
@@ -101,7 +90,7 @@ class FakeRuntime:
         self.on_connect = on_connect
         self.conditions = (RuntimeCondition("RuntimeReady", True), RuntimeCondition("NetworkReady", True))
         self._sandboxes: dict[str, Sandbox] = {}
-        self._containers: dict[str, _Running] = {}
+        self._containers: dict[str, Running] = {}
         self._failures: dict[str, list[RuntimeFailure]] = {}
         self._events = EventBus()
         self._next_pid = 1000
@@ -220,7 +209,7 @@ class FakeRuntime:
             created_at_ns=self._now_ns(),
             log_path=os.path.join(sandbox.config.log_directory, config.log_path) if config.log_path else "",
         )
-        self._containers[container_id] = _Running(status, await self._program(config, image.id))
+        self._containers[container_id] = Running(status, await self._program(config, image.id))
         self._publish(EventType.CREATED, container_id, sandbox)
         return container_id
 
@@ -386,7 +375,7 @@ class FakeRuntime:
         args = config.args or (() if config.command else image.cmd)
         return program_of([*command, *args])
 
-    def _begin(self, running: _Running) -> None:
+    def _begin(self, running: Running) -> None:
         self._next_pid += 1
         running.status = replace(
             running.status,
@@ -401,7 +390,7 @@ class FakeRuntime:
             loop = asyncio.get_running_loop()
             running.timer = loop.call_later(program.runs_s, self._exit, running, program.exit_code, 0)
 
-    def _fail_start(self, running: _Running, message: str) -> None:
+    def _fail_start(self, running: Running, message: str) -> None:
         now_ns = self._now_ns()
         running.status = replace(
             running.status,
@@ -414,7 +403,7 @@ class FakeRuntime:
         running.exited.set()
         self._publish_of(EventType.STOPPED, running)
 
-    def _exit(self, running: _Running, code: int, sig: int, reason: str = "") -> None:
+    def _exit(self, running: Running, code: int, sig: int, reason: str = "") -> None:
         if running.status.state is not ContainerState.RUNNING:
             return
         if running.timer is not None:
@@ -434,7 +423,7 @@ class FakeRuntime:
         running.exited.set()
         self._publish_of(EventType.STOPPED, running)
 
-    def _remove(self, running: _Running) -> None:
+    def _remove(self, running: Running) -> None:
         self._exit(running, 137, SIGKILL)
         self._publish_of(EventType.DELETED, running)
         del self._containers[running.status.id]
@@ -450,7 +439,7 @@ class FakeRuntime:
             self._sandboxes[sandbox_id] = replace(sandbox, state=SandboxState.NOTREADY)
             self._publish(EventType.STOPPED, sandbox_id, sandbox)
 
-    def _log(self, running: _Running, lines: Sequence[str]) -> None:
+    def _log(self, running: Running, lines: Sequence[str]) -> None:
         path = running.status.log_path
         if not lines or not path or not os.path.isdir(os.path.dirname(os.path.dirname(path) or ".")):
             return
@@ -463,7 +452,7 @@ class FakeRuntime:
         running_ns = (self._now_ns() - status.started_at_ns) if status.started_at_ns else 0
         return ContainerStats(status.id, self._now_ns(), running_ns // 100, 4 << 20, 5 << 20, 3 << 20, 1)
 
-    def _of_sandbox(self, sandbox_id: str) -> list[_Running]:
+    def _of_sandbox(self, sandbox_id: str) -> list[Running]:
         return [r for r in self._containers.values() if r.status.sandbox_id == sandbox_id]
 
     def _sandbox(self, sandbox_id: str) -> Sandbox:
@@ -472,19 +461,19 @@ class FakeRuntime:
         except KeyError:
             raise NotFoundInRuntime(f"sandbox {sandbox_id}") from None
 
-    def _container(self, container_id: str) -> _Running:
+    def _container(self, container_id: str) -> Running:
         try:
             return self._containers[container_id]
         except KeyError:
             raise NotFoundInRuntime(f"container {container_id}") from None
 
-    def _require_running(self, container_id: str) -> _Running:
+    def _require_running(self, container_id: str) -> Running:
         running = self._container(container_id)
         if running.status.state is not ContainerState.RUNNING:
             raise RuntimeFailure("ExecError", f"container {container_id} is not running")
         return running
 
-    def _publish_of(self, kind: EventType, running: _Running) -> None:
+    def _publish_of(self, kind: EventType, running: Running) -> None:
         sandbox = self._sandboxes.get(running.status.sandbox_id)
         if sandbox is not None:
             self._publish(kind, running.status.id, sandbox)
