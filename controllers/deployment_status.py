@@ -156,12 +156,13 @@ def has_timed_out(progressing: Obj | None, deadline_s: int, now: float) -> bool:
 
 
 def deadline_check_s(deployment: Obj, bounds: Bounds, status: Obj, now: float) -> float | None:
-    """Seconds until the progress deadline has to be looked at again."""
+    """Seconds until the progress deadline has to be looked at again; None where it does not run: it is a rollout's,
+    and not that of pods which fail once it is through."""
     deadline_s = deadline_of(deployment)
     progressing = find_condition(status["conditions"], "Progressing")
     if deadline_s is None or progressing is None or deployment["spec"].get("paused"):
         return None
-    if progressing.get("reason") == TIMED_OUT or is_complete(deployment, bounds, status):
+    if progressing.get("reason") in (NEW_AVAILABLE, TIMED_OUT) or is_complete(deployment, bounds, status):
         return None
     return max(0.0, parse_rfc3339(progressing["lastUpdateTime"]) + deadline_s - now) + 1.0
 

@@ -244,6 +244,22 @@ def test_stuck_rollout_exceeds_its_deadline_and_recovers() -> None:
     assert world.progressing == "NewReplicaSetAvailable"
 
 
+def test_pods_that_fail_after_the_rollout_run_no_deadline() -> None:
+    world = World(deployment(3, progressDeadlineSeconds=60))
+    world.settle()
+    (name,) = world.replicasets
+    world.replicasets[name]["status"] |= {"readyReplicas": 1, "availableReplicas": 1}
+    for later_s in (1, 300):
+        world.clock += later_s
+        assert world.step().recheck_s is None
+        assert world.progressing == "NewReplicaSetAvailable"
+    world.set_image("v2")
+    for _ in range(5):
+        world.step()
+        world.run_pods(0)
+    assert world.step().recheck_s is not None
+
+
 def test_history_is_limited_to_what_is_asked() -> None:
     world = World(deployment(1, revisionHistoryLimit=2))
     for image in ("v1", "v2", "v3", "v4", "v5"):
