@@ -17,6 +17,7 @@ from api.resource import Obj
 
 # Half of an old peak is forgotten after five minutes of adjustments, as upstream has it.
 _SMOOTH = 0.977
+_PRECISION = 1e-9  # of the factor that is searched: far below one seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +84,24 @@ def plan_current(
     Solves sum(clamp(f x target, lower, upper)) = server seats for f, by halving; targets are at least one so that
     an idle level still gets its share of what nobody asks for.
     """
-    targets = {name: max(demand.get(name, 0.0), float(each.lower), 1.0) for name, each in limits.items()}
+    bounds = [
+        (max(demand.get(name, 0.0), float(each.lower), 1.0), float(each.lower), float(each.upper))
+        for name, each in limits.items()
+    ]
 
-    def at(factor: float) -> dict[str, float]:
-        return {
-            name: min(max(factor * targets[name], each.lower), each.upper) for name, each in limits.items()
-        }
+    def at(factor: float) -> list[float]:
+        return [min(max(factor * target, lower), upper) for target, lower, upper in bounds]
 
     low, high = 0.0, 1.0
-    while sum(at(high).values()) < server_seats and high < 1e6:
+    while sum(at(high)) < server_seats and high < 1e6:
         high *= 2
-    for _ in range(60):
+    while high - low > _PRECISION * high:
         middle = (low + high) / 2
-        if sum(at(middle).values()) < server_seats:
+        if sum(at(middle)) < server_seats:
             low = middle
         else:
             high = middle
     return {
-        name: max(1, limits[name].lower, min(round(value), limits[name].upper))
-        for name, value in at(high).items()
+        name: max(1, each.lower, min(round(value), each.upper))
+        for (name, each), value in zip(limits.items(), at(high), strict=True)
     }
