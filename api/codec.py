@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from machinery.clock import parse_rfc3339, rfc3339, rfc3339_micro
-from machinery.errors import BadRequest, Cause
+from machinery.errors import MAX_CAUSES, BadRequest, Cause
 from machinery.quantity import canonical
 from machinery.schema import Schema
 
@@ -52,7 +52,7 @@ class TypedCodec:
         reader = _Reader(self._schema)
         obj = reader.read(raw, self._schema, "", "", "")
         if reader.mismatches:
-            raise BadRequest(reader.message(raw), causes=reader.mismatches)
+            raise BadRequest(reader.message(raw), causes=reader.mismatches[:MAX_CAUSES])
         return obj, reader.unknown
 
 
@@ -179,8 +179,8 @@ def _compile(schema: Schema) -> SchemaValidator:
 
 
 def _fast_quantity(value: Any) -> str:
-    if isinstance(value, bool):
-        raise ValueError("a bool is no quantity")
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError("not a quantity")
     return canonical(value)
 
 
@@ -203,7 +203,7 @@ class _Reader:
 
     def message(self, raw: Any) -> str:
         """`Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal ...`."""
-        text = "; ".join(cause.message for cause in self.mismatches)
+        text = "; ".join(cause.message for cause in self.mismatches[:MAX_CAUSES])
         if not self._root.gvks:
             return text
         _, version, kind = self._root.gvks[0]

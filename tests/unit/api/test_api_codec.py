@@ -174,3 +174,10 @@ def test_slow_path_agrees_with_fast_path() -> None:
     sent = pod(overhead={"cpu": "0.1"}, volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1024Ki"}}])
     codec = TypedCodec(schema_of(Pod))
     assert codec._decode_slowly(sent) == codec.decode(sent)
+
+
+@pytest.mark.parametrize("wrong", [{}, [], {"a": 1}, True])
+def test_quantity_that_is_no_text_and_no_number_is_refused(wrong: Any) -> None:
+    resources = {"limits": {"cpu": wrong}}
+    with pytest.raises(BadRequest, match="cannot unmarshal"):
+        TypedCodec(schema_of(Pod)).decode({"spec": {"containers": [{"name": "c", "resources": resources}]}})
