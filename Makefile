@@ -30,6 +30,12 @@ vm-test: .venv/.dev ## tests in virtual machines: cgroup v2 alone, a cluster ove
 	@tools/setup.sh vm-packages
 	@KCTL_VM_TESTS=1 $(PY) -m pytest tests/vm -s
 
+SECONDS_EACH ?= 20
+.PHONY: fuzz
+fuzz: .venv/.dev ## schemathesis over every served group version of a real cluster (SECONDS_EACH=20; a quarter of an hour)
+	@tools/setup.sh fuzz-packages
+	@$(PY) tests/fuzz/live.py --seconds $(SECONDS_EACH)
+
 .PHONY: check
 check: .venv/.dev ## format, lint, types, direction of imports
 	@.venv/bin/ruff format --check -q .

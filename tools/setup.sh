@@ -3,6 +3,7 @@
 #   runtime         .venv with the locked dependencies and kctl itself, and the system packages a cluster needs
 #   dev             the same with what development needs
 #   test-packages   system packages that only tests talk to
+#   fuzz-packages   schemathesis, in a virtual environment of its own (.venv/fuzz)
 #   vm-packages     what boots virtual machines
 #   bench-packages  peers to measure against
 set -euo pipefail
@@ -58,11 +59,21 @@ environment() { # environment LOCKFILE STAMP
   touch ".venv/$2"
 }
 
+fuzz_environment() {
+  [ .venv/fuzz/.stamp -nt requirements-fuzz.lock ] && return 0
+  say "installing schemathesis from requirements-fuzz.lock into .venv/fuzz"
+  rm -rf .venv/fuzz
+  .venv/bin/python -m venv .venv/fuzz
+  .venv/fuzz/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-fuzz.lock
+  touch .venv/fuzz/.stamp
+}
+
 case "${1:-}" in
   runtime) system_packages; environment requirements.lock .runtime ;;
   dev) system_packages; environment requirements-dev.lock .dev; touch .venv/.runtime ;;
   test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; need prometheus prometheus golang-github-prometheus; need victoria-metrics victoria-metrics victoria-metrics; install_wanted ;;
+  fuzz-packages) fuzz_environment ;;
   vm-packages) need qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core; need mmdebstrap mmdebstrap mmdebstrap; need mke2fs e2fsprogs e2fsprogs; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;
-  *) echo "use: $0 runtime|dev|test-packages|vm-packages|bench-packages" >&2; exit 2 ;;
+  *) echo "use: $0 runtime|dev|test-packages|fuzz-packages|vm-packages|bench-packages" >&2; exit 2 ;;
 esac

@@ -112,6 +112,10 @@ class Served:
     def run(self, work: Any) -> Any:
         return self._loop.run_until_complete(work)
 
+    def wait(self, seconds: float) -> None:
+        """Lets virtual time pass, as a definition takes until it is served."""
+        self.run(asyncio.sleep(seconds))
+
     def alive(self) -> bool:
         return not self._running.done() and self.send("GET", "/api/v1/namespaces/default").status == 200
 

@@ -17,15 +17,15 @@ from served import Served
 
 
 @pytest.fixture(scope="session")
-def _server() -> Iterator[Served]:
+def served() -> Iterator[Served]:
     made = Served()
     yield made
     made.close()
 
 
-@pytest.fixture
-def served(_server: Served, capfd: pytest.CaptureFixture[str]) -> Iterator[Served]:
-    yield _server
-    assert _server.alive()
+@pytest.fixture(autouse=True)
+def _server_lives(served: Served, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    yield
+    assert served.alive()
     told = capfd.readouterr()
     assert "a request failed" not in told.err + told.out, (told.err + told.out)[-4000:]

@@ -5,7 +5,7 @@ A `kctl up --fake-runtime` cluster is brought up for it. Every served group vers
 and fuzzing), as the cluster's administrator. No answer may be a 5xx. After each group the server must answer, hold
 no more than LIMIT_MIB, and no component may have logged an error or ended.
 
-    python tests/fuzz/live.py [--seconds 20] [--seed 1] [--only apps/v1] [--keep]
+    python tests/fuzz/live.py [--seconds 20] [--seed 1] [--only apps]
 
 Ends with 0 if nothing was found, 1 otherwise; each finding is printed with the curl command that repeats it.
 
@@ -56,15 +56,16 @@ def without_streams(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def resident_mib(cluster: Cluster) -> dict[str, int]:
-    """Of each component, by the pid files or, where it has none, by its command line below this cluster's directory."""
+    """Of each process that was started in this cluster's KCTL_HOME, its components among them."""
     found = {}
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
-            command = (status.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(cluster.data_dir) in command:
-                line = next(each for each in status.read_text().splitlines() if each.startswith("VmRSS"))
-                found[f"{status.parent.name} {command[:60]}"] = int(line.split()[1]) // 1024
-        except (OSError, StopIteration):
+            if f"KCTL_HOME={cluster.home}\0".encode() in (status.parent / "environ").read_bytes():
+                lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+                found[f"{status.parent.name} {lines['Name'].strip()}"] = (
+                    int(lines["VmRSS"].split()[0]) // 1024
+                )
+        except (OSError, KeyError):
             continue
     return found
 
@@ -87,10 +88,13 @@ def fuzz(cluster: Cluster, wire: Wire, path: str, seconds: int, seed: int, scrat
     words = [line.strip() for line in done.stdout.splitlines() if "generated" in line or "passed" in line]
     memory = resident_mib(cluster)
     print(
-        f"{path:44} {'ok' if passed else 'FOUND'}  {'; '.join(words[-2:])}  {memory and max(memory.values())} MiB"
+        f"{path:44} {'ok' if passed else 'FOUND'}  {'; '.join(words[-2:])}  {max(memory.values(), default=0)} MiB"
     )
     if not passed:
         print(done.stdout[-8000:], done.stderr[-2000:])
+    if not memory:
+        print("no process of the cluster is left")
+        passed = False
     for who, mib in memory.items():
         if mib > LIMIT_MIB:
             print(f"{who} holds {mib} MiB, more than {LIMIT_MIB}")
