@@ -193,7 +193,8 @@ class ApiServer:
         await self._customs.load(await self._stored(*CRDS))
         definitions = self.catalog.find(*CRDS)
         if parts.backend.shared and definitions is not None:
-            group.create_task(follow_peers(definitions.store, self._customs), name="peers")
+            peers = follow_peers(definitions.store, self._customs, parts.clock)
+            group.create_task(peers, name="peers")
         await guard.prepare()
         basics = functools.partial(
             ensure_basics,

@@ -27,11 +27,14 @@ from apiserver.engine.write import Change, Scope, guaranteed_update
 from apiserver.storage.extract import extractor
 from apiserver.storage.store import Entry
 from apiserver.storage.view import View
+from client.logs import get_logger
 from machinery.clock import rfc3339
 from machinery.errors import ApiError, NotFound
 
 # Every version of the definition, the storage version (which needs no conversion) among them.
 ResourcesOf = Callable[[Obj], Sequence[Resource]]
+log = get_logger("definitions")
+
 _LOOK_AGAIN_S = 0.1
 _LOOK_AGAIN_AT_MOST_S = 5.0
 
@@ -60,7 +63,7 @@ class CustomResources(WriteHook):
                 work, name = await self._due.get()
                 running = self._cleaning.get(name)
                 if work == "judge":
-                    await self._write(name, self._judge)
+                    group.create_task(self._write(name, self._judge), name=f"judge {name}")
                 elif running is None or running.done():
                     self._cleaning[name] = group.create_task(self._clean(name), name=f"clean {name}")
 
@@ -118,7 +121,13 @@ class CustomResources(WriteHook):
             or standing["spec"] != crd["spec"]
             or bool(standing["metadata"].get("deletionTimestamp")) != terminating
         ):
-            await self._serve(name, crd, terminating)
+            try:
+                await self._serve(name, crd, terminating)
+            except BaseException:  # it is taken again
+                self._definitions.pop(name)
+                if standing is not None:
+                    self._definitions[name] = standing
+                raise
         if terminating and CLEANUP in (crd["metadata"].get("finalizers") or ()):
             self._due.put_nowait(("clean", name))
 
@@ -192,6 +201,7 @@ class CustomResources(WriteHook):
             return Change(old, manager_op="")
 
         call = Call(definitions, SELF, "", name)
+        told = ""
         while True:
             try:
                 await guaranteed_update(self._engine, call, changer, Scope(_keep, _no_causes, False))
@@ -199,7 +209,13 @@ class CustomResources(WriteHook):
             except NotFound:
                 await self._drop(name)
                 return
-            except StoreUnavailable:
+            except (
+                ApiError,
+                StoreUnavailable,
+            ) as error:  # somebody's policy or webhook may refuse it, for now
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("a definition cannot be written, is tried again", name=name, error=told)
                 await self._engine.clock.sleep(_LOOK_AGAIN_AT_MOST_S)
 
     async def _has_no_instances(self, name: str) -> bool:

@@ -7,7 +7,9 @@ import asyncio
 import orjson
 import pytest
 
-from machinery.errors import Conflict, Invalid, NotFound, UnsupportedMediaType
+from apiserver.admission.admission import Plugin
+from apiserver.guard import open_guard
+from machinery.errors import Conflict, Forbidden, Invalid, NotFound, UnsupportedMediaType
 from machinery.gvk import CRDS, GVR
 
 NS = "default"
@@ -283,3 +285,33 @@ def test_deprecated_version_warns_and_names_the_newest_to_use(run_api):
             assert tuple(answer.warnings) == said
 
     run_api(body)
+
+
+class Refusing(Plugin):
+    """Refuses every update of a definition while it is told to, as somebody's policy or broken webhook may."""
+
+    refuses = False
+
+    def handles(self, request):
+        return request.operation == "UPDATE" and request.resource.gvr.resource == CRDS.resource
+
+    async def validate(self, request):
+        if self.refuses:
+            raise Forbidden("not now")
+
+
+def test_refusal_of_the_servers_own_write_delays_the_end_of_a_definition_and_nothing_else(run_api):
+    refusing = Refusing()
+
+    async def body(api):
+        await api.client.create(CRDS, crd())
+        refusing.refuses = True
+        await api.client.delete(CRDS, "shirts.stable.example.com")
+        await api.clock.sleep(60)
+        assert (await api.client.get(CRDS, "shirts.stable.example.com"))["metadata"]["deletionTimestamp"]
+        refusing.refuses = False
+        await api.clock.sleep(60)
+        with pytest.raises(NotFound):
+            await api.client.get(CRDS, "shirts.stable.example.com")
+
+    run_api(body, guard=lambda engine: open_guard(engine, [refusing]))
