@@ -284,7 +284,7 @@ def test_etcd_lost_and_back_is_told_as_503_and_both_servers_go_on() -> None:
             assert (await two.get(CONFIGMAPS, "before", NS))["metadata"]["name"] == "before"
 
     try:
-        run_two(body, etcd, patience_s=0.3)
+        run_two(body, etcd, patience_s=1.5)
     finally:
         etcd.remove()
 
@@ -318,7 +318,7 @@ def test_while_etcd_is_gone_caches_answer_who_is_content_with_them() -> None:
         assert "after" in [item["metadata"]["name"] for item in (await one.list(CONFIGMAPS, NS))["items"]]
 
     try:
-        run_two(body, etcd, patience_s=0.5)
+        run_two(body, etcd, patience_s=1.5)
     finally:
         etcd.remove()
 
@@ -350,7 +350,7 @@ def test_write_that_etcd_swallowed_is_not_called_undone_and_not_invited_again() 
         assert answer.status == 504 or "doubtful" not in there
 
     try:
-        run_two(body, etcd, patience_s=0.5)
+        run_two(body, etcd, patience_s=1.5)
     finally:
         etcd.go_on()
         etcd.remove()
