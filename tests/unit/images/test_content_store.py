@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from runtime.cri import ImageFailure
+from runtime.images.atomic import write_unsynced
 from runtime.images.content import ContentStore, digest_of
 
 DATA = b"some layer" * 1000
@@ -128,3 +129,15 @@ def test_old_partials_go_and_fresh_ones_stay(store):
         os.utime(path, (age, age))
     store.clean_partials(before_epoch_s=1000.0)
     assert partials(store) == ["b" * 64 + ".partial"]
+
+
+def test_file_that_a_full_disk_takes_in_part_does_not_replace_the_old(tmp_path, monkeypatch):
+    path, write = tmp_path / "lease.json", os.write
+    write_unsynced(path, b'{"old": 1}')
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
+        with pytest.raises(OSError, match="No space left"):
+            write_unsynced(path, b'{"new": 2}')
+    assert path.read_bytes() == b'{"old": 1}'
+    write_unsynced(path, b"{}")
+    assert path.read_bytes() == b"{}"
