@@ -54,6 +54,7 @@ def test_lost_node_has_its_pods_moved() -> None:
     simulate(lose_a_node, nodes=3)
 
 
+@pytest.mark.timeout(240)
 def test_same_seed_gives_the_same_history_in_every_process() -> None:
     """Also where strings and tasks hash differently. `python -m standalone.repeatability` does it a hundred times."""
     counted, difference = repeat(runs=2, processes=2, seed=11)
