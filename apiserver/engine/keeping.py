@@ -1,7 +1,8 @@
 """The loop of whatever the server keeps for itself (API services, flow control's objects, Services' numbers): a round at once,
 one whenever there is news, and one when the pause that the last round asked for is over.
 
-A round that the store or an admission plugin refuses is told of once for each new reason, and tried again soon.
+A round that the store or an admission plugin refuses is told of once for each new reason, and tried again soon. One that lost
+a race is only tried again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import suppress
 
 from apiserver.backends.backend import StoreUnavailable
 from client.logs import get_logger
-from machinery.errors import ApiError
+from machinery.errors import ApiError, Conflict
 
 log = get_logger("keeping")
 
@@ -31,7 +32,7 @@ async def keep(what: str, once: Once, news: asyncio.Event | None = None, retry_s
             told = ""
         except (ApiError, StoreUnavailable) as error:
             pause_s = retry_s
-            if str(error) != told:
+            if str(error) != told and not isinstance(error, Conflict):
                 told = str(error)
                 log.warning("cannot be kept as it should be, is tried again", what=what, error=told)
         with suppress(TimeoutError):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from apiserver.backends.backend import StoreUnavailable
+from apiserver.engine import keeping
 from apiserver.engine.keeping import every, keep
 from machinery.clock import LoopClock
-from machinery.errors import Forbidden
+from machinery.errors import Conflict, Forbidden
 from machinery.virtual_loop import run
 
 
@@ -20,19 +23,27 @@ def test_rounds_come_at_once_with_news_and_after_the_pause() -> None:
             return 30.0 if len(rounds) < 3 else None
 
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(keep("things", once, news))
+            running = group.create_task(keep("things", once, news))
             await clock.sleep(10)
             news.set()
             await clock.sleep(1000)
-            keeping.cancel()
+            running.cancel()
         assert rounds == [0, 10, 40]
 
     run(main)
 
 
-def test_refused_round_is_repeated_soon() -> None:
+def test_refused_round_is_repeated_soon_and_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Log:
+        def warning(self, event: str, *, what: str, error: str) -> None:
+            told.append(error)
+
+    monkeypatch.setattr(keeping, "log", Log())
+
     async def main(clock: LoopClock) -> None:
-        refusals = [StoreUnavailable("lost"), StoreUnavailable("lost"), Forbidden("no")]
+        refusals = [StoreUnavailable("lost"), StoreUnavailable("lost"), Conflict("late"), Forbidden("no")]
         rounds, news = [], asyncio.Event()
 
         async def once() -> float | None:
@@ -42,10 +53,11 @@ def test_refused_round_is_repeated_soon() -> None:
             return None
 
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(keep("things", once, news, retry_s=2.0))
+            running = group.create_task(keep("things", once, news, retry_s=2.0))
             await clock.sleep(100)
-            keeping.cancel()
-        assert [at - rounds[0] for at in rounds] == [0, 2, 4, 6]
+            running.cancel()
+        assert [at - rounds[0] for at in rounds] == [0, 2, 4, 6, 8]
+        assert told == ["lost", "no"]
 
     run(main)
 
@@ -58,9 +70,9 @@ def test_every_period_begins_with_a_pause() -> None:
             rounds.append(clock.monotonic() - begun)
 
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(keep("things", every(10.0, work)))
+            running = group.create_task(keep("things", every(10.0, work)))
             await clock.sleep(35)
-            keeping.cancel()
+            running.cancel()
         assert rounds == [10, 20, 30]
 
     run(main)
