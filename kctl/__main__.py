@@ -101,6 +101,10 @@ def verb_flags(module: ModuleType) -> tuple[Flag, ...]:
     )
 
 
+# What reading an object of another shape than expected ends in.
+_MISREAD = (AttributeError, TypeError, LookupError, ValueError, RecursionError)
+
+
 def _call(module: ModuleType, options: Options) -> int:
     from kctl.session import Session, explain_failure
 
@@ -116,7 +120,13 @@ def _call(module: ModuleType, options: Options) -> int:
     except Exception as error:
         text = explain_failure(error)
         if text is None:
-            raise
+            local = getattr(module, "LOCAL", False)
+            if local or not isinstance(error, _MISREAD) or os.environ.get("KCTL_TRACEBACK"):
+                raise
+            text = (
+                f"error: an answer of the server was not understood ({type(error).__name__}: {str(error)[:200]}).\n"
+                "Is it a Kubernetes API server? KCTL_TRACEBACK=1 shows where."
+            )
         print(text, file=sys.stderr)
         return 1
 

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 
 _MAX_LINE_BYTES = 65536
 _MAX_HEADERS = 200
+_MAX_BODY_BYTES = 1 << 29  # read into memory at once
+_MAX_EVENT_BYTES = 1 << 26  # one line of a stream
 
 
 class ProtocolError(OSError):
@@ -40,8 +42,8 @@ class Answer:
         self._chunked = self.header("transfer-encoding").lower() == "chunked"
         length = self.header("content-length")
         self._until_close = not self._chunked and not length and not bodyless
-        if length and not length.isdigit():
-            raise ProtocolError(f"a content-length of {length!r}")
+        if length and not (length.isascii() and length.isdigit() and len(length) < 19):
+            raise ProtocolError(f"a content-length of {length[:40]!r}")
         self._left = int(length) if length and not self._chunked and not bodyless else 0
         self.done = bodyless or not (self._chunked or self._left or self._until_close)
         self._chunk_open = False
@@ -69,7 +71,14 @@ class Answer:
         return data
 
     def read(self) -> bytes:
-        return b"".join(self.chunks())
+        pieces, size = [], 0
+        for piece in self.chunks():
+            pieces.append(piece)
+            size += len(piece)
+            if size > _MAX_BODY_BYTES:
+                self.connection.close()
+                raise ProtocolError(f"an answer of more than {_MAX_BODY_BYTES >> 20} MiB")
+        return b"".join(pieces)
 
     def chunks(self) -> Iterator[bytes]:
         while data := self.read1():
@@ -81,6 +90,9 @@ class Answer:
         for data in self.chunks():
             lines = (rest + data).split(b"\n")
             rest = lines.pop()
+            if len(rest) > _MAX_EVENT_BYTES:
+                self.connection.close()
+                raise ProtocolError(f"a line of more than {_MAX_EVENT_BYTES >> 20} MiB")
             for line in lines:
                 yield line + b"\n"
         if rest:
@@ -90,10 +102,9 @@ class Answer:
         if self._chunk_open:
             self.connection.read_line()
         size = self.connection.read_line().partition(b";")[0].strip()
-        try:
-            self._left = int(size, 16)
-        except ValueError:
-            raise ProtocolError(f"a chunk of size {size[:20]!r}") from None
+        if not size or len(size) > 15 or size.strip(b"0123456789abcdefABCDEF"):
+            raise ProtocolError(f"a chunk of size {size[:20]!r}")
+        self._left = int(size, 16)
         self._chunk_open = True
         if not self._left:
             while self.connection.read_line():

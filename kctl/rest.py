@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from client.kubeconfig import ClientConfig
+from kctl.answers import Strange, decode
 from kctl.http1 import Answer, Connection, Disconnected
 from machinery.errors import ApiError, from_status
 
@@ -58,7 +59,10 @@ class Rest:
         """The decoded answer. Raises ApiError, Unreachable."""
         data = None if body is None else json.dumps(body).encode()
         text = self.raw(method, path, query, data, content_type=content_type, accept=accept)
-        return json.loads(text) if text else {}
+        try:
+            return decode(text)
+        except Strange as error:
+            raise Unreachable(self._strange(str(error))) from error
 
     def raw(
         self,
@@ -131,9 +135,18 @@ class Rest:
         for name, value in answer.headers:
             if name == "warning" and self._on_warning:
                 self._on_warning(_warning_text(value))
-        if answer.status < 400:
+        if answer.status < 300:
             return answer
+        if answer.status < 400:
+            place = answer.header("location")[:200]
+            raise Unreachable(self._strange(f"a redirection to {place!r}" if place else f"{answer.status}"))
         raise to_error(answer.status, answer.read())
+
+    def _strange(self, what: str) -> str:
+        return (
+            f"the server at {self.config.server} does not answer as a Kubernetes API server does: it sent {what}. "
+            "Is it the right address?"
+        )
 
     def _explain(self, error: Exception) -> str:
         server = self.config.server
@@ -202,7 +215,7 @@ def identity_headers(config: ClientConfig) -> list[tuple[str, str]]:
 def to_error(status: int, body: bytes) -> ApiError:
     try:
         decoded = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         decoded = None
     if isinstance(decoded, dict) and decoded.get("kind") == "Status":
         return from_status(decoded, status)

@@ -209,26 +209,40 @@ _BY_CODE: dict[int, type[ApiError]] = {cls.code: cls for cls in reversed(_CLASSE
 
 
 def from_status(status: Mapping[str, Any], code: int = 0) -> ApiError:
-    """The exception for a metav1.Status body; `code` is the HTTP status where the body has none."""
-    code = int(status.get("code") or code or 500)
-    details = status.get("details") or {}
-    cls = _BY_REASON.get(status.get("reason", "")) or _BY_CODE.get(code) or InternalError
+    """The exception for a metav1.Status body; `code` is the HTTP status where the body has none.
+
+    What somebody else's server may have put there instead of the right types is passed over.
+    """
+    code = _number(status.get("code")) or code or 500
+    details = status.get("details")
+    details = details if isinstance(details, dict) else {}
+    metadata = status.get("metadata")
+    cls = _BY_REASON.get(str(status.get("reason", ""))) or _BY_CODE.get(code) or InternalError
     error = cls(
-        status.get("message") or f"the server answered {code} without a message",
+        str(status.get("message") or f"the server answered {code} without a message"),
         group=details.get("group", ""),
         kind=details.get("kind", ""),
         name=details.get("name", ""),
         uid=details.get("uid", ""),
         causes=[
             Cause(c.get("reason", ""), c.get("message", ""), c.get("field", ""))
-            for c in details.get("causes") or ()
+            for c in _list(details.get("causes"))
+            if isinstance(c, dict)
         ],
-        retry_after_s=int(details.get("retryAfterSeconds") or 0),
-        continue_token=(status.get("metadata") or {}).get("continue", ""),
+        retry_after_s=_number(details.get("retryAfterSeconds")),
+        continue_token=metadata.get("continue", "") if isinstance(metadata, dict) else "",
     )
     if error.code != code:  # an admission webhook's, say: any code is passed on as it was given
         error.code, error.reason = code, status.get("reason", "")
     return error
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def not_found(group: str, plural: str, name: str) -> NotFound:
