@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machinery import quantity
@@ -45,3 +45,45 @@ def test_sum_and_order_agree_with_fractions(a: tuple[int, int, str], b: tuple[in
     assert (left + right).nano == left.nano + right.nano
     assert (left < right) == (left.nano < right.nano)
     assert (left + right) - right == left
+
+
+ALL_SUFFIXES = {
+    **{
+        suffix: Fraction(10) ** power
+        for suffix, power in zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True)
+    },
+    **{
+        suffix: Fraction(1024) ** power
+        for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)
+    },
+    "": Fraction(1),
+}
+digits = st.text("0123456789", min_size=1, max_size=25)
+MOST = 2**63 - 1
+NANO = Fraction(1, 10**9)
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(["", "+", "-"]), digits, st.none() | digits, st.sampled_from(sorted(ALL_SUFFIXES)))
+def test_any_amount_is_exact_to_a_billionth_away_from_zero_and_bounded(
+    sign: str, whole: str, fraction: str | None, suffix: str
+) -> None:
+    got = quantity.parse(f"{sign}{whole}{'.' + fraction if fraction is not None else ''}{suffix}")
+    exact = (Fraction(int(whole)) + Fraction(int(fraction or 0), 10 ** len(fraction or ""))) * ALL_SUFFIXES[
+        suffix
+    ]
+    amount = abs(Fraction(got.nano, 10**9))
+    assert amount == min(Fraction(-(-exact // NANO)) * NANO, Fraction(MOST))
+    assert got.nano == 0 or (got.nano < 0) == (sign == "-")
+
+
+@settings(max_examples=400)
+@given(st.text("0123456789.+-eEinumkKMGTP²٣ \0", max_size=12))
+def test_any_text_is_a_quantity_with_a_canonical_form_or_an_error(text: str) -> None:
+    try:
+        shown = quantity.canonical(text)
+    except quantity.QuantityError:
+        return
+    assert quantity.canonical(shown) == shown
+    rounded = quantity.parse(text).notation == "BinarySI"  # shown in whole bytes
+    assert rounded or quantity.parse(shown) == quantity.parse(text)
