@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -84,7 +85,8 @@ def fuzz(cluster: Cluster, wire: Wire, path: str, seconds: int, seed: int, scrat
         *("--suppress-health-check", "all"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=scratch, timeout=seconds * 3 + 180)
-    passed = done.returncode == 0
+    sent = re.search(r"(\d+) generated", done.stdout)
+    passed = done.returncode == 0 and sent is not None
     words = [line.strip() for line in done.stdout.splitlines() if "generated" in line or "passed" in line]
     memory = resident_mib(cluster)
     print(
