@@ -61,6 +61,8 @@ def load_documents(
         where = f"line {mark.line + 1}: " if mark is not None else ""
         number = reader.number if reader is not None else 0
         raise YamlError(f"yaml: {where}{error.problem or error.context}", number) from error
+    except yaml.reader.ReaderError as error:
+        raise YamlError(f"yaml: line {_line_of(text, error.position)}: {error.reason}") from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise YamlError(f"yaml: {error}") from error
     except YamlError as error:
@@ -171,7 +173,7 @@ class _Reader:
 def _scalar(event: Any, line: int) -> Any:
     tag = event.tag
     if tag is None or tag == "!":
-        return resolve_plain(event.value) if event.implicit[0] else event.value
+        return _plain(event.value, line) if event.implicit[0] else event.value
     if tag == _TAG + "str" or tag.startswith("!"):
         return event.value
     if tag == _TAG + "binary":
@@ -180,8 +182,20 @@ def _scalar(event: Any, line: int) -> Any:
         except ValueError:
             raise YamlError(f"yaml: line {line}: !!binary value contains invalid base64 data") from None
     if tag in (_TAG + "int", _TAG + "float", _TAG + "bool", _TAG + "null", _TAG + "timestamp"):
-        return resolve_plain(event.value)
+        return _plain(event.value, line)
     raise YamlError(f"yaml: line {line}: unknown tag {tag}")
+
+
+def _plain(text: str, line: int) -> Any:
+    try:
+        return resolve_plain(text)
+    except YamlError as error:
+        raise YamlError(f"yaml: line {line}: {error}") from None
+
+
+def _line_of(text: str | bytes, position: int) -> int:
+    before = text[:position]
+    return 1 + (before.count(b"\n") if isinstance(before, bytes) else before.count("\n"))
 
 
 def _sources(value: Any, line: int) -> list[dict[str, Any]]:

@@ -145,3 +145,11 @@ def test_invalid_tells_the_first_thousand_causes() -> None:
     error = invalid("", "Pod", "x", [Cause("FieldValueInvalid", "wrong", f"f{i}") for i in range(5000)])
     assert len(error.causes) == MAX_CAUSES == 1000
     assert len(error.message) < 100_000
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 1\nb: .nan\n", "a: 1\nb: \x01\n", b"a: 1\nb: \xff\n", b"a: 1\nb: \x01\n"]
+)
+def test_yaml_value_that_json_cannot_hold_is_told_with_its_line(text: str | bytes) -> None:
+    with pytest.raises(yaml_.YamlError, match="yaml: line 2: "):
+        yaml_.load(text)
