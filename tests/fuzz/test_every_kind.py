@@ -1,6 +1,6 @@
 """Every served kind gets objects of its own schema full of odd values, through every verb: refused or taken, never a 5xx.
 
-The lean relative of `make fuzz`, in this process. Longer: `HYPOTHESIS_PROFILE=explore .venv/bin/pytest tests/fuzz`.
+The lean relative of `make fuzz`, in this process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from api import registry
 from api.resource import Resource
 
 RESOURCES = {f"{r.kind}.{r.gvr.version}.{r.gvr.group}": r for r in registry.load()}
-# An admission webhook that cannot be reached fails the requests of others, and says so with a 500, as it should.
 PATCHES = (
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
