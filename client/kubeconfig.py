@@ -16,6 +16,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -206,12 +207,11 @@ def parse_file(file: str) -> dict[str, Any]:
         raw = _read(file)
     except OSError as error:
         raise KubeconfigError(f"kubeconfig {file} cannot be read: {error}") from error
+    content: Any = None
     if raw.lstrip().startswith(b"{"):
-        try:  # JSON is YAML that needs no YAML parser
-            content: Any = json.loads(raw)
-        except ValueError as error:
-            raise KubeconfigError(f"kubeconfig {file} is not valid: {error}") from error
-    else:
+        with suppress(ValueError):  # YAML in its flow style begins so, too
+            content = json.loads(raw)  # JSON is YAML that needs no YAML parser
+    if content is None:
         import yaml
 
         try:

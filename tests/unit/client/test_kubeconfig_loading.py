@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from client.kubeconfig import KubeconfigError, TokenFile, in_cluster, load, load_or_in_cluster
+from client.kubeconfig import KubeconfigError, TokenFile, in_cluster, load, load_or_in_cluster, parse_file
 
 CERT, KEY = (base64.b64encode(text).decode() for text in (b"CERT", b"KEY"))
 FILE = """
@@ -101,3 +101,11 @@ def test_outside_a_cluster_without_a_file_says_so(tmp_path: Path) -> None:
         load_or_in_cluster(env={"HOME": str(tmp_path)})
     with pytest.raises(KubeconfigError, match="not in a pod"):
         in_cluster(tmp_path, env={})
+
+
+def test_flow_style_yaml_is_read_though_it_begins_as_json_does(tmp_path: Path) -> None:
+    file = tmp_path / "flow"
+    file.write_text(
+        "{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]}"
+    )
+    assert parse_file(str(file))["clusters"][0]["cluster"]["server"] == "http://127.0.0.1:1"
