@@ -78,7 +78,7 @@ def one_attempt(served: Served, resource: Resource, seed: int) -> None:
 
 @pytest.mark.parametrize("name", RESOURCES)
 def test_odd_objects_are_taken_or_refused(served: Served, name: str) -> None:
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=2, deadline=None)
     @given(st.integers(0, 2**32))
     def attempt(seed: int) -> None:
         one_attempt(served, RESOURCES[name], seed)

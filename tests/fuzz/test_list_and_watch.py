@@ -79,7 +79,7 @@ def refused_or_late(got: Got) -> bool:
     return got.status != 200
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(queries)
 def test_list_is_answered_or_refused(served: Served, query: dict[str, str]) -> None:
     got = served.send("GET", MAPS, None, list(query.items()))
@@ -88,7 +88,7 @@ def test_list_is_answered_or_refused(served: Served, query: dict[str, str]) -> N
     refused_or_late(served.send("DELETE", MAPS, None, [*query.items(), ("dryRun", "All")]))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(queries)
 def test_watch_is_refused_or_ends(served: Served, query: dict[str, str]) -> None:
     asked = {"timeoutSeconds": "1", **query}
@@ -134,7 +134,7 @@ def test_pages_are_one_snapshot_while_others_write(served: Served, paged: list[s
     assert len(revisions) == 1
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_token_that_was_tampered_with_is_refused_or_still_a_page(
     served: Served, paged: list[str], data: Any

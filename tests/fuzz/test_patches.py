@@ -135,7 +135,7 @@ def taken_or_refused(served: Served, path: str, body: Any, content_type: str) ->
     return got.json
 
 
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(documents)
 def test_merging_any_document_is_refused_or_gives_a_valid_object(
     served: Served, target: tuple[str, str], document: Any
@@ -144,7 +144,7 @@ def test_merging_any_document_is_refused_or_gives_a_valid_object(
         taken_or_refused(served, target[1], document, content_type)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(operations)
 def test_any_operations_are_refused_or_give_a_valid_object(
     served: Served, target: tuple[str, str], document: Any
@@ -152,7 +152,7 @@ def test_any_operations_are_refused_or_give_a_valid_object(
     taken_or_refused(served, target[1], document, JSON)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(documents, st.integers(0, 2**32))
 def test_applying_twice_is_applying_once(
     served: Served, target: tuple[str, str], document: Any, seed: int

@@ -76,7 +76,7 @@ def is_endless(method: str, path: str) -> bool:
     return method in ("GET", "HEAD") and "/watch" in path
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(paths, st.sampled_from(METHODS), st.sampled_from(BODIES))
 def test_odd_path_is_answered_or_refused(served: Served, path: str, method: str, body: bytes | None) -> None:
     if is_endless(method, path):
@@ -88,7 +88,7 @@ def test_odd_path_is_answered_or_refused(served: Served, path: str, method: str,
     assert got.cpu_s < 3
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(
     st.fixed_dictionaries({}, optional={key: st.sampled_from(each) for key, each in HEADERS.items()}),
     st.integers(0, 2**32),

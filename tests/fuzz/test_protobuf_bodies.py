@@ -37,7 +37,7 @@ CONTAINER = field(1, b"c") + field(2, b"image") + field(8, REQUESTS) + field(6, 
 POD = envelope("v1", "Pod", META + field(2, field(2, CONTAINER) * 2 + field(1, field(1, b"v"))))
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32))
 def test_changed_bytes_are_read_or_refused(served: Served, seed: int) -> None:
     rng = random.Random(seed)
@@ -62,7 +62,7 @@ def test_changed_bytes_are_read_or_refused(served: Served, seed: int) -> None:
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (envelope("v1", "Pod", META + field(2, field(2, b"") * 1_000_000)), 413),
+        (envelope("v1", "Pod", META + field(2, field(2, b"") * 300_000)), 413),
         (
             envelope(
                 "v1", "Pod", field(1, b"".join(field(11, field(1, b"k%d" % i)) for i in range(150_000)))
@@ -74,7 +74,7 @@ def test_changed_bytes_are_read_or_refused(served: Served, seed: int) -> None:
         (b"k8s\0" + b"\xff" * (LIMIT - 4), 400),
         (b"\0" * LIMIT, 400),
     ],
-    ids=["a million containers", "150,000 labels", "zeros", "tags", "ones", "no envelope"],
+    ids=["300,000 containers", "150,000 labels", "zeros", "tags", "ones", "no envelope"],
 )
 def test_large_nonsense_is_refused_soon(served: Served, body: bytes, status: int) -> None:
     got = served.send("POST", PODS, body[:LIMIT], content_type=TYPE)
