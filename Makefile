@@ -16,8 +16,12 @@ help: ## this list
 .PHONY: setup
 setup: .venv/.dev ## virtual environment and system packages for developing
 
+# Byte code, which pip makes at an install: without it the first start of everything compiles what it imports.
+BYTECODE = $(PY) -m compileall -q api apiserver client controllers kctl machinery network nodeagent runtime scheduler standalone
+
 .PHONY: demo
 demo: .venv/.runtime ## the main job from nothing to the end, every step verified
+	@$(BYTECODE)
 	@$(PY) -m standalone.demo
 
 .PHONY: test
@@ -46,4 +50,5 @@ check: .venv/.dev ## format, lint, types, direction of imports
 .PHONY: bench
 bench: .venv/.dev ## figures and peers, to benchmarks/
 	@tools/setup.sh bench-packages
+	@$(BYTECODE)
 	@$(PY) -m benchmarks
