@@ -217,7 +217,7 @@ def test_nodes_are_discovered(discovery):
 
 
 def test_what_comes_and_goes_in_a_namespace_is_followed(discovery, api_client, observed, compat_cluster):
-    compat_cluster.kubectl("apply", "-n", observed, "-f", "-", input=APP).checked()
+    compat_cluster.kctl("apply", "-n", observed, "-f", "-", input=APP).checked()
     [pod] = until(
         lambda: [
             each for each in discovery.targets("pod") if each.get("__meta_kubernetes_pod_ready") == "true"
@@ -239,7 +239,7 @@ def test_what_comes_and_goes_in_a_namespace_is_followed(discovery, api_client, o
     assert outside["__meta_kubernetes_service_label_app"] == "outside"
     [ingress] = until(lambda: discovery.targets("ingress"))
     assert ingress["__meta_kubernetes_ingress_host"] == "web.example.com"
-    compat_cluster.kubectl("delete", "-n", observed, "--force", "-f", "-", input=APP).checked()
+    compat_cluster.kctl("delete", "-n", observed, "--force", "-f", "-", input=APP).checked()
     until(lambda: not any(discovery.targets(role) for role in ROLES[1:]), 30)
 
 
