@@ -34,10 +34,15 @@ def small_disk() -> Iterator[Path]:
 
 
 @pytest.fixture
-def on_small_disk(small_disk: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def on_small_disk(small_disk: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The cluster's data on it; with real containers all but the store, which must take what the node has to tell."""
     made = make_cluster(small_disk, f"full-{time.time_ns() % 10**9}")
+    flags = getattr(request, "param", ())
+    if not flags:
+        made.data_dir.mkdir(parents=True)
+        (made.data_dir / "store").symlink_to(tmp_path)
     try:
-        made.kctl("up", made.name, *getattr(request, "param", ())).checked()
+        made.kctl("up", made.name, *flags).checked()
         yield made
     finally:
         made.kctl("down", made.name, "--delete").checked()
