@@ -101,7 +101,7 @@ def _signature(flags: Sequence[Flag]) -> Any:
     def verb(**_: Any) -> None:
         """Stands for the verb in help texts."""
 
-    verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    setattr(verb, "__signature__", inspect.Signature(parameters))  # noqa: B010 - functions do not declare it
     verb.__annotations__ = {p.name: p.annotation for p in parameters}
     return verb
 

@@ -36,6 +36,7 @@ def connect(
     """Opens the websocket. Raises ApiError for a refusal, Unreachable where nothing answers."""
     from websockets.exceptions import InvalidHandshake, InvalidStatus
     from websockets.sync.client import connect as open_socket
+    from websockets.typing import Subprotocol
 
     url = urlsplit(config.server)
     scheme = "wss" if url.scheme == "https" else "ws"
@@ -45,7 +46,7 @@ def connect(
             target,
             ssl=config.ssl_context(),
             server_hostname=config.tls_server_name or None,
-            subprotocols=list(protocols),  # type: ignore[arg-type]
+            subprotocols=[Subprotocol(each) for each in protocols],
             additional_headers=identity_headers(config),
             compression=None,
             max_size=None,

@@ -19,15 +19,15 @@ _EMPTY: Mapping[str, Any] = {}
 
 def deep_copy(value: J) -> J:
     """A copy that shares no dict and no list with the original (strings are shared). 16 µs for a 2 KB pod."""
-    kind = type(value)
-    if kind is dict:
-        return cast(J, _copy_dict(value))  # type: ignore[arg-type]
-    if kind is list:
-        return cast(J, _copy_list(value))  # type: ignore[arg-type]
-    return value
+    copied: J = value
+    if type(value) is dict:
+        copied = _copy_dict(value)
+    elif type(value) is list:
+        copied = _copy_list(value)
+    return copied
 
 
-def _copy_dict(value: dict[Any, Any]) -> dict[Any, Any]:
+def _copy_dict(value: Any) -> Any:
     out = value.copy()
     for key, item in value.items():
         kind = type(item)
@@ -38,7 +38,7 @@ def _copy_dict(value: dict[Any, Any]) -> dict[Any, Any]:
     return out
 
 
-def _copy_list(value: list[Any]) -> list[Any]:
+def _copy_list(value: Any) -> Any:
     out = value.copy()
     for index, item in enumerate(value):
         kind = type(item)

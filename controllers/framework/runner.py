@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from client.client import Client
 from client.events import EventRecorder
@@ -128,8 +129,7 @@ class _Loop:
             self._informers[index.gvr].add_index(index.name, index.function)
         for watch in wanted.watches:
             ctx = self._context(self._client, self._log)
-            map_to_keys = watch.map_to_keys
-            self._handle(watch.gvr, lambda obj, m=map_to_keys, c=ctx: m(c, obj), watch.relevant)  # type: ignore[misc]
+            self._handle(watch.gvr, partial(watch.map_to_keys, ctx), watch.relevant)
 
     def _handle(self, gvr: GVR, keys: Callable[[Obj], Iterable[Key]], relevant: IsRelevant | None) -> None:
         def on_one(obj: Obj) -> None:

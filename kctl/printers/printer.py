@@ -10,9 +10,13 @@ from kctl.flags import UsageError
 
 Obj = dict[str, Any]
 Kind = Literal["table", "wide", "json", "yaml", "name", "jsonpath", "jsonpath-as-json", "custom-columns"]
-_PLAIN = ("wide", "json", "yaml", "name")
-_WITH_TEXT = ("jsonpath", "jsonpath-as-json", "custom-columns")
-_WITH_FILE = {"jsonpath-file": "jsonpath", "custom-columns-file": "custom-columns"}
+_PLAIN: dict[str, Kind] = {"wide": "wide", "json": "json", "yaml": "yaml", "name": "name"}
+_WITH_TEXT: dict[str, Kind] = {
+    "jsonpath": "jsonpath",
+    "jsonpath-as-json": "jsonpath-as-json",
+    "custom-columns": "custom-columns",
+}
+_WITH_FILE: dict[str, Kind] = {"jsonpath-file": "jsonpath", "custom-columns-file": "custom-columns"}
 
 
 class OutputFormat(NamedTuple):
@@ -78,12 +82,12 @@ def parse_output(text: str, template: str = "") -> OutputFormat:
         return OutputFormat("jsonpath", template) if template else OutputFormat("table")
     kind, equals, rest = text.partition("=")
     if kind in _PLAIN and not equals:
-        return OutputFormat(kind)  # type: ignore[arg-type]
+        return OutputFormat(_PLAIN[kind])
     if kind in _WITH_TEXT:
         rest = rest or template
         if not rest:
             raise UsageError(f"{kind} needs a template: -o {kind}=...")
-        return OutputFormat(kind, rest)  # type: ignore[arg-type]
+        return OutputFormat(_WITH_TEXT[kind], rest)
     if kind in _WITH_FILE:
         return _from_file(kind, rest or template)
     if kind.startswith("go-template") or kind in ("template", "templatefile"):
@@ -107,7 +111,7 @@ def _from_file(kind: str, path: str) -> OutputFormat:
         from kctl.printers.custom_columns import columns_of_file
 
         text = columns_of_file(text)
-    return OutputFormat(_WITH_FILE[kind], text)  # type: ignore[arg-type]
+    return OutputFormat(_WITH_FILE[kind], text)
 
 
 def object_name(obj: Obj) -> str:

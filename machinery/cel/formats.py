@@ -67,11 +67,12 @@ def _constant(name: str) -> Function:
     return Function(f"format.{name}", (), "map", lambda: {_MARK: name})
 
 
-def _value(items: list[Any]) -> list[Any]:
+def _value(items: list[Any]) -> Any:
     if not items:
         raise ValueError("optional.none() dereference")
+    # A format stands in its list as a map: the value of the optional is that map, not the list around it.
     first = items[0]
-    return first if isinstance(first, dict) and _MARK in first else items  # type: ignore[return-value]
+    return first if isinstance(first, dict) and _MARK in first else items
 
 
 FUNCTIONS = (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from machinery.clock import Clock
@@ -120,7 +121,7 @@ class _Pull:
         top = ""
         for _ in range(_MAX_INDEX_DEPTH):
             document = await self._document(target)
-            digest = await self._workers.run("quick", lambda d=document, e=expected: self._keep(d, e))  # type: ignore[misc]
+            digest = await self._workers.run("quick", partial(self._keep, document, expected))
             top = top or self._reference.digest or digest
             if document_type(document.data, document.media_type) not in INDEXES:
                 return top, indexes, digest

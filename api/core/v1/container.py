@@ -141,85 +141,8 @@ class Container(TypedDict, total=False):
     ]
 
 
-class EphemeralContainerCommon(TypedDict, total=False):
-    """What an ephemeral container shares with the others."""
-
-    name: Required[Annotated[str, Proto(1), "Unique among the pod's containers; cannot be changed."]]
-    image: Annotated[str, Proto(2), "The image, as REGISTRY/NAME:TAG or with @DIGEST."]
-    command: Annotated[
-        list[str],
-        Proto(3),
-        ATOMIC,
-        "What to run instead of the image's entrypoint; $(VARIABLES) are replaced.",
-    ]
-    args: Annotated[
-        list[str], Proto(4), ATOMIC, "Arguments, instead of the image's own; $(VARIABLES) are replaced."
-    ]
-    workingDir: Annotated[str, Proto(5), "The directory to start in; the image's where unset."]
-    ports: Annotated[
-        list[ContainerPort],
-        Proto(6),
-        ListMap("containerPort", "protocol"),
-        Patch("merge", "containerPort"),
-        "Ports.",
-    ]
-    env: Annotated[
-        list[EnvVar], Proto(7), ListMap("name"), Patch("merge", "name"), "Variables of its environment."
-    ]
-    resources: Annotated[ResourceRequirements, Proto(8), "How much it needs at least, and may use at most."]
-    volumeMounts: Annotated[
-        list[VolumeMount],
-        Proto(9),
-        ListMap("mountPath"),
-        Patch("merge", "mountPath"),
-        "Where the pod's volumes appear.",
-    ]
-    livenessProbe: Annotated[Probe, Proto(10), "Restart the container when this fails."]
-    readinessProbe: Annotated[Probe, Proto(11), "Send it no traffic while this fails."]
-    lifecycle: Annotated[Lifecycle, Proto(12), "What to do after it starts and before it is stopped."]
-    terminationMessagePath: Annotated[
-        str, Proto(13), "The file whose contents become the message of its end."
-    ]
-    imagePullPolicy: Annotated[
-        str,
-        Proto(14),
-        "Always, IfNotPresent or Never. Always is the default for the tag latest, and for none.",
-    ]
-    securityContext: Annotated[SecurityContext, Proto(15), "As whom and with which rights it runs."]
-    stdin: Annotated[bool, Proto(16), "Keep its standard input open."]
-    stdinOnce: Annotated[bool, Proto(17), "Close its standard input after the first client has gone."]
-    tty: Annotated[bool, Proto(18), "Give it a terminal."]
-    envFrom: Annotated[
-        list[EnvFromSource],
-        Proto(19),
-        ATOMIC,
-        "Further variables, from whole ConfigMaps and Secrets. `env` goes before these.",
-    ]
-    terminationMessagePolicy: Annotated[
-        str,
-        Proto(20),
-        "File, or FallbackToLogsOnError to use the last lines of its log where the file is empty.",
-    ]
-    volumeDevices: Annotated[
-        list[VolumeDevice],
-        Proto(21),
-        ListMap("devicePath"),
-        Patch("merge", "devicePath"),
-        "Where raw block devices appear.",
-    ]
-    startupProbe: Annotated[
-        Probe, Proto(22), "Ask nothing else before this succeeds; restart the container when it fails."
-    ]
-    resizePolicy: Annotated[
-        list[ContainerResizePolicy], Proto(23), ATOMIC, "Which changes of resources need a restart."
-    ]
-    restartPolicy: Annotated[str, Proto(24), "Must be unset."]
-    restartPolicyRules: Annotated[
-        list[ContainerRestartRule],
-        Proto(25),
-        ATOMIC,
-        "What to do for certain exit codes, before restartPolicy is asked.",
-    ]
+class EphemeralContainerCommon(Container, total=False):
+    """What an ephemeral container shares with the others: every field is there, some must be left out."""
 
 
 @inlines(1, EphemeralContainerCommon)
