@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pod_status import first, phase, ready, sleeper
 
 from machinery.gvk import PODS
 from runtime.cri import ContainerState
 from runtime.fake import Program
-from tests.fakes.pod_status import first, phase, ready, sleeper
 
 
 def test_new_pod_runs_and_is_ready(in_world, make_pod):

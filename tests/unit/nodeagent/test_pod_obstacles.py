@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pod_status import first, phase, ready, sleeper
+
 from machinery.gvk import CONFIGMAPS, PODS, RUNTIMECLASSES
 from runtime.cri import ImageFailure
-from tests.fakes.pod_status import first, phase, ready, sleeper
 
 
 def test_missing_image_is_named_and_backed_off(in_world, make_pod):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pod_status import first, phase, ready, sleeper
+
 from machinery.gvk import PODS
-from tests.fakes.pod_status import first, phase, ready, sleeper
 
 
 def test_liveness_failure_restarts_the_container(in_world, make_pod):
