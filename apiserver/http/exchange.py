@@ -7,6 +7,9 @@ What the client would wait for is never held back: nothing is buffered here beyo
 Invariants: `receive` gives each byte of the body once, then waits for the end of the exchange; a client that asked for
 `100 Continue` gets it when, and only when, the application wants the body; an answer that breaks its own announcement
 (more or fewer bytes than its length, a header with a line break) ends the connection instead of confusing the next.
+
+An upgrade (`scope["extensions"]["upgrade"]` names what was asked for) is taken by an answer that starts with status 101:
+from then on the body, both ways, is the connection's bytes as they are, until the last piece is sent.
 """
 
 from __future__ import annotations
@@ -49,6 +52,9 @@ class Link(Protocol):
     def answered(self, exchange: Exchange) -> None:
         """The last byte of the answer is written."""
 
+    def switched(self, exchange: Exchange) -> None:
+        """The answer was 101: all bytes that come are the exchange's."""
+
 
 class Exchange:
     __slots__ = (
@@ -57,6 +63,7 @@ class Exchange:
         "_head",
         "_left",
         "_link",
+        "_to_the_end",
         "_waiter",
         "body_whole",
         "buffered",
@@ -93,6 +100,7 @@ class Exchange:
         self._head = b""  # written with the first piece of the body
         self._left = 0  # bytes still to come by the announced length
         self._chunked = False
+        self._to_the_end = False  # the end of the connection is the end of the body
         self._waiter: asyncio.Future[None] | None = None
 
     # What the connection tells
@@ -157,7 +165,7 @@ class Exchange:
             body = b""
         elif self._chunked:
             body = _chunk(body, last=last)
-        else:
+        elif not self._to_the_end:
             self._left -= len(body)
             if self._left < 0 or (last and self._left):
                 raise RuntimeError("the answer's body is not as long as announced")
@@ -177,6 +185,9 @@ class Exchange:
     def _start(self, status: int, headers: Any) -> None:
         if self.started:
             raise RuntimeError("an answer begins twice")
+        if status == 101:
+            self._switch(headers)
+            return
         lines = [STATUS_LINES[status]]
         length = None
         for name, value in headers:
@@ -194,21 +205,29 @@ class Exchange:
         elif not (self.is_head or bodiless):
             if self.old:
                 self.keep_alive = False
-                self._left = 1 << 62  # the end of the connection is the end of the body
+                self._to_the_end = True
             else:
                 self._chunked = True
                 lines.append(b"transfer-encoding: chunked\r\n")
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
-            raise RuntimeError("a header of the answer holds a line break")
+        head = _head(lines)
         self.started = True
-        head += b"\r\n"
         if length is None:
             self._link.transport.write(head)
         else:
             self._head = head
+
+    def _switch(self, headers: Any) -> None:
+        if "upgrade" not in self.scope["extensions"]:
+            raise RuntimeError("an upgrade that nobody asked for")
+        lines = [STATUS_LINES[101], b"connection: Upgrade\r\n"]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        head = _head(lines)
+        self.started = self._to_the_end = True
+        self.keep_alive = self.body_whole = self.handed = False
+        self._link.transport.write(head)
+        self._link.switched(self)
 
     def _ends_soon(self) -> bool:
         """Whether what is left of an unread body is worth reading for the sake of the connection."""
@@ -218,6 +237,13 @@ class Exchange:
             if name == b"content-length":
                 return len(value) < 10 and int(value) <= BODY_AHEAD_BYTES
         return False
+
+
+def _head(lines: list[bytes]) -> bytes:
+    head = b"".join(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        raise RuntimeError("a header of the answer holds a line break")
+    return head + b"\r\n"
 
 
 def _chunk(body: bytes, *, last: bool) -> bytes:

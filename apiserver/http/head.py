@@ -50,3 +50,10 @@ def asks_for_websocket(method: bytes, headers: Sequence[Header]) -> bool:
     return method == b"GET" and any(
         name == b"upgrade" and value.strip().lower() == b"websocket" for name, value in headers
     )
+
+
+def has_body(headers: Sequence[Header]) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
+        for name, value in headers
+    )

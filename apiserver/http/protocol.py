@@ -1,15 +1,17 @@
 """HTTP/1.1 on a socket: bytes in, one ASGI call for each request, answers out in the order of the requests.
 
     transport ─► Connection: httptools' parser ─► Exchange (receive, send) ─► the application, in a task of its own
+                     │   └─ answered with 101: the exchange's body is the connection's bytes, both ways
                      └─ a websocket's upgrade ─► `Served.upgrade` takes the transport over
 
 One request of a connection is served at a time; those that were sent ahead wait, and reading stops meanwhile.
 What is no proper request is refused before the application hears of it: 400 for what does not parse, for both lengths
-(Content-Length and Transfer-Encoding), for another encoding than chunked, for no or several Hosts; 431 for too large a
+(Content-Length and Transfer-Encoding), for an upgrade with a body, for another encoding than chunked, for no or several Hosts; 431 for too large a
 head; 408 for one that is too slow; 417, 505. The connection then ends, since where the next request begins is unknown.
 Trailers are read and dropped: a header counts only where it stood when the request was authenticated.
 
-`scope["extensions"]["tls"] = {"der": bytes}` is set when the client showed a certificate, which TLS has verified.
+`scope["extensions"]["tls"] = {"der": bytes}` is set when the client showed a certificate, which TLS has verified;
+`["upgrade"] = {"protocol": bytes}` where the client asks for one: websockets only on paths that `Served.tunnels` names.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from urllib.parse import unquote
 import httptools
 
 from apiserver.http.exchange import BODY_AHEAD_BYTES, STATUS_LINES, Exchange
-from apiserver.http.head import asks_for_websocket, judge_head, split_target
+from apiserver.http.head import asks_for_websocket, has_body, judge_head, split_target
 from apiserver.http.reply import Receive, Scope, Send
 from client.logs import get_logger
 
@@ -57,6 +59,8 @@ class Served:
     limits: Limits = field(default_factory=Limits)
     # takes over (transport, the request's head as it was sent, what came after it)
     upgrade: Callable[[asyncio.Transport, bytes, bytes], None] | None = None
+    # whether websockets to this path are the application's to pass on unread
+    tunnels: Callable[[str], bool] | None = None
     connections: set[Connection] = field(default_factory=set)
     # what still runs for clients that left
     forsaken: set[asyncio.Task[None]] = field(default_factory=set)
@@ -113,6 +117,9 @@ class Connection(asyncio.Protocol):
         self._fault = 0
         self._ignoring = False  # the connection is about to end: what still comes is dropped
         self._upgrading = False
+        # What came after a request for an upgrade, until it is answered; with 101, it all goes to the exchange.
+        self._beyond: bytearray | None = None
+        self._tunnel: Exchange | None = None
         self._reading = True
         self._drained: asyncio.Future[None] | None = None
         self.write_paused = False
@@ -146,13 +153,15 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self.resume_writing()
         # Nothing may be left to hold each other: the collector comes seldom, and a connection takes 50 KiB.
-        self._current = self._receiving = None
+        self._current = self._receiving = self._tunnel = None
+        self._beyond = None
         self.transport = _GONE
         del self._parser
 
     def pause_writing(self) -> None:
         self.write_paused = True
-        self.write_deadline = self._served.loop.time() + self._served.limits.write_s
+        if self._tunnel is None:  # who looks at a pod's output in a pager may take hours
+            self.write_deadline = self._served.loop.time() + self._served.limits.write_s
 
     def resume_writing(self) -> None:
         self.write_paused = False
@@ -167,6 +176,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._ignoring:
+            if self._tunnel is not None:
+                self._tunnel.add_body(data)
+                if self._tunnel.buffered > BODY_AHEAD_BYTES:
+                    self._pause_reading()
+            elif self._beyond is not None:
+                self._hold(data)
             return
         self._chunk_bytes = len(data)
         if self._in_head:
@@ -181,6 +196,8 @@ class Connection(asyncio.Protocol):
             if self._upgrading and not self._fault:
                 self._hand_over(data[upgrade.args[0] :])
                 return
+            self._beyond = bytearray()
+            self._hold(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError:
             log.exception("a request could not be taken")
             self._fault = self._fault or 500
@@ -252,9 +269,18 @@ class Connection(asyncio.Protocol):
         keep_alive = parser.should_keep_alive() and version != "1.0"
         if parser.should_upgrade():
             keep_alive = False
-            self._upgrading = asks_for_websocket(method, self._headers)
+            if has_body(
+                self._headers
+            ):  # the parser takes what follows for the other protocol's bytes already
+                self._fault = 400
+                return
+            tunnels = self._served.tunnels
+            self._upgrading = asks_for_websocket(method, self._headers) and not (tunnels and tunnels(path))
             if self._upgrading:
                 return
+            if method != b"HEAD":
+                asked = {"protocol": dict(self._headers)[b"upgrade"]}
+                scope["extensions"] = {**self._extensions, "upgrade": asked}
         exchange = Exchange(
             self, scope, keep_alive=keep_alive, expects_continue=continues, old=version == "1.0"
         )
@@ -318,10 +344,24 @@ class Connection(asyncio.Protocol):
     def want_body(self) -> None:
         self._resume_reading()
 
+    def switched(self, exchange: Exchange) -> None:
+        self._tunnel = exchange
+        self.deadline = self.write_deadline = _NEVER
+        if self._beyond:
+            exchange.add_body(bytes(self._beyond))
+        self._beyond = None
+        self._resume_reading()
+
+    def _hold(self, data: bytes) -> None:
+        assert self._beyond is not None
+        self._beyond += data
+        if len(self._beyond) > BODY_AHEAD_BYTES:
+            self._pause_reading()
+
     def answered(self, exchange: Exchange) -> None:
         self._current = None
         if not exchange.keep_alive or self._served.stopping:
-            if exchange.body_whole:
+            if exchange.body_whole or exchange is self._tunnel:
                 self._close()
             else:
                 self._linger()
@@ -394,6 +434,7 @@ class Connection(asyncio.Protocol):
     def _linger(self) -> None:
         """Close a little later: data that nobody reads would reset the connection before the answer is read."""
         self._ignoring = True
+        self._beyond = None
         self._fault = 0
         self.deadline = _NEVER
         self._resume_reading()

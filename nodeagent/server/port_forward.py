@@ -14,9 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from nodeagent.server.asgi import WebSocket
-from nodeagent.server.channels import ChannelProtocol
-from nodeagent.server.spdy import (
+from machinery.spdy.session import (
+    REFUSED_STREAM,
     DataReceived,
     SessionClosed,
     SpdyError,
@@ -24,10 +23,15 @@ from nodeagent.server.spdy import (
     StreamOpened,
     StreamReset,
 )
+from nodeagent.server.asgi import WebSocket
+from nodeagent.server.channels import ChannelProtocol
 from runtime.cri import Connection, RuntimeFailure
 
 SPDY_PROTOCOL = "SPDY/3.1+portforward.k8s.io"
 CHUNK = 32 * 1024
+# Pieces of a connection that its pod does not take: then nothing more is read of the whole session, which has one
+# order for all its streams and no windows.
+_PIECES_AHEAD = 8
 Dial = Callable[[int], Awaitable[Connection]]
 
 
@@ -38,7 +42,7 @@ class _Forward:
     port: int
     error: int = 0
     data: int = 0
-    inbox: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    inbox: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(_PIECES_AHEAD))
     task: asyncio.Task[None] | None = None
 
 
@@ -58,6 +62,7 @@ class _Tunnel:
         self._dial = dial
         self._group = group
         self._session = SpdySession()
+        self._sending = asyncio.Lock()  # frames leave in the order in which they were made
         self._requests: dict[str, _Forward] = {}
         self._by_stream: dict[int, _Forward] = {}
 
@@ -73,7 +78,7 @@ class _Tunnel:
                 if isinstance(event, StreamOpened):
                     self._opened(event)
                 elif isinstance(event, DataReceived):
-                    self._received(event)
+                    await self._received(event)
                 elif isinstance(event, StreamReset):
                     self._reset(event.stream)
                 elif isinstance(event, SessionClosed):
@@ -92,6 +97,9 @@ class _Tunnel:
             return
         request = event.headers.get("requestid") or str(event.stream if kind == "error" else event.stream - 2)
         forward = self._requests.setdefault(request, _Forward(int(port)))
+        if forward.error if kind == "error" else forward.data:
+            self._session.reset(event.stream, REFUSED_STREAM)
+            return
         self._session.reply(event.stream)
         self._by_stream[event.stream] = forward
         if kind == "error":
@@ -103,17 +111,22 @@ class _Tunnel:
         if forward.error and forward.data and forward.task is None:
             forward.task = self._group.create_task(self._forward(request, forward), name=f"forward {port}")
 
-    def _received(self, event: DataReceived) -> None:
+    async def _received(self, event: DataReceived) -> None:
         forward = self._by_stream.get(event.stream)
         if forward is None or event.stream != forward.data:
             return
+        if (
+            forward.task is None and forward.inbox.full()
+        ):  # its other stream, which would start it, may never come
+            self._session.reset(event.stream, REFUSED_STREAM)
+            return
         if event.data:
-            forward.inbox.put_nowait(event.data)
+            await forward.inbox.put(event.data)
         if event.fin:
-            forward.inbox.put_nowait(None)
+            await forward.inbox.put(None)
 
     def _reset(self, stream: int) -> None:
-        forward = self._by_stream.get(stream)
+        forward = self._by_stream.pop(stream, None)
         if forward is not None and forward.task is not None:
             forward.task.cancel()
 
@@ -138,6 +151,8 @@ class _Tunnel:
             self._requests.pop(request, None)
             self._by_stream.pop(forward.error, None)
             self._by_stream.pop(forward.data, None)
+            while not forward.inbox.empty():  # somebody may wait for room
+                forward.inbox.get_nowait()
 
     async def _relay(self, connection: Connection, forward: _Forward) -> None:
         """Ends when the pod's side has ended; the client's end alone leaves the answer flowing."""
@@ -159,9 +174,10 @@ class _Tunnel:
                 await sending
 
     async def _flush(self) -> None:
-        out = self._session.take_output()
-        if out:
-            await self._socket.send(out)
+        async with self._sending:
+            out = self._session.take_output()
+            if out:
+                await self._socket.send(out)
 
 
 async def serve_channels(

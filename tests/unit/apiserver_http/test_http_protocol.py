@@ -226,6 +226,12 @@ def test_ambiguous_request_is_refused_and_what_follows_it_never_heard(lines):
     ("request_bytes", "status"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", 400),  # no Host
+        (
+            b"POST / HTTP/1.1\r\n"
+            + HOST
+            + b"Upgrade: x\r\nConnection: Upgrade\r\nContent-Length: 3\r\n\r\nabc",
+            400,
+        ),
         (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 505),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
@@ -326,7 +332,7 @@ def test_stream_shows_its_head_before_its_first_byte_and_chunks_after():
         assert peer.wire.out.endswith(b"\r\n\r\n5\r\nevent\r\n0\r\n\r\n")
         old = await Peer(app).send(b"GET /w HTTP/1.0\r\n\r\n")
         assert old.wire.out.endswith(b"\r\n\r\nevent")
-        assert old.wire.closed
+        assert old.wire.closed and not old.wire.aborted
 
     run(main())
 
@@ -530,6 +536,106 @@ def test_other_upgrades_are_answered_as_plain_requests():
     peer = talk(head + b"Content-Length: 0\r\n\r\n")
     assert [b for _, _, b in peer.answers] == [b"POST /exec? 0"]
     assert peer.wire.closed
+
+
+UPGRADE = b"POST /exec HTTP/1.1\r\n" + HOST + b"Upgrade: SPDY/3.1\r\nConnection: Upgrade\r\n"
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: SPDY/3.1\r\n\r\n"
+
+
+async def raw_echo(scope, receive, send):
+    """Takes the upgrade, returns what comes until `end` does."""
+    assert scope["extensions"]["upgrade"] == {"protocol": b"SPDY/3.1"}
+    upgrade = [(b"upgrade", b"SPDY/3.1")]
+    await send({"type": "http.response.start", "status": 101, "headers": upgrade})
+    while (message := await receive())["type"] == "http.request":
+        assert message["more_body"]
+        await send({"type": "http.response.body", "body": message["body"], "more_body": True})
+        if message["body"].endswith(b"end"):
+            await send({"type": "http.response.body"})
+
+
+@pytest.mark.parametrize("body", [b"Content-Length: 0\r\n\r\n", b"\r\n"])
+def test_upgrade_answered_with_101_carries_raw_bytes_both_ways(body):
+    async def main():
+        # What looks like a request is none any more.
+        peer = await Peer(raw_echo).send(UPGRADE + body + b"\x80early", b"GET / HTTP/1.1\r\n\r\n")
+        assert peer.wire.out == SWITCHED + b"\x80earlyGET / HTTP/1.1\r\n\r\n"
+        await asyncio.sleep(10_000)
+        assert not peer.wire.closed
+        await peer.send(b"the end")
+        assert peer.wire.closed and not peer.wire.aborted
+
+    run(main())
+
+
+def test_tunnel_holds_back_who_sends_more_than_is_taken_and_waits_for_who_reads_slowly():
+    async def main():
+        go, taken = asyncio.Event(), []
+
+        async def app(scope, receive, send):
+            await go.wait()
+            await send({"type": "http.response.start", "status": 101, "headers": []})
+            while (message := await receive())["type"] == "http.request":
+                taken.append(message["body"])
+                await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
+
+        peer = await Peer(app, limit=1500).send(UPGRADE + b"\r\n", *[b"y" * 65536] * 9)
+        assert not peer.wire.reading
+        go.set()
+        await peer.settle()
+        assert sum(map(len, taken)) == 5 * 65536 and peer.wire.reading
+        await peer.send(*[b"y" * 65536] * 9)  # the client reads nothing
+        assert not peer.wire.reading
+        await asyncio.sleep(10_000)
+        assert not peer.wire.closed
+        peer.wire.read()
+        await peer.settle()
+        assert sum(map(len, taken)) > 9 * 65536
+        peer.wire.close()
+        await peer.settle()
+        assert not peer.served.forsaken
+
+    run(main())
+
+
+def test_client_that_leaves_before_its_upgrade_is_answered_is_noticed():
+    async def main():
+        async def app(scope, receive, send):
+            await receive()
+            assert (await receive())["type"] == "http.disconnect"
+            left.set()
+
+        left = asyncio.Event()
+        peer = await Peer(app).send(UPGRADE + b"\r\n")
+        peer.wire.close()
+        await asyncio.wait_for(left.wait(), 1)
+
+    run(main())
+
+
+def test_upgrade_that_nobody_asked_for_is_not_answered():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 101, "headers": []})
+
+    assert talk(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n", app=app).statuses == [500]
+    head = b"HEAD / HTTP/1.1\r\n" + HOST + b"Upgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n"
+    assert talk(head, app=app).statuses == [500]
+
+
+def test_websocket_to_a_tunnelled_path_stays_the_applications():
+    async def main():
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 101, "headers": []})
+            await send({"type": "http.response.body", "body": scope["extensions"]["upgrade"]["protocol"]})
+
+        peer = Peer(app)
+        peer.served.tunnels = lambda path: path == "/proxy"
+        await peer.send(
+            b"GET /proxy HTTP/1.1\r\nhost: api\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n"
+        )
+        assert peer.wire.out.endswith(b"\r\n\r\nwebsocket") and peer.wire.closed
+
+    run(main())
 
 
 def test_websocket_is_handed_over_with_what_followed_its_head():

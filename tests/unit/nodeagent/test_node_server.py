@@ -10,12 +10,12 @@ import orjson
 
 from client.transport import TransportError
 from machinery.gvk import LEASES, NODES
+from machinery.spdy.session import DataReceived, SpdySession
 from nodeagent.component import NodeAgent
 from nodeagent.files_linux import LinuxFiles
 from nodeagent.files_memory import MemoryFiles
 from nodeagent.network import SimulatedNetwork
 from nodeagent.node.machine import Machine
-from nodeagent.server.spdy import DataReceived, SpdySession
 from runtime.fake import ExecResult
 
 PROTOCOLS = ["v5.channel.k8s.io"]

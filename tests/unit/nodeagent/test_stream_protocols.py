@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import zlib
-
 import orjson
 import pytest
 
@@ -12,61 +10,6 @@ from nodeagent.server.asgi import Query
 from nodeagent.server.channels import ChannelProtocol, choose, exit_status, window_size
 from nodeagent.server.log_reader import LineFormatter, LogOptions, log_files, tail_start
 from nodeagent.server.serve import ServeConfig, is_allowed
-from nodeagent.server.spdy import (
-    DICTIONARY,
-    DataReceived,
-    SessionClosed,
-    SpdyError,
-    SpdySession,
-    StreamOpened,
-    StreamReset,
-)
-
-
-def test_spdy_dictionary_is_the_known_one() -> None:
-    assert len(DICTIONARY) == 1423 and zlib.adler32(DICTIONARY) == 0xE3C6A7C2
-
-
-def test_spdy_sessions_understand_each_other_in_any_pieces() -> None:
-    client, server = SpdySession(client=True), SpdySession()
-    first = client.open_stream({"streamType": "error", "port": "80"}, fin=True)
-    second = client.open_stream({"streamType": "data", "port": "80"})
-    client.send(second, b"x" * 70000)
-    client.send(second, b"", fin=True)
-    client.reset(first)
-    client.go_away()
-    data = client.take_output()
-    assert client.take_output() == b"" and data[8 + 12 : 8 + 16] == bytes.fromhex("e3c6a7c2")
-    events = [event for at in range(0, len(data), 999) for event in server.receive(data[at : at + 999])]
-    assert events == [
-        StreamOpened(1, {"streamtype": "error", "port": "80"}, True),
-        StreamOpened(3, {"streamtype": "data", "port": "80"}, False),
-        DataReceived(3, b"x" * 70000, False),
-        DataReceived(3, b"", True),
-        StreamReset(1, 5),
-        SessionClosed(),
-    ]
-    server.reply(3, {"a": "b"})
-    server.reply(1, fin=True)
-    assert client.receive(server.take_output()) == [DataReceived(1, b"", True)]
-    assert server.open_stream({}) == 2
-
-
-def test_spdy_answers_the_other_sides_ping_only() -> None:
-    server = SpdySession()
-    ping = bytes.fromhex("8003 0006 00 000004 00000001".replace(" ", ""))
-    server.receive(ping)
-    assert server.take_output() == ping
-    server.receive(ping[:-1] + b"\x02")
-    assert server.take_output() == b""
-
-
-@pytest.mark.parametrize(
-    "frame", ["8002000100000000", "80030063000000000", "8003000100000010" + "00" * 9 + "00" + "ff" * 6]
-)
-def test_spdy_nonsense_is_an_error(frame: str) -> None:
-    with pytest.raises((SpdyError, ValueError)):
-        SpdySession().receive(bytes.fromhex(frame))
 
 
 def test_channel_protocols() -> None:
