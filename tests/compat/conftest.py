@@ -6,7 +6,6 @@ the clients are at work fails the session.
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from api_wire import Wire
 from clusters import Cluster, running
 

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from clusters import running
 
 KUBECTL = shutil.which("kubectl")

@@ -13,9 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from etcd_server import EtcdServer
 
 from apiserver.backends.etcd_client import RANGE, EtcdClient

@@ -58,7 +58,7 @@ def registry(tmp_path: Path) -> Iterator[int]:
 def push(port: int, name: str, tag: str, layout: Path) -> None:
     """Every blob of an OCI layout tar in one PUT, then its manifest by tag."""
     with tarfile.open(layout) as tar:
-        files = {m.name: tar.extractfile(m).read() for m in tar.getmembers() if m.isfile()}  # type: ignore[union-attr]
+        files = {m.name: tar.extractfile(m).read() for m in tar.getmembers() if m.isfile()}
     (entry,) = json.loads(files["index.json"])["manifests"]
     manifest = files["blobs/sha256/" + entry["digest"].removeprefix("sha256:")]
     document = json.loads(manifest)
@@ -82,7 +82,7 @@ def _ask(port: int, method: str, path: str, body: bytes, kind: str) -> dict[str,
         connection.close()
 
 
-def test_pod_runs_an_image_from_the_hosts_registry(native_cluster, registry: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_pod_runs_an_image_from_the_hosts_registry(native_cluster, registry: int, tmp_path: Path) -> None:
     build_from_busybox(tmp_path / "store", "localhost/pulled:1", now=0.0, files={"/hello": b"from afar\n"})
     export_image(tmp_path / "store", "localhost/pulled:1", tmp_path / "layout.tar")
     push(registry, "team/pulled", "1", tmp_path / "layout.tar")

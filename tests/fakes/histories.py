@@ -70,7 +70,7 @@ class History:
     def begin(
         self, client: int, verb: Literal["put", "delete", "get", "list"], key: str, **more: object
     ) -> Op:
-        op = Op(client, verb, key, next(self._ticks), **more)  # type: ignore[arg-type]
+        op = Op(client, verb, key, next(self._ticks), **more)
         self.ops.append(op)
         return op
 

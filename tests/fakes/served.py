@@ -76,7 +76,7 @@ class Served:
                 rng,
                 make_store=lambda resource: make_cacher(backend, resource, clock, rng),
                 make_guard=guard,
-                connector=NoNodes(),  # type: ignore[arg-type]
+                connector=NoNodes(),
                 resources_of=resources_of,
             )
         )

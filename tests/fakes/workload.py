@@ -259,7 +259,7 @@ class ApiSubject:
 
 def _item(obj: Mapping[str, object]) -> tuple[str, Found]:
     meta, data = obj["metadata"], obj.get("data") or {}
-    return meta["name"], (data.get("value", ""), int(meta["resourceVersion"]))  # type: ignore[index,attr-defined]
+    return meta["name"], (data.get("value", ""), int(meta["resourceVersion"]))
 
 
 @dataclass(slots=True)
@@ -316,10 +316,10 @@ class Workload:
         known[key] = None
 
     def _answered(self, op: object, answer: Answer) -> None:
-        op.revision = answer.revision if answer.ok else 0  # type: ignore[attr-defined]
-        if not isinstance(answer.current, str) and not (answer.ok and op.verb == "put"):  # type: ignore[attr-defined]
-            op.seen = answer.current[0] if answer.current else None  # type: ignore[attr-defined]
-        self.history.end(op, "ok" if answer.ok else "refused")  # type: ignore[arg-type]
+        op.revision = answer.revision if answer.ok else 0
+        if not isinstance(answer.current, str) and not (answer.ok and op.verb == "put"):
+            op.seen = answer.current[0] if answer.current else None
+        self.history.end(op, "ok" if answer.ok else "refused")
 
     async def list(self, client: int, *, back: int = 0, known: dict[str, Found | None] | None = None) -> int:
         """`back`: as of so many revisions before the log's newest, where that is kept. Raises Lost, Gone."""

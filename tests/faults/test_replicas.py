@@ -95,8 +95,8 @@ def test_api_servers_killed_in_turn_leave_no_gap_and_lose_nothing_acknowledged(m
                 await asyncio.sleep(0.3)
                 os.kill(before, signal.SIGKILL)
                 mark = len(acknowledged)
-                await until(lambda mark=mark: len(acknowledged) > mark + WRITERS)  # type: ignore[misc]
-                await until(lambda v=victim, b=before: pids(many)[v] not in (0, b))  # type: ignore[misc]
+                await until(lambda mark=mark: len(acknowledged) > mark + WRITERS)
+                await until(lambda v=victim, b=before: pids(many)[v] not in (0, b))
                 await asyncio.sleep(1.0)  # until it serves: the other one is killed next
             writing = False
         stands = {

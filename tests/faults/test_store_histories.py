@@ -40,7 +40,7 @@ async def play(
     history, rng = History(), random.Random(seed)
     first = await subjects[0].list()
     history.first = first[0]
-    loads = [Workload(subject, history, rng, **more) for subject in subjects]  # type: ignore[arg-type]
+    loads = [Workload(subject, history, rng, **more) for subject in subjects]
     keeper = loads[0]
     keeper.logged = history.first
     async with asyncio.TaskGroup() as group:
@@ -155,7 +155,7 @@ def test_cache_over_memory_with_restarts_and_compaction_over_many_seeds(
         judge(history, 60)
 
     for seed in range(part * 15, part * 15 + 15):
-        virtual_loop.run(lambda clock, seed=seed: main(clock, seed))  # type: ignore[misc]
+        virtual_loop.run(lambda clock, seed=seed: main(clock, seed))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -213,8 +213,8 @@ def test_two_servers_on_an_etcd_that_is_killed_and_stalled(
                     await asyncio.sleep(0.3)
                     etcd.go_on()
 
-        subjects = [BackendSubject(lambda b=backend: b) for backend in backends]  # type: ignore[misc]
-        history, _ = await play(subjects, trouble, seed)  # type: ignore[arg-type]
+        subjects = [BackendSubject(lambda b=backend: b) for backend in backends]
+        history, _ = await play(subjects, trouble, seed)
         for backend in backends:
             await backend.close()
         judge(history, 100)

@@ -5,14 +5,9 @@ After each test it must still answer, and must not have logged that a request fa
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from served import Served
 
 

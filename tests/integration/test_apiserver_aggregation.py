@@ -170,7 +170,7 @@ def with_world(tmp_path: Path, body: Callable[[World], Awaitable[None]]) -> None
                 rng,
                 make_store=lambda resource: make_cacher(backend, resource, clock, rng),
                 make_guard=open_guard,
-                connector=object(),  # type: ignore[arg-type]
+                connector=object(),
                 resources_of=resources_of,
                 client_ca=(tmp_path / "ca.crt").read_text(),
                 front_proxy=proxy,
@@ -384,7 +384,7 @@ def test_websocket_is_relayed_both_ways(tmp_path: Path) -> None:
 
         async def talk(port: int, context: ssl.SSLContext) -> None:
             url = f"wss://127.0.0.1:{port}{BASE}/nodes/n1/talk"
-            async with connect(url, ssl=context, subprotocols=["echo.example.com"], proxy=None) as socket:  # type: ignore[list-item]
+            async with connect(url, ssl=context, subprotocols=["echo.example.com"], proxy=None) as socket:
                 assert socket.subprotocol == "echo.example.com" and await socket.recv() == "jané"
                 await socket.send(b"abc")
                 assert await socket.recv() == b"cba"

@@ -8,7 +8,6 @@ import base64
 import datetime
 import ipaddress
 import random
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,9 +17,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from https_world import key_pem, subject
 
 from apiserver.auth.chain import SecurityOptions

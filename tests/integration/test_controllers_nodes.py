@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+
+from controller_worlds import Cluster, deployment, has_count, scenario
 
 from machinery.clock import rfc3339
 from machinery.gvk import (
@@ -12,9 +13,6 @@ from machinery.gvk import (
     PODS,
 )
 from machinery.objects import find_condition
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from controller_worlds import Cluster, deployment, has_count, scenario
 
 Obj = dict
 

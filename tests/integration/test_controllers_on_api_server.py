@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import random
-import sys
 from pathlib import Path
 
 import yaml
+from controller_worlds import Cluster, arrived, deployment, has_count, is_empty, scenario
 
 from controllers.framework import Runner
 from machinery.gvk import (
@@ -22,9 +22,6 @@ from machinery.gvk import (
     SERVICES,
 )
 from machinery.objects import find_condition
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from controller_worlds import Cluster, arrived, deployment, has_count, is_empty, scenario
 
 Obj = dict
 EXAMPLE = Path(__file__).parents[2] / "manifests" / "example-operator"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from controller_worlds import Cluster, deployment, has_count, is_empty, scenario
 
 from machinery.errors import NotFound
 from machinery.gvk import (
@@ -15,9 +14,6 @@ from machinery.gvk import (
     SERVICEACCOUNTS,
 )
 from machinery.objects import find_condition
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-from controller_worlds import Cluster, deployment, has_count, is_empty, scenario
 
 Obj = dict
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from etcd_server import ETCD, EtcdServer
 
 from apiserver.backends.backend import Backend, Compacted

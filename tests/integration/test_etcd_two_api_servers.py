@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import uvloop
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from etcd_server import EtcdServer, fresh_prefix, shared_etcd
 
 from apiserver.auth.user import User
@@ -44,7 +39,7 @@ def api_server(etcd: EtcdServer, prefix: str, seed: int, patience_s: float = 5.0
             rng,
             make_store=lambda resource: make_cacher(backend, resource, clock, rng),
             make_guard=open_guard,
-            connector=object(),  # type: ignore[arg-type]
+            connector=object(),
             resources_of=resources_of,
         )
     )

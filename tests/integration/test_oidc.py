@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from https_world import Authority, Issuer, https_server
 
 from apiserver.auth import issuer_keys

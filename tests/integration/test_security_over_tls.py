@@ -10,16 +10,12 @@ import os
 import signal
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from https_world import Authority, Issuer, https_server
 
 from apiserver import __main__ as program

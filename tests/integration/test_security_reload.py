@@ -8,14 +8,10 @@ import json
 import os
 import random
 import re
-import sys
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from https_world import Authority, https_server
 
 from apiserver.auth.access_webhook import AccessWebhook

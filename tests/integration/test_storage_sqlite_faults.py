@@ -94,7 +94,7 @@ def test_second_opener_is_told_who_has_the_file(tmp_path: Path) -> None:
 )
 def test_foreign_file_is_named_and_left_alone(tmp_path: Path, make: object, message: str) -> None:
     path = tmp_path / "s.db"
-    make(path)  # type: ignore[operator]
+    make(path)
     before = path.read_bytes()
     with pytest.raises(StoreDamaged, match=message):
         asyncio.run(backend_at(path).start())

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from runtime_worlds import NEEDS_ROOT, World, run_native
 
 from runtime.cgroups.layout import detect

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from clusters import home, make_cluster, why_no_containers
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(120)]

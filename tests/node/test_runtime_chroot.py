@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from runtime_worlds import NEEDS_ROOT
 
 pytestmark = [pytest.mark.node, NEEDS_ROOT]

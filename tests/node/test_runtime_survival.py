@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
 from runtime_worlds import NEEDS_ROOT, World, run_native
 
 from runtime.cri import ContainerState, EventType, Namespaces, RuntimeFailure, SandboxState

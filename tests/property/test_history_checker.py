@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
-
 from histories import ABSENT, History, Op, is_linearizable, violations
 from workload import BackendSubject, Workload
 
@@ -179,7 +174,7 @@ def test_broken_store_is_found_out(broken: type[Broken], monkeypatch: pytest.Mon
 
 
 def op(verb: str, begin: float, end: float, **more: object) -> Op:
-    return Op(0, verb, "k", begin, end, **{"verdict": "ok", **more})  # type: ignore[arg-type]
+    return Op(0, verb, "k", begin, end, **{"verdict": "ok", **more})
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from etcd_server import fresh_prefix, shared_etcd
 
 from apiserver.backends.backend import (
     Backend,
@@ -21,10 +21,6 @@ from apiserver.backends.backend import (
 from apiserver.backends.memory import MemoryBackend
 from apiserver.backends.sqlite import SqliteBackend
 from machinery.clock import SystemClock
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
-
-from etcd_server import fresh_prefix, shared_etcd
 
 
 def etcd(path: Path) -> Backend:

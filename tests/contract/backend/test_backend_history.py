@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from etcd_server import fresh_prefix, shared_etcd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +18,6 @@ from apiserver.backends.memory import MemoryBackend
 from apiserver.backends.retention import Retention
 from apiserver.backends.sqlite import SqliteBackend
 from machinery.clock import SystemClock
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
-
-from etcd_server import fresh_prefix, shared_etcd
 
 KEYS = ("/a/1", "/a/2", "/a/3", "/b/1")
 Step = tuple[str, str, int]

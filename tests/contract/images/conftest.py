@@ -279,7 +279,7 @@ def serving(certificate: Path | None = None) -> Iterator[RegistryServer]:
     handler = type("Handler", (_Handler,), {"registry": registry})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = False
-    server.handle_error = lambda request, address: None  # type: ignore[method-assign]  # clients that hang up
+    server.handle_error = lambda request, address: None  # clients that hang up
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

@@ -174,7 +174,7 @@ def test_sweep_that_finds_the_backend_away_tries_again() -> None:
         async def refuse(key: str, *, expect: int | None = None) -> TxnResult:
             raise StoreUnavailable("disk full")
 
-        backend.delete = refuse  # type: ignore[method-assign]
+        backend.delete = refuse
         await clock.sleep(200)
         assert await store.get("d", "x") is not None
         del backend.delete

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from etcd_server import fresh_prefix, shared_etcd
 
 from apiserver.backends.backend import Backend, Compacted, FutureRevision
 from apiserver.backends.memory import MemoryBackend
@@ -20,10 +20,6 @@ from apiserver.storage.cacher import Cacher
 from apiserver.storage.extract import extractor
 from apiserver.storage.store import Entry, StaleRevision, Store, StoreEvent
 from machinery.clock import SystemClock
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
-
-from etcd_server import fresh_prefix, shared_etcd
 
 
 def etcd(path: Path) -> Backend:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from kind_rows import BORN, made, problems, resource, row, update_problems
 
 from api import registry
 from machinery.objects import deep_copy
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
-from kind_rows import BORN, made, problems, resource, row, update_problems
 
 # --- cluster -----------------------------------------------------------------------------------------------
 

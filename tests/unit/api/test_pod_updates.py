@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from pod_objects import pod, with_container
 
 from api.core.v1.pod import POD
 from machinery.objects import deep_copy
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
-from pod_objects import pod, with_container
 
 
 def changed(old: dict[str, Any], **spec: Any) -> list[tuple[str, str]]:

@@ -73,7 +73,7 @@ def asking(
 
 def go(plugin: Plugin, request: AdmissionRequest) -> Obj:
     async def main() -> None:
-        if plugin.handles(request):  # type: ignore[attr-defined]
+        if plugin.handles(request):
             await plugin.admit(request)
             await plugin.validate(request)
 

@@ -59,7 +59,7 @@ def things(*objs: Obj) -> Any:
 
 def go(plugin: Plugin, request: AdmissionRequest) -> AdmissionRequest:
     async def main() -> None:
-        if plugin.handles(request):  # type: ignore[attr-defined]
+        if plugin.handles(request):
             await plugin.admit(request)
             await plugin.validate(request)
 
@@ -110,7 +110,7 @@ def test_pod_gets_the_default_account_and_its_token_where_nothing_is_mounted() -
         initContainers=[{"name": "i"}],
         containers=[{"name": "c"}, {"name": "own", "volumeMounts": [{"name": "x", "mountPath": MOUNT_PATH}]}],
     )
-    spec = go(accounts(imagePullSecrets=[{"name": "pull"}]), asking("CREATE", "pods", made)).obj["spec"]  # type: ignore[index]
+    spec = go(accounts(imagePullSecrets=[{"name": "pull"}]), asking("CREATE", "pods", made)).obj["spec"]
     assert spec["serviceAccountName"] == spec["serviceAccount"] == "default"
     (volume,) = spec["volumes"]
     assert (
@@ -209,7 +209,7 @@ def priority_class(name: str, value: int, default: bool = False, policy: str = "
 def test_priority_comes_from_the_class() -> None:
     plugin = Priority(
         Classes(*builtin_classes(), priority_class("high", 9), priority_class("mild", 5, policy="Never"))
-    )  # type: ignore[arg-type]
+    )
     for name, value, policy in (
         ("", 0, "PreemptLowerPriority"),
         ("high", 9, "PreemptLowerPriority"),
@@ -230,7 +230,7 @@ def test_priority_comes_from_the_class() -> None:
 
 
 def test_default_class_is_taken_and_only_one_may_be() -> None:
-    plugin = Priority(Classes(priority_class("usual", 3, default=True)))  # type: ignore[arg-type]
+    plugin = Priority(Classes(priority_class("usual", 3, default=True)))
     made = pod()
     go(plugin, asking("CREATE", "pods", made))
     assert (made["spec"]["priority"], made["spec"]["priorityClassName"]) == (3, "usual")

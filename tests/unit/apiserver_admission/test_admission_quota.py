@@ -139,7 +139,7 @@ def test_lost_race_is_judged_again() -> None:
                 await real("a", "r", quota("r", used={"pods": "29"}, pods="30"), entry.revision)
             return await real(namespace, name, obj, expect_revision)
 
-        store.update = update  # type: ignore[method-assign]
+        store.update = update
         await charge(plugin, creating())
         assert await used(store) == {"pods": "1"} and await used(store, "r") == {"pods": "30"}
 

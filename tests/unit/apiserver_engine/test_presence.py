@@ -49,7 +49,7 @@ def with_servers(body: Callable[[list[ApiServer], list[asyncio.Task[None]], Any]
                         rng,
                         make_store=lambda resource, rng=rng: make_cacher(backend, resource, clock, rng),
                         make_guard=open_guard,
-                        connector=object(),  # type: ignore[arg-type]
+                        connector=object(),
                         resources_of=resources_of,
                         advertise=[address],
                         identity=f"host{seed}",

@@ -30,7 +30,7 @@ NETWORK = ipaddress.ip_network("10.0.0.0/28")
 
 
 def call(name: str = "s", *, dry_run: bool = False) -> Call:
-    return Call(None, User("u"), "d", name, options=WriteOptions(dry_run=dry_run))  # type: ignore[arg-type]
+    return Call(None, User("u"), "d", name, options=WriteOptions(dry_run=dry_run))
 
 
 def service(kind: str = "ClusterIP", ports: Any = ((80, "TCP"),), name: str = "s", **spec: Any) -> Obj:
@@ -263,7 +263,7 @@ def test_taken_ports_of_another_range_are_forgotten_and_claimed_anew() -> None:
     async def body(both: Numbers) -> None:
         await both.one.ports.take([30000, 30007], 0)
         other = Ports(30004, 30011, random.Random(1))
-        other.attach(both.one.ports._store)  # type: ignore[arg-type]
+        other.attach(both.one.ports._store)
         assert await other.taken() == []
         await other.claim([30007, 31000])
         assert await other.taken() == [30007]
@@ -315,7 +315,7 @@ def test_ranges_in_use_are_those_that_stay_and_of_the_servers_family() -> None:
 
 
 def held_by(address: str, name: str, at: str = "2026-01-01T00:00:00Z") -> Obj:
-    pool = Addresses(NETWORK, random.Random(1), LoopClock(None, 0.0), lambda: "u")  # type: ignore[arg-type]
+    pool = Addresses(NETWORK, random.Random(1), LoopClock(None, 0.0), lambda: "u")
     pool._clock = type("Still", (), {"now": lambda self: 0.0})()
     obj = pool.object_of(address, ("d", name))
     obj["metadata"]["creationTimestamp"] = at

@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
-
 from https_world import Authority
 
 from client import renewal

@@ -61,7 +61,7 @@ def pod(
 
 
 def names(pods: object) -> list[str]:
-    return [each["metadata"]["name"] for each in pods]  # type: ignore[attr-defined]
+    return [each["metadata"]["name"] for each in pods]
 
 
 def test_missing_pods_are_created_and_ended_ones_do_not_count() -> None:

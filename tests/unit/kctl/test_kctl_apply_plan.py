@@ -31,7 +31,7 @@ def test_annotation_remembers_the_text_without_itself() -> None:
     text = with_annotation(obj)["metadata"]["annotations"][LAST_APPLIED]
     assert text.endswith("\n")
     assert json.loads(text) == {"kind": "X", "metadata": {"name": "a", "annotations": {"b": "c"}}}
-    assert obj["metadata"]["annotations"][LAST_APPLIED] == "old"  # type: ignore[index]
+    assert obj["metadata"]["annotations"][LAST_APPLIED] == "old"
 
 
 def test_same_text_again_needs_no_patch() -> None:

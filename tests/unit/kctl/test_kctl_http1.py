@@ -69,7 +69,7 @@ SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n8;x=y\r\n\ntwo\nthr\r\n2\r\nee\r\n0\r\nT: x\r\n\r\n"
 
 
-def test_connection_is_used_again_after_a_whole_answer(serve) -> None:  # type: ignore[no-untyped-def]
+def test_connection_is_used_again_after_a_whole_answer(serve) -> None:
     server, connection = serve(SIZED, CHUNKED, SIZED)
     bodies = []
     for _ in range(3):
@@ -80,13 +80,13 @@ def test_connection_is_used_again_after_a_whole_answer(serve) -> None:  # type: 
     assert connection.reusable
 
 
-def test_lines_come_whole_from_chunks(serve) -> None:  # type: ignore[no-untyped-def]
+def test_lines_come_whole_from_chunks(serve) -> None:
     _, connection = serve(CHUNKED)
     with connection.request("GET", "/", []) as answer:
         assert list(answer) == [b"one\n", b"two\n", b"three"]
 
 
-def test_body_is_sent_with_its_length(serve) -> None:  # type: ignore[no-untyped-def]
+def test_body_is_sent_with_its_length(serve) -> None:
     server, connection = serve(SIZED)
     with connection.request("POST", "/", [("Content-Type", "a/b")], b"abc") as answer:
         answer.read()
@@ -94,14 +94,14 @@ def test_body_is_sent_with_its_length(serve) -> None:  # type: ignore[no-untyped
     assert server.requests[0].endswith(b"abc")
 
 
-def test_body_without_length_ends_with_the_connection(serve) -> None:  # type: ignore[no-untyped-def]
+def test_body_without_length_ends_with_the_connection(serve) -> None:
     _, connection = serve(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it")
     with connection.request("GET", "/", []) as answer:
         assert answer.read() == b"all of it"
     assert not connection.reusable
 
 
-def test_informational_and_empty_answers_are_passed(serve) -> None:  # type: ignore[no-untyped-def]
+def test_informational_and_empty_answers_are_passed(serve) -> None:
     _, connection = serve(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", SIZED)
     with connection.request("DELETE", "/", []) as answer:
         assert (answer.status, answer.read()) == (204, b"")
@@ -109,7 +109,7 @@ def test_informational_and_empty_answers_are_passed(serve) -> None:  # type: ign
         assert answer.header("x-a") == "b"
 
 
-def test_answer_left_unread_closes_the_connection(serve) -> None:  # type: ignore[no-untyped-def]
+def test_answer_left_unread_closes_the_connection(serve) -> None:
     _, connection = serve(SIZED)
     with connection.request("GET", "/", []) as answer:
         assert answer.status == 200
@@ -129,19 +129,19 @@ def test_answer_left_unread_closes_the_connection(serve) -> None:  # type: ignor
         b"HTTP/1.1 200 OK\r\nA: b",
     ],
 )
-def test_what_is_no_whole_answer_is_refused(serve, answer: bytes) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_whole_answer_is_refused(serve, answer: bytes) -> None:
     _, connection = serve(answer)
     with pytest.raises(ProtocolError):
         connection.request("GET", "/", []).read()
 
 
-def test_connection_closed_before_an_answer_says_so(serve) -> None:  # type: ignore[no-untyped-def]
+def test_connection_closed_before_an_answer_says_so(serve) -> None:
     _, connection = serve(b"")
     with pytest.raises(Disconnected):
         connection.request("GET", "/", [])
 
 
-def test_line_break_in_a_header_is_refused(serve) -> None:  # type: ignore[no-untyped-def]
+def test_line_break_in_a_header_is_refused(serve) -> None:
     _, connection = serve(SIZED)
     with pytest.raises(ProtocolError):
         connection.request("GET", "/", [("A", "b\r\nEvil: x")])

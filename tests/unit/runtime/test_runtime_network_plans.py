@@ -77,7 +77,7 @@ def test_host_port_has_one_owner() -> None:
 
 
 def sandbox(**changes: object) -> SandboxConfig:
-    return SandboxConfig("p", "default", "u", 0, "web-0", "/logs", **changes)  # type: ignore[arg-type]
+    return SandboxConfig("p", "default", "u", 0, "web-0", "/logs", **changes)
 
 
 def test_pod_files_fall_back_to_the_nodes_own() -> None:

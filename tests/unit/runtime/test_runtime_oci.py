@@ -27,7 +27,7 @@ IMAGE = ImageConfig(
 
 
 def config(**changes: object) -> ContainerConfig:
-    return ContainerConfig(name="c", attempt=0, image="i", **changes)  # type: ignore[arg-type]
+    return ContainerConfig(name="c", attempt=0, image="i", **changes)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
 from recording_syscalls import RecordingSyscalls
 
 from runtime.linux import capabilities

@@ -68,7 +68,7 @@ def test_program_is_found_on_the_path(tmp_path: Path) -> None:
 
 
 def lines_of(path: Path) -> list[tuple[str, str, str]]:
-    return [tuple(line.split(" ", 3)[1:]) for line in path.read_text().splitlines()]  # type: ignore[misc]
+    return [tuple(line.split(" ", 3)[1:]) for line in path.read_text().splitlines()]
 
 
 def test_log_keeps_streams_apart_and_ends_partial_lines(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from standalone.programs import plan_programs
 
 def make(**changes: object) -> ClusterConfig:
     fields = {"name": "lab", "runtime": "native", "store": "sqlite", "api_port": 6443, "network_index": 0}
-    return ClusterConfig(**{**fields, **changes})  # type: ignore[arg-type]
+    return ClusterConfig(**{**fields, **changes})
 
 
 def test_saved_cluster_is_read_back_equal(tmp_path: Path) -> None:

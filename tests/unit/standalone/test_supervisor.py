@@ -62,7 +62,7 @@ def pids_of(layout: Layout, index: int) -> list[int]:
 
 def wait_for(check: object, timeout_s: float = 10) -> None:
     deadline = time.monotonic() + timeout_s
-    while not check():  # type: ignore[operator]
+    while not check():
         assert time.monotonic() < deadline, "timed out"
         time.sleep(0.005)
 
@@ -78,7 +78,7 @@ def test_killed_child_is_started_again(layout: Layout) -> None:
         wait_for(lambda: pids_of(layout, 0))
         os.kill(pids_of(layout, 0)[0], signal.SIGKILL)
         wait_for(lambda: len(pids_of(layout, 0)) == 2)
-        wait_for(lambda: read_state(layout)["components"][0]["restarts"] == 1)  # type: ignore[index]
+        wait_for(lambda: read_state(layout)["components"][0]["restarts"] == 1)
     finally:
         assert stop(supervisor) == 0
     assert "ended with signal 9" in layout.log("c0").read_text()
