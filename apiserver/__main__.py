@@ -80,6 +80,12 @@ def _add_store_flags(parser: argparse.ArgumentParser) -> None:
     add("--etcd-cafile", type=Path, help="CA of etcd's certificate")
     add("--etcd-certfile", type=Path, help="certificate shown to etcd")
     add("--etcd-keyfile", type=Path, help="its key")
+    add(
+        "--etcd-defragment",
+        action="store_true",
+        help="make etcd's file smaller when more than half of it is free, which stops a member for a moment, and lift its "
+        "alarm of no space when that has made room; for an etcd that is this cluster's alone",
+    )
 
 
 def _add_serving_flags(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +122,14 @@ def _backend(options: argparse.Namespace, clock: SystemClock, rng: random.Random
         from apiserver.backends.etcd_client import EtcdTls
 
         tls = EtcdTls(options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
-        return EtcdBackend(options.etcd_servers.split(","), clock, rng, prefix=options.etcd_prefix, tls=tls)
+        return EtcdBackend(
+            options.etcd_servers.split(","),
+            clock,
+            rng,
+            prefix=options.etcd_prefix,
+            tls=tls,
+            defragment=options.etcd_defragment,
+        )
     from apiserver.backends.sqlite import SqliteBackend
 
     return SqliteBackend(options.data_dir / "store.db", clock)

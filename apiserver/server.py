@@ -58,7 +58,7 @@ from apiserver.http.discovery import Discovery
 from apiserver.http.extra import Extra
 from apiserver.http.health import Check, Health, ping
 from apiserver.http.identify import Identity
-from apiserver.http.metrics import Metrics, build_family, remote_families, store_families
+from apiserver.http.metrics import Metrics, build_family, remote_families, size_families, store_families
 from apiserver.http.openapi import OpenApi
 from apiserver.http.paths import OPEN_PATHS, Paths, version_info
 from apiserver.http.proxy import Proxy
@@ -311,6 +311,7 @@ class ApiServer:
         )
         self.metrics.source(self._flow_metrics)
         self.metrics.source(lambda: store_families(self.stores.all()))
+        self.metrics.source(lambda: size_families(parts.backend.figures()))
         self.metrics.source(lambda: remote_families(self._remotes))
         self.metrics.source(lambda: build_family(version_info()))
         self.metrics.gauge(

@@ -41,6 +41,9 @@ _FLAGS = (
     "--max-request-bytes=8388608",
     "--quota-backend-bytes=8589934592",
     "--snapshot-count=10000",  # what etcd keeps of its log in memory
+    # Of the log on disk, 64 MB each and one made ahead: no member that lags behind will ever ask for more.
+    "--max-snapshots=2",
+    "--max-wals=2",
     "--logger=zap",
     "--log-outputs=stderr",
     "--log-level=warn",
@@ -56,6 +59,7 @@ class EtcdAddress:
     ca: str = ""
     cert: str = ""
     key: str = ""
+    own: bool = False  # nobody else's: it may be defragmented
 
     def flags(self) -> tuple[str, ...]:
         files = (("cafile", self.ca), ("certfile", self.cert), ("keyfile", self.key))
@@ -63,6 +67,7 @@ class EtcdAddress:
             f"--etcd-servers={self.servers}",
             *((f"--etcd-prefix={self.prefix}",) if self.prefix else ()),
             *(f"--etcd-{name}={path}" for name, path in files if path),
+            *(("--etcd-defragment",) if self.own else ()),
         )
 
 
@@ -138,7 +143,7 @@ def etcd_address(layout: Layout, config: ClusterConfig) -> EtcdAddress:
     path = directory(layout) / _CLIENT
     if len(os.fsencode(path)) > _SOCKET_PATH_MAX:
         raise ConfigError(f"{path} is too long for a socket's path: choose a shorter --data-dir")
-    return EtcdAddress(f"unix:{path}", "")
+    return EtcdAddress(f"unix:{path}", "", own=True)
 
 
 def directory(layout: Layout) -> Path:

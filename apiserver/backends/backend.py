@@ -71,6 +71,17 @@ class TxnResult:
     current: KV | None  # what stands under the key now: the loser of a race sees what it lost to
 
 
+@dataclass(frozen=True, slots=True)
+class StoreFigures:
+    """What a store takes up, as far as it was looked at last; the rest is free and used again."""
+
+    size_bytes: int
+    used_bytes: int
+    defragmented: int = 0  # times
+    defragmenting_failed: int = 0
+    defragmenting_s: float = 0.0  # altogether
+
+
 class ChangeStream(Protocol):
     """What a watch iterates: batches in commit order."""
 
@@ -135,3 +146,5 @@ class Backend(Protocol):
     async def oldest_revision(self) -> int:
         """The oldest revision that can still be read."""
         ...
+
+    def figures(self) -> StoreFigures: ...

@@ -25,6 +25,7 @@ from apiserver.backends.backend import (
     FutureRevision,
     OutcomeUnknown,
     RangeResult,
+    StoreFigures,
     StoreUnavailable,
     TxnResult,
 )
@@ -32,10 +33,10 @@ from apiserver.backends.etcd_client import (
     COMPACT,
     PATIENCE_S,
     RANGE,
-    STATUS,
     TXN,
     CompactedAway,
     EtcdClient,
+    EtcdFull,
     EtcdTls,
 )
 from apiserver.backends.etcd_feed import EtcdFeed
@@ -47,21 +48,27 @@ from apiserver.backends.etcd_messages import (
     range_answer,
     range_request,
     revision_of,
-    status_answer,
     txn_answer,
 )
 from apiserver.backends.etcd_origin import Origin, marker_key, open_origin
 from apiserver.backends.etcd_turns import Turns
+from apiserver.backends.etcd_upkeep import Upkeep
 from apiserver.backends.hub import Subscription
 from apiserver.backends.retention import HistoryAge, Retention
+from client.logs import get_logger
 from machinery.clock import Clock
 
 PAGE = 1000  # keys asked for at once
 HOUSEKEEPING_S = 60.0
+ROOM_EVERY_S = 10.0  # at most, while etcd is full
+COMPACTION_S = 120.0
+
+log = get_logger("etcd")
 
 
 class EtcdBackend:
-    """`servers` as `parse_server` reads them. `prefix` goes before every key; one prefix is one cluster."""
+    """`servers` as `parse_server` reads them. `prefix` goes before every key; one prefix is one cluster. `defragment`:
+    whether etcd's file is made smaller when much of it is free, and its alarm lifted when it was full (`etcd_upkeep.py`)."""
 
     shared = True
 
@@ -75,15 +82,21 @@ class EtcdBackend:
         tls: EtcdTls | None = None,
         retention: Retention | None = None,
         patience_s: float = PATIENCE_S,
+        defragment: bool = False,
     ) -> None:
         self._prefix = prefix.rstrip("/")
         self._clock = clock
         self._rng = rng
         self._client = EtcdClient(servers, clock, tls, patience_s)
         self._patience_s = patience_s
-        self._age = HistoryAge(retention or Retention())
+        self._retention = retention or Retention()
+        self._age = HistoryAge(self._retention)
         self._feed = EtcdFeed(self._client, clock)
         self._turns = Turns(self._client, self._prefix, self._age)
+        self._upkeep = Upkeep(self._client, clock, defragment=defragment)
+        self._full = asyncio.Event()  # a write was refused for want of space
+        self._told_full = False
+        self._made_room = -ROOM_EVERY_S
         self._origin = Origin(b"", 0, 0)
         self._asking: list[asyncio.Future[int]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -95,6 +108,8 @@ class EtcdBackend:
         try:
             self._origin = await open_origin(self._client, self._prefix)
             await self._feed.start(self._origin)
+            with contextlib.suppress(StoreUnavailable):
+                await self._upkeep.look()
         except BaseException:
             await self._client.close()
             raise
@@ -104,6 +119,9 @@ class EtcdBackend:
             task = asyncio.create_task(work(), name=f"etcd {work.__name__}")
             task.add_done_callback(self._on_ended)
             self._tasks.append(task)
+        if self._upkeep.is_full:  # else whoever starts and must write ends, and nothing is ever mended
+            with contextlib.suppress(StoreUnavailable):
+                await self._make_room()
 
     async def close(self) -> None:
         """May be called twice, and without start."""
@@ -160,7 +178,7 @@ class EtcdBackend:
     async def put(self, key: str, value: bytes, *, expect: int | None = None) -> TxnResult:
         self._check_open()
         request = put_txn(self._origin.key(key), value, self._origin.expected(expect))
-        answer = txn_answer(await self._client.call(TXN, request, safe=False))
+        answer = txn_answer(await self._write(request))
         revision = answer.revision + self._origin.shift
         there = self._origin.kv(answer.kvs[0]) if answer.kvs else None
         if not answer.succeeded:
@@ -172,7 +190,7 @@ class EtcdBackend:
     async def delete(self, key: str, *, expect: int | None = None) -> TxnResult:
         self._check_open()
         request = delete_txn(self._origin.key(key), self._origin.expected(expect))
-        answer = txn_answer(await self._client.call(TXN, request, safe=False))
+        answer = txn_answer(await self._write(request))
         revision = answer.revision + self._origin.shift
         there = self._origin.kv(answer.kvs[0]) if answer.kvs else None
         if not answer.succeeded or not answer.deleted:
@@ -182,6 +200,9 @@ class EtcdBackend:
 
     def watch(self, prefix: str, from_revision: int) -> Subscription:
         return Subscription(self._feed.hub, prefix, from_revision, self._check_watch)
+
+    def figures(self) -> StoreFigures:
+        return self._upkeep.figures()
 
     async def compact(self, revision: int) -> None:
         if revision <= self._feed.oldest:
@@ -218,20 +239,71 @@ class EtcdBackend:
                 future.set_exception(error)
 
     async def _keep_house(self) -> None:
-        """Forgets old history now and then, one of the API servers for all."""
+        """Forgets old history now and then, one of the API servers for all; sooner when etcd has no room left."""
         while True:
-            await self._clock.sleep(HOUSEKEEPING_S * (0.5 + self._rng.random()))
+            await self._pause(HOUSEKEEPING_S * (0.5 + self._rng.random()))
             with contextlib.suppress(StoreUnavailable, FutureRevision):
-                await self._forget(self._clock.now())
+                await self._upkeep.look()
+                if self._upkeep.is_full:
+                    await self._make_room()
+                else:
+                    self._told_full = False
+                    await self._forget(self._clock.now())
+
+    async def _pause(self, longest_s: float) -> None:
+        """Ends early when a write was refused for want of space, but not at the same moment in every API server."""
+        waits = [
+            asyncio.create_task(self._clock.sleep(longest_s)),
+            asyncio.create_task(self._full.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self._full.is_set():
+            since_s = self._clock.monotonic() - self._made_room
+            await self._clock.sleep(max(self._rng.random(), ROOM_EVERY_S - since_s))
+            self._full.clear()
 
     async def _forget(self, now: float) -> None:
-        used = status_answer(await self._client.call(STATUS, b"")).used_bytes
         newest = self._feed.hub.newest
         if not await self._turns.take(now, newest):
             return
+        used = self._upkeep.figures().used_bytes
         target = self._age.plan_compaction(now, newest, await self.oldest_revision(), used)
         if target:
             await self.compact(target)
+        await self._upkeep.defragment_one()
+
+    async def _make_room(self) -> None:
+        """etcd is full: no history is worth that. Nobody can take a turn, since that is a write."""
+        target = await self.revision() - self._retention.min_revisions
+        compacted = target > await self.oldest_revision()
+        if compacted:
+            with contextlib.suppress(CompactedAway):
+                request = compaction_request(target - self._origin.shift, physical=True)
+                await self._client.call_member(self._client.current, COMPACT, request, COMPACTION_S)
+            self._feed.oldest = max(self._feed.oldest, target)
+        self._made_room = self._clock.monotonic()
+        if not await self._upkeep.make_room(compacted=compacted):
+            log.error(
+                "etcd is full and takes no writes; what can be done here has been done: its history is compacted. "
+                "Run `etcdctl defrag` and `etcdctl alarm disarm`, or give it a greater quota",
+                etcd=self._client.name,
+            )
+        elif not self._upkeep.is_full:
+            log.info("etcd's alarm of no space is lifted, it takes writes again", etcd=self._client.name)
+
+    async def _write(self, request: bytes) -> bytes:
+        try:
+            return await self._client.call(TXN, request, safe=False)
+        except EtcdFull as error:
+            if not self._told_full:
+                self._told_full = True
+                log.error("a write was refused", error=str(error))
+            self._full.set()
+            raise
 
     def _on_ended(self, task: asyncio.Task[None]) -> None:
         """One of the tasks failed, which is a mistake of ours: nobody may wait for what it would have done."""

@@ -25,15 +25,21 @@ TXN = "/etcdserverpb.KV/Txn"
 COMPACT = "/etcdserverpb.KV/Compact"
 WATCH = "/etcdserverpb.Watch/Watch"
 STATUS = "/etcdserverpb.Maintenance/Status"
+DEFRAGMENT = "/etcdserverpb.Maintenance/Defragment"
+ALARM = "/etcdserverpb.Maintenance/Alarm"
 
 PATIENCE_S = 5.0
 _RETRY_S = 0.05
 # gRPC's status codes
-_PERMISSION_DENIED, _OUT_OF_RANGE, _UNAVAILABLE, _UNAUTHENTICATED = 7, 11, 14, 16
+_PERMISSION_DENIED, _RESOURCE_EXHAUSTED, _OUT_OF_RANGE, _UNAVAILABLE, _UNAUTHENTICATED = 7, 8, 11, 14, 16
 
 
 class CompactedAway(Exception):
     """The asked revision is compacted."""
+
+
+class EtcdFull(StoreUnavailable):
+    """etcd's file has met its quota: it takes no writes until there is room and its alarm is lifted."""
 
 
 class EtcdAddressError(StoreUnavailable):
@@ -141,6 +147,47 @@ class EtcdClient:
                 raise StoreUnavailable(f"etcd at {self.name} does not answer: {why}")
             await self._clock.sleep(_RETRY_S)
 
+    @property
+    def members(self) -> int:
+        """How many servers are named."""
+        return len(self._targets)
+
+    @property
+    def current(self) -> int:
+        """Which of them answers us."""
+        return self._current
+
+    def name_of(self, index: int) -> str:
+        return self._targets[index][0]
+
+    async def call_member(self, index: int, method: str, request: bytes, timeout_s: float) -> bytes:
+        """One try, of one server, on a connection of its own. Raises StoreUnavailable, CompactedAway."""
+        self._check_open()
+        target, secure = self._targets[index]
+        try:
+            async with asyncio.timeout(timeout_s):
+                connection = await connect(target, self._context if secure else None)
+                try:
+                    return await connection.call(_headers(method, target, secure), request)
+                finally:
+                    connection.close()
+        except RpcError as error:
+            unavailable = StoreUnavailable(
+                f"etcd at {target}: {error.message or f'gRPC status {error.code}'}"
+            )
+            raise self._refusal(error) or unavailable from error
+        except (Lost, OSError, TimeoutError) as error:
+            why = str(error) or f"no answer in {timeout_s:g} s"
+            raise StoreUnavailable(f"etcd at {target} does not answer: {why}") from error
+
+    def leave_member(self, index: int) -> None:
+        """Calls from now on go to another server, where there is one; those under way end where they began, watches at once."""
+        if index == self._current and len(self._targets) > 1:
+            self._current = (index + 1) % len(self._targets)
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.retire("we ask another member from now on", watches=True)
+
     def watch(self, request: bytes) -> WatchCall:
         return WatchCall(self, request)
 
@@ -166,9 +213,7 @@ class EtcdClient:
         block = self._headers.get(method)
         if block is None:
             target, secure = self._targets[self._current]
-            authority = "localhost" if target.startswith("unix:") else target
-            more = (("hasleader", "true"),) if method == WATCH else ()
-            block = self._headers[method] = call_headers(method, authority, tls=secure, more=more)
+            block = self._headers[method] = _headers(method, target, secure)
         return block
 
     def turn_from(self, connection: Connection | None, why: str) -> None:
@@ -190,9 +235,20 @@ class EtcdClient:
             return CompactedAway(error.message)
         if error.code == _UNAVAILABLE:
             return None
+        if error.code == _RESOURCE_EXHAUSTED and "space exceeded" in error.message:
+            return EtcdFull(
+                f"etcd at {self.name} is full: its file has met its quota (quota-backend-bytes), and it takes no writes "
+                "until there is room and its alarm is lifted"
+            )
         if error.code in (_UNAUTHENTICATED, _PERMISSION_DENIED):
             return StoreUnavailable(f"etcd at {self.name} refuses this client: {error.message}")
         return StoreUnavailable(f"etcd at {self.name}: {error.message or f'gRPC status {error.code}'}")
+
+
+def _headers(method: str, target: str, secure: bool) -> bytes:
+    authority = "localhost" if target.startswith("unix:") else target
+    more = (("hasleader", "true"),) if method == WATCH else ()
+    return call_headers(method, authority, tls=secure, more=more)
 
 
 class WatchCall:

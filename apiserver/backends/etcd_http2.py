@@ -62,10 +62,11 @@ class RpcError(Exception):
 class Stream:
     """One call: its answers in the order of their coming, then its end."""
 
-    __slots__ = ("answers", "ended", "number", "partial", "received", "waiter", "window")
+    __slots__ = ("answers", "ended", "lasting", "number", "partial", "received", "waiter", "window")
 
-    def __init__(self, number: int, window: int) -> None:
+    def __init__(self, number: int, window: int, lasting: bool) -> None:
         self.number = number
+        self.lasting = lasting  # our side stays open: a watch
         self.window = window  # bytes we may send
         self.received = 0  # since the window was last opened
         self.partial = bytearray()
@@ -133,7 +134,7 @@ class Connection(asyncio.Protocol):
         if not self.usable:
             raise Lost(self._retired or str(self.lost), sent=False)
         number, self._next = self._next, self._next + 2
-        stream = self._streams[number] = Stream(number, self._stream_window)
+        stream = self._streams[number] = Stream(number, self._stream_window, not last)
         self._frame(_HEADERS, _END_HEADERS, number, headers)
         data = struct.pack(">BI", 0, len(message)) + message
         self._queue.append((stream, data, last))
@@ -144,9 +145,13 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         return self.lost is None and not self._retired
 
-    def retire(self, why: str) -> None:
-        """Takes no new calls, and closes when the last of the open ones has ended."""
+    def retire(self, why: str, *, watches: bool = False) -> None:
+        """Takes no new calls, and closes when the last of the open ones has ended. `watches` end at once."""
         self._retired = self._retired or why
+        for stream in [stream for stream in self._streams.values() if watches and stream.lasting]:
+            stream.ended = Lost(why)
+            self.cancel(stream)
+            stream.wake()
         self._close_when_done()
 
     def _close_when_done(self) -> None:

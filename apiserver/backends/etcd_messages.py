@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MOD = 2  # Compare.CompareTarget
+NO_SPACE = 1  # AlarmType
+_DEACTIVATE = 2  # AlarmRequest.AlarmAction
 
 
 class BadMessage(Exception):
@@ -67,8 +69,17 @@ class WatchAnswer:
 @dataclass(frozen=True, slots=True)
 class StatusAnswer:
     version: str
-    size_bytes: int
-    used_bytes: int
+    size_bytes: int  # of the member's file
+    used_bytes: int  # the rest of the file is free pages
+    no_space: bool = False  # the file has met etcd's quota, and no member takes writes
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """`kind` is etcd's AlarmType, NO_SPACE or another."""
+
+    member: int
+    kind: int
 
 
 # Requests
@@ -134,8 +145,13 @@ def delete_all_txn(ranges: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(_bytes(2, _message(3, delete_request(start, end, prev=False))) for start, end in ranges)
 
 
-def compaction_request(revision: int) -> bytes:
-    return _int(1, revision)
+def compaction_request(revision: int, *, physical: bool = False) -> bytes:
+    """`physical`: the answer comes when the pages are free."""
+    return _int(1, revision) + _int(2, physical)
+
+
+def disarm_request(alarm: Alarm) -> bytes:
+    return _int(1, _DEACTIVATE) + _int(2, alarm.member) + _int(3, alarm.kind)
 
 
 def watch_request(key: bytes, end: bytes, start_revision: int) -> bytes:
@@ -201,15 +217,26 @@ def watch_answer(data: bytes) -> WatchAnswer:
 
 
 def status_answer(data: bytes) -> StatusAnswer:
-    version, size, used = "", 0, 0
+    version, size, used, no_space = "", 0, 0, False
     for number, value, end in _fields(data):
         if number == 2:
             version = data[value:end].decode(errors="replace")
         elif number == 3:
             size = value
+        elif number == 8:
+            no_space = no_space or b"NOSPACE" in data[value:end]
         elif number == 9:
             used = value
-    return StatusAnswer(version, size, used or size)
+    return StatusAnswer(version, size, used or size, no_space)
+
+
+def alarms_answer(data: bytes) -> list[Alarm]:
+    alarms = []
+    for number, start, stop in _fields(data):
+        if number == 2:
+            fields = {field: value for field, value, _ in _fields(data, start, stop)}
+            alarms.append(Alarm(fields.get(1, 0), fields.get(2, 0)))
+    return alarms
 
 
 def _range_answer(data: bytes, start: int, stop: int) -> RangeAnswer:

@@ -5,7 +5,7 @@ No threads, no I/O, no clock of its own: on a virtual-time loop it behaves the s
 
 from __future__ import annotations
 
-from apiserver.backends.backend import KV, Change, FutureRevision, RangeResult, TxnResult
+from apiserver.backends.backend import KV, Change, FutureRevision, RangeResult, StoreFigures, TxnResult
 from apiserver.backends.hub import Subscription, WatchHub
 from apiserver.backends.keyindex import KeyIndex
 from apiserver.backends.retention import HistoryAge, Retention
@@ -47,6 +47,9 @@ class MemoryBackend:
 
     async def oldest_revision(self) -> int:
         return self._index.compacted
+
+    def figures(self) -> StoreFigures:
+        return StoreFigures(self._bytes, self._bytes)
 
     async def get(self, key: str, *, revision: int = 0) -> KV | None:
         revision = revision or self._index.head

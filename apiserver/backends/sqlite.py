@@ -15,6 +15,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from apiserver.backends.backend import (
     Change,
     FutureRevision,
     RangeResult,
+    StoreFigures,
     StoreUnavailable,
     TxnResult,
 )
@@ -98,6 +100,16 @@ class SqliteBackend:
 
     async def oldest_revision(self) -> int:
         return self._index.compacted
+
+    def figures(self) -> StoreFigures:
+        """Of the file and its write-ahead log; nothing before the start and where they cannot be looked at."""
+        if self._closed:
+            return StoreFigures(0, 0)
+        size = 0
+        for path in (self.path, self.path.with_name(self.path.name + "-wal")):
+            with suppress(OSError):
+                size += path.stat().st_size
+        return StoreFigures(size, self._writer.used_bytes or size)
 
     async def get(self, key: str, *, revision: int = 0) -> KV | None:
         self._check_open()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.resource import Resource
 from apiserver.aggregation.remote import Remotes
+from apiserver.backends.backend import StoreFigures
 from apiserver.engine.stores import RunningStore
 from apiserver.http.counts import IsServed, Requests
 
@@ -84,6 +85,31 @@ def store_families(stores: Iterable[tuple[Resource, RunningStore]]) -> Iterator[
             times.show(seconds, [operation, name])
             requests.add_metric([operation, name], sum(times.cells))
     yield from (objects, older, watchers, seconds, requests)
+
+
+def size_families(figures: StoreFigures) -> Iterator[Metric]:
+    """What the store takes up, and what was done to make it less."""
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+    # There is one, whatever it is called where several are counted.
+    size = GaugeMetricFamily(
+        "apiserver_storage_size_bytes", "Size of the store's file.", labels=["storage_cluster_id"]
+    )
+    size.add_metric(["etcd-0"], figures.size_bytes)
+    used = GaugeMetricFamily(
+        "apiserver_storage_used_bytes", "As much of it as is in use; the rest is used again."
+    )
+    used.add_metric([], figures.used_bytes)
+    times = CounterMetricFamily(
+        "apiserver_storage_defragmentations", "How often etcd's file was made smaller.", labels=["result"]
+    )
+    times.add_metric(["success"], figures.defragmented)
+    times.add_metric(["error"], figures.defragmenting_failed)
+    stood = CounterMetricFamily(
+        "apiserver_storage_defragmentation_seconds", "How long a member of etcd stood still for it."
+    )
+    stood.add_metric([], figures.defragmenting_s)
+    yield from (size, used, times, stood)
 
 
 def remote_families(remotes: Remotes) -> Iterator[Metric]:

@@ -106,3 +106,9 @@ def shared_etcd() -> EtcdServer:
 
 def fresh_prefix() -> str:
     return f"/test-{next(_prefixes)}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
