@@ -1,8 +1,8 @@
 """The admission seam: what may change or refuse a write after it is authorized and decoded.
 
-A plugin declares which operations it `handles`; the engine calls every mutating plugin in the order
-of the explicit list, validates the object, then calls every validating plugin. Plugins run for dry
-runs too and so must not have effects of their own.
+A plugin declares which requests it `handles`, by operation, resource and subresource alone: the engine asks once for
+each of these and remembers who runs. It calls every mutating plugin in the order of the explicit list, validates the
+object, then calls every validating plugin. Plugins run for dry runs too and so must not have effects of their own.
 """
 
 from __future__ import annotations
@@ -45,10 +45,14 @@ class AdmissionRequest:
 class AdmissionPlugin(Protocol):
     name: str
 
-    def handles(self, request: AdmissionRequest) -> bool: ...
+    def handles(self, request: AdmissionRequest) -> bool:
+        """Looks at nothing but the operation, the resource and the subresource."""
+        ...
 
     async def admit(self, request: AdmissionRequest) -> bool | None:
-        """Mutates. Raises an ApiError (usually Forbidden) to refuse. False: certainly nothing was changed."""
+        """Mutates. Raises an ApiError (usually Forbidden) to refuse.
+
+        False: nothing was changed, or nothing that the kind's defaults could add to; else these are set once more."""
         ...
 
     async def validate(self, request: AdmissionRequest) -> None:

@@ -20,9 +20,10 @@ class DefaultTolerationSeconds(Plugin):
             and not request.subresource
         )
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    async def admit(self, request: AdmissionRequest) -> bool:
         if request.obj is not None:
             add_tolerations(request.obj.setdefault("spec", {}))
+        return False
 
 
 def add_tolerations(spec: Obj) -> None:

@@ -37,18 +37,19 @@ class LimitRanger(Plugin):
             is_resource(request, "", "persistentvolumeclaims")
             and request.operation in ("CREATE", "UPDATE")
             and not request.subresource
-            and not (request.old or {}).get("metadata", {}).get("deletionTimestamp")
         )
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    async def admit(self, request: AdmissionRequest) -> bool:
         if request.obj is None or request.operation != "CREATE" or not is_resource(request, "", "pods"):
-            return
-        for limit_range in await self._limit_ranges.within(request.namespace):
+            return False
+        limit_ranges = await self._limit_ranges.within(request.namespace)
+        for limit_range in limit_ranges:
             set_defaults(request.obj, limit_range)
+        return bool(limit_ranges)
 
     async def validate(self, request: AdmissionRequest) -> None:
         obj = request.obj
-        if obj is None:
+        if obj is None or _is_leaving_claim(request):
             return
         for limit_range in await self._limit_ranges.within(request.namespace):
             items = (limit_range.get("spec") or {}).get("limits") or ()
@@ -56,6 +57,13 @@ class LimitRanger(Plugin):
             found = [text for item in items for text in judge(obj, item)]
             if found:
                 raise forbidden(request, found[0] if len(found) == 1 else f"[{', '.join(found)}]")
+
+
+def _is_leaving_claim(request: AdmissionRequest) -> bool:
+    """A claim that is being deleted is let go, whatever it asks for."""
+    return is_resource(request, "", "persistentvolumeclaims") and bool(
+        (request.old or {}).get("metadata", {}).get("deletionTimestamp")
+    )
 
 
 def set_defaults(pod: Obj, limit_range: Obj) -> None:

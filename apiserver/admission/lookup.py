@@ -1,4 +1,4 @@
-"""How admission plugins look at other objects: by name, from memory, as a fresh dict."""
+"""How admission plugins look at other objects: by name, from memory, as dicts that all who ask share: never change one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import orjson
 
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest, Plugin
-from apiserver.storage.store import Store
+from apiserver.storage.store import Entry, Store
 from machinery.errors import Cause, Forbidden
 
 __all__ = ["Lookup", "Plugin", "forbidden", "is_resource", "lookup_in", "name_of"]
@@ -16,12 +16,23 @@ __all__ = ["Lookup", "Plugin", "forbidden", "is_resource", "lookup_in", "name_of
 # (namespace, name) → the object, None where there is none
 Lookup = Callable[[str, str], Awaitable[Obj | None]]
 
+_REMEMBERED = 256
+
 
 def lookup_in(store: Store) -> Lookup:
+    """What is looked up again is decoded again only once it was written: every pod asks for its namespace."""
+    read: dict[str, tuple[Entry, Obj]] = {}
+
     async def look_up(namespace: str, name: str) -> Obj | None:
         entry = await store.get(namespace, name)
-        obj: Obj | None = orjson.loads(entry.data) if entry is not None else None
-        return obj
+        if entry is None:
+            return None
+        known = read.get(entry.key)
+        if known is None or known[0] is not entry:
+            if known is None and len(read) >= _REMEMBERED:
+                del read[next(iter(read))]
+            known = read[entry.key] = (entry, orjson.loads(entry.data))
+        return known[1]
 
     return look_up
 

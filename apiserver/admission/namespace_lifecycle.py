@@ -26,11 +26,11 @@ class NamespaceLifecycle(Plugin):
             and request.resource.gvr.group not in _REVIEWS
         )
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    async def admit(self, request: AdmissionRequest) -> bool:
         if request.operation == "DELETE":
             if request.name in IMMORTAL:
                 raise forbidden(request, "this namespace may not be deleted")
-            return
+            return False
         name = request.namespace
         namespace = await self._namespaces("", name)
         if namespace is None:
@@ -46,3 +46,4 @@ class NamespaceLifecycle(Plugin):
                     ),
                 ),
             )
+        return False

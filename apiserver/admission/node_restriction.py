@@ -46,10 +46,13 @@ class NodeRestriction(Plugin):
         self._nodes = nodes
 
     def handles(self, request: AdmissionRequest) -> bool:
-        return request.operation != "CONNECT" and bool(node_name(request.user))
+        return request.operation != "CONNECT"
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    async def admit(self, request: AdmissionRequest) -> bool:
+        """Judges, too: it changes nothing."""
         node = node_name(request.user)
+        if not node:
+            return False
         if is_resource(request, "", "pods"):
             await self._pod(request, node)
         elif is_resource(request, "", "nodes"):
@@ -64,6 +67,7 @@ class NodeRestriction(Plugin):
             _named_as(request, node, "CSINode")
         elif is_resource(request, "", "serviceaccounts") and request.subresource == "token":
             await self._token(request, node)
+        return False
 
     async def _pod(self, request: AdmissionRequest, node: str) -> None:
         if request.subresource == "eviction":

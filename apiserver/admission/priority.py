@@ -50,18 +50,19 @@ class Priority(Plugin):
             return False
         return is_resource(request, "", "pods") or is_resource(request, GROUP, "priorityclasses")
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    async def admit(self, request: AdmissionRequest) -> bool:
         pod = request.obj
         if pod is None or not is_resource(request, "", "pods"):
-            return
+            return False
         spec = pod.setdefault("spec", {})
         if request.operation == "UPDATE":
             old = (request.old or {}).get("spec") or {}
             for field in ("priority", "preemptionPolicy"):
                 if spec.get(field) is None and old.get(field) is not None:
                     spec[field] = old[field]
-            return
-        await self._set_priority(request, spec)
+        else:
+            await self._set_priority(request, spec)
+        return False
 
     async def _set_priority(self, request: AdmissionRequest, spec: Obj) -> None:
         name = spec.get("priorityClassName") or ""

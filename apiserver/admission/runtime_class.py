@@ -24,11 +24,11 @@ class RuntimeClass(Plugin):
     def handles(self, request: AdmissionRequest) -> bool:
         return request.operation == "CREATE" and is_resource(request, "", "pods") and not request.subresource
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    async def admit(self, request: AdmissionRequest) -> bool:
         spec = (request.obj or {}).get("spec") or {}
         chosen = await self._chosen(request, spec)
         if chosen is None:
-            return
+            return False
         fixed = (chosen.get("overhead") or {}).get("podFixed")
         if fixed:
             if spec.get("overhead") and read(spec["overhead"]) != read(fixed):
@@ -38,6 +38,7 @@ class RuntimeClass(Plugin):
         _select_nodes(request, spec, scheduling.get("nodeSelector") or {})
         if scheduling.get("tolerations"):
             spec["tolerations"] = _united(spec.get("tolerations") or [], scheduling["tolerations"])
+        return True
 
     async def validate(self, request: AdmissionRequest) -> None:
         spec = (request.obj or {}).get("spec") or {}

@@ -39,10 +39,11 @@ class ServiceAccount(Plugin):
     def handles(self, request: AdmissionRequest) -> bool:
         return request.operation == "CREATE" and is_resource(request, "", "pods") and not request.subresource
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    async def admit(self, request: AdmissionRequest) -> bool:
+        """The volume that it adds says all that defaults would."""
         pod = request.obj
         if pod is None or is_mirror(pod):
-            return
+            return False
         spec = pod.setdefault("spec", {})
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or DEFAULT
         spec["serviceAccountName"] = spec["serviceAccount"] = name
@@ -56,6 +57,7 @@ class ServiceAccount(Plugin):
             mount_token(spec, _volume_name(account["metadata"].get("uid", name)))
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
+        return False
 
     async def _account(self, namespace: str, name: str) -> Obj | None:
         account = await self._accounts(namespace, name)

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from api.resource import Obj
-from apiserver.admission.admission import AdmissionPlugin, judges, mutates
+from api.resource import Obj, Resource
+from apiserver.admission.admission import AdmissionPlugin, AdmissionRequest, judges, mutates
 from apiserver.auth.user import User
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.conversion import Conversions
@@ -95,6 +95,33 @@ class WriteHook:
 
 
 _NO_HOOK = WriteHook()
+_MOST_PHASES = 2048  # custom resources come and go
+
+
+class Phases:
+    """The plugins by phase: one that only judges is not asked to mutate, and none what it has answered before."""
+
+    def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
+        self.plugins = plugins
+        self._mutating = tuple(filter(mutates, plugins))
+        self._judging = tuple(filter(judges, plugins))
+        # The resource itself is kept, so that its identity stays its own.
+        self._known: dict[
+            tuple[int, str, str], tuple[Resource, Sequence[AdmissionPlugin], Sequence[AdmissionPlugin]]
+        ] = {}
+
+    def of(self, request: AdmissionRequest) -> tuple[Sequence[AdmissionPlugin], Sequence[AdmissionPlugin]]:
+        key = (id(request.resource), request.operation, request.subresource)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _MOST_PHASES:
+                self._known.clear()
+            known = self._known[key] = (
+                request.resource,
+                tuple(plugin for plugin in self._mutating if plugin.handles(request)),
+                tuple(plugin for plugin in self._judging if plugin.handles(request)),
+            )
+        return known[1], known[2]
 
 
 @dataclass(slots=True)
@@ -106,22 +133,18 @@ class Engine:
     hooks: Mapping[tuple[str, str], WriteHook] = field(default_factory=dict)
     conversions: Conversions = field(default_factory=Conversions)
     webhooks: WebhookClient | None = None  # the one client of all webhooks that objects name
-    # `admission` by phase, made anew when it is replaced: a plugin that only judges is not asked to mutate.
-    _phases: tuple[Sequence[AdmissionPlugin], ...] = field(default=((), (), ()), init=False, repr=False)
+    # Who runs for what kind of request; forgotten when `admission` is replaced.
+    _phases: Phases = field(default_factory=lambda: Phases(()), init=False, repr=False)
     # how often an unconditional write is retried when others write the same object
     retries: int = 64
 
-    def mutating(self) -> Sequence[AdmissionPlugin]:
-        return self._by_phase()[1]
-
-    def judging(self) -> Sequence[AdmissionPlugin]:
-        return self._by_phase()[2]
-
-    def _by_phase(self) -> tuple[Sequence[AdmissionPlugin], ...]:
-        if self._phases[0] is not self.admission:
-            plugins = self.admission
-            self._phases = (plugins, tuple(filter(mutates, plugins)), tuple(filter(judges, plugins)))
-        return self._phases
+    def plugins(
+        self, request: AdmissionRequest
+    ) -> tuple[Sequence[AdmissionPlugin], Sequence[AdmissionPlugin]]:
+        """Those that mutate what the request is about, and those that judge it."""
+        if self._phases.plugins is not self.admission:
+            self._phases = Phases(self.admission)
+        return self._phases.of(request)
 
     def hook(self, call: Call) -> WriteHook:
         gvr = call.served.resource.gvr

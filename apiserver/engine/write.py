@@ -107,7 +107,7 @@ def admission_request(
 
 
 async def mutate(engine: Engine, request: AdmissionRequest) -> bool:
-    """Run mutating admission; True if the object may have changed."""
+    """Run mutating admission; True if the object may have changed in a way that defaults have a say in."""
     ran = await _mutate_once(engine, request)
     if request.reinvoke:
         request.again = True
@@ -117,16 +117,15 @@ async def mutate(engine: Engine, request: AdmissionRequest) -> bool:
 
 async def _mutate_once(engine: Engine, request: AdmissionRequest) -> bool:
     ran = False
-    for plugin in engine.mutating():
-        if plugin.handles(request) and await plugin.admit(request) is not False:
+    for plugin in engine.plugins(request)[0]:
+        if await plugin.admit(request) is not False:
             ran = True
     return ran
 
 
 async def judge(engine: Engine, request: AdmissionRequest) -> None:
-    for plugin in engine.judging():
-        if plugin.handles(request):
-            await plugin.validate(request)
+    for plugin in engine.plugins(request)[1]:
+        await plugin.validate(request)
 
 
 async def admit(engine: Engine, request: AdmissionRequest) -> None:
