@@ -3,15 +3,14 @@
 Authentication, authorization and admission follow stores (roles, pods, service accounts), so they cannot be made
 before those: `ApiServer` calls the `make_guard` it was given with its engine.
 
-    rbac_guard   certificates, tokens, Node and RBAC authorizers, all admission plugins: a real cluster
-    open_guard   whoever reaches the server may do everything: tests of the engine alone
+    rbac_guard   certificates, tokens, Node and RBAC authorizers, all admission plugins
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,16 +130,3 @@ def store_of(engine: Engine, group: str, plural: str) -> Store:
     if served is None:
         raise LookupError(f"{plural} in group {group!r} are not served, but security needs them")
     return served.store
-
-
-def open_guard(engine: Engine, admission: Sequence[AdmissionPlugin] = ()) -> Guard:
-    """Whoever comes through the in-process transport may do everything, and nobody else gets in: for tests of what lies behind."""
-
-    async def review(token: str, wanted: Sequence[str]) -> tuple[User, list[str]]:
-        raise Unauthorized("no tokens are known here")
-
-    def rules_for(user: User, namespace: str) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
-        return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], ()
-
-    everybody = chain.Always(chain.ALLOWED)
-    return Guard([chain.InProcessAuthenticator()], everybody, rules_for, review, admission)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from open_guard import open_guard
 
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_cacher, resources_of
 from apiserver.engine.engine import Engine
-from apiserver.guard import Guard, open_guard
+from apiserver.guard import Guard
 from apiserver.server import ApiServer, Parts
 from apiserver.webhook_client import Connect, connect
 from client.client import Client

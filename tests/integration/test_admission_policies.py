@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from open_guard import open_guard
 
 from apiserver.admission.chain import Outside, admission_chain
 from apiserver.auth.seams import Decision
 from apiserver.composition import kind_in, other_versions, params_in, resource_in
-from apiserver.guard import open_guard
 from machinery.errors import ApiError, Forbidden, Invalid
 from machinery.gvk import CONFIGMAPS, DEPLOYMENTS, GVR, NAMESPACES, PODS, SERVICEACCOUNTS
 

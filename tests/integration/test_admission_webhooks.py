@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import orjson
 import pytest
+from open_guard import open_guard
 
 from apiserver.admission.chain import Outside, admission_chain
 from apiserver.composition import other_versions
-from apiserver.guard import open_guard
 from client.transport import Response, TransportError
 from machinery.errors import ApiError, BadRequest, Forbidden, InternalError
 from machinery.gvk import CONFIGMAPS, CRDS, GVR, NAMESPACES, PODS, SERVICEACCOUNTS, SERVICES

@@ -14,12 +14,12 @@ from typing import Any
 
 import orjson
 import pytest
+from open_guard import open_guard
 
 from apiserver.aggregation.reach import FrontProxy
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_cacher, resources_of
-from apiserver.guard import open_guard
 from apiserver.http.serve import Listener
 from apiserver.server import ApiServer, Parts
 from client.client import Client

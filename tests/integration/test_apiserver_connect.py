@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from open_guard import open_guard
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import InvalidStatus
@@ -17,7 +18,7 @@ from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_cacher, resources_of
 from apiserver.engine.query import parse_query
-from apiserver.guard import Guard, open_guard
+from apiserver.guard import Guard
 from apiserver.http.connect import plan_connect
 from apiserver.http.serve import Listener
 from apiserver.node_tls import TlsNodeConnector

@@ -6,9 +6,9 @@ import asyncio
 
 import orjson
 import pytest
+from open_guard import open_guard
 
 from apiserver.admission.admission import Plugin
-from apiserver.guard import open_guard
 from machinery.errors import Conflict, Forbidden, Invalid, NotFound, UnsupportedMediaType
 from machinery.gvk import CRDS, GVR
 

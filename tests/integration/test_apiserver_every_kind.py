@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 import pytest
+from open_guard import open_guard
 
 from api import registry
 from api.resource import Resource
 from api.unserved import UNSERVED
 from apiserver.admission.certificate_record import CertificateRecord
-from apiserver.guard import open_guard
 from machinery.errors import Invalid
 from machinery.gvk import GVR
 

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from open_guard import open_guard
 
 from apiserver.admission.admission import AdmissionRequest, Plugin
 from apiserver.auth.user import User
 from apiserver.engine.engine import Engine
-from apiserver.guard import Guard, open_guard
+from apiserver.guard import Guard
 from client.client import Client
 from client.inprocess import InProcessTransport
 from machinery.errors import NotFound

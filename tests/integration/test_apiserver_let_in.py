@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from open_guard import open_guard
+
 from apiserver.admission.admission import AdmissionRequest, Plugin
 from apiserver.auth.seams import Decision
 from apiserver.auth.user import Attributes, User
 from apiserver.engine.engine import Engine
-from apiserver.guard import Guard, open_guard
+from apiserver.guard import Guard
 from client.inprocess import InProcessTransport
 
 RunApi = Callable[..., None]

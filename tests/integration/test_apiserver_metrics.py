@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+from open_guard import open_guard
 
 from apiserver.admission.admission import AdmissionRequest, Plugin
 from apiserver.engine.engine import Engine
-from apiserver.guard import Guard, open_guard
+from apiserver.guard import Guard
 from machinery.gvk import CONFIGMAPS, PODS
 
 RunApi = Callable[..., None]

@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from open_guard import open_guard
 
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_cacher, resources_of
-from apiserver.guard import open_guard
 from apiserver.server import ApiServer, Parts
 from client.client import Client
 from client.informer import InformerFactory

@@ -11,11 +11,11 @@ import orjson
 import pytest
 import uvloop
 from etcd_server import EtcdServer, fresh_prefix, shared_etcd
+from open_guard import open_guard
 
 from apiserver.auth.user import User
 from apiserver.backends.etcd import EtcdBackend
 from apiserver.composition import make_cacher, resources_of
-from apiserver.guard import open_guard
 from apiserver.server import ApiServer, Parts
 from client.client import Client
 from client.inprocess import InProcessTransport

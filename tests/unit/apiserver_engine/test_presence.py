@@ -7,11 +7,12 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from open_guard import open_guard
+
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_cacher, resources_of
 from apiserver.engine.presence import LEASE_S, identity_of, is_expired, plan_live
-from apiserver.guard import open_guard
 from apiserver.server import ApiServer, Parts
 from client.client import Client
 from client.inprocess import InProcessTransport
