@@ -73,7 +73,10 @@ def status_of(kind: str) -> Subresource:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A kind that travels as a request's body or answer and is never stored: Scale, Binding, Eviction..."""
+    """A kind that travels as a request's body or answer and is never stored: Scale, Binding, Eviction...
+
+    `older`: versions of its group that are no longer served, in which it is still taken: they were the same type.
+    """
 
     group: str
     version: str
@@ -82,6 +85,7 @@ class Body:
     codec: Callable[[], Codec]
     default: Callable[[Obj], None]
     validate: Callable[[Obj], Sequence[Cause]]
+    older: tuple[str, ...] = ()
 
 
 def body(
@@ -91,9 +95,10 @@ def body(
     *,
     default: Callable[[Obj], None] = lambda obj: None,
     validate: Callable[[Obj], Sequence[Cause]] = lambda obj: (),
+    older: tuple[str, ...] = (),
 ) -> Body:
     schema, codec = _lazy(cls)
-    return Body(group, version, cls.__name__, schema, codec, default, validate)
+    return Body(group, version, cls.__name__, schema, codec, default, validate, older)
 
 
 def _lazy(cls: type | str) -> tuple[Callable[[], Schema], Callable[[], Codec]]:

@@ -44,11 +44,23 @@ def parse_json(body: bytes) -> Parsed:
         data = json_.loads(body)
     except json_.JsonError as error:
         raise BadRequest(f"the object provided is unrecognized (must be of type JSON): {error}") from None
-    if body.count(b",") + body.count(b"{") + body.count(b"[") > MAX_VALUES:
+    if len(body) > MAX_VALUES and body.count(b",") + body.count(b"{") + body.count(b"[") > MAX_VALUES:
         refuse_many(data)
-    if len(_KEY_END.findall(body)) <= orjson.dumps(data).count(b'":'):
+    if has_unique_keys(body, data):
         return Parsed(data, [], body)
     return Parsed(data, json_.duplicate_fields(body), body)
+
+
+def has_unique_keys(body: bytes, data: Any) -> bool:
+    """Whether certainly no key stands twice in an object of `body`, which holds `data`; False asks for a closer look.
+
+    A repeated key takes a colon of the text with it. Colons are the quickest to count, but one within a text may be
+    written `\\u003a`: then keys are counted by what ends them.
+    """
+    again = orjson.dumps(data)
+    if b"\\u003" not in body:
+        return body.count(b":") == again.count(b":")
+    return len(_KEY_END.findall(body)) <= again.count(b'":')
 
 
 def refuse_many(data: Any) -> None:
@@ -69,6 +81,8 @@ def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None
         api_version = f"{body.group}/{body.version}" if body.group else body.version
     if not isinstance(raw, dict):
         raise BadRequest(f"the body must be a {kind} object")
+    if body is not None and raw.get("apiVersion") in [f"{body.group}/{version}" for version in body.older]:
+        raw["apiVersion"] = api_version
     check_kind(raw, api_version, kind)
     raw["apiVersion"] = api_version
     raw["kind"] = kind

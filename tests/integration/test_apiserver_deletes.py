@@ -141,11 +141,12 @@ def test_namespace_is_terminating_until_finalized(run_api):
     run_api(body)
 
 
-def test_eviction_deletes_with_the_options_it_carries(run_api):
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])  # kubectl before 1.22 drains with the latter
+def test_eviction_deletes_with_the_options_it_carries(run_api, version):
     async def body(api):
         await api.client.create(PODS, pod("p", node="n1"))
         eviction = {
-            "apiVersion": "policy/v1",
+            "apiVersion": f"policy/{version}",
             "kind": "Eviction",
             "metadata": {"name": "p", "namespace": NS},
             "deleteOptions": {"gracePeriodSeconds": 3},
@@ -153,6 +154,16 @@ def test_eviction_deletes_with_the_options_it_carries(run_api):
         response = await api.send("POST", "/api/v1/namespaces/default/pods/p/eviction", eviction)
         assert response.status == 201 and orjson.loads(response.body)["status"] == "Success"
         assert (await api.client.get(PODS, "p", NS))["metadata"]["deletionGracePeriodSeconds"] == 3
+
+    run_api(body)
+
+
+def test_eviction_of_a_version_that_never_was_is_refused(run_api):
+    async def body(api):
+        await api.client.create(PODS, pod("p", node="n1"))
+        eviction = {"apiVersion": "policy/v9", "kind": "Eviction", "metadata": {"name": "p"}}
+        response = await api.send("POST", "/api/v1/namespaces/default/pods/p/eviction", eviction)
+        assert response.status == 400 and b"(policy/v9)" in response.body
 
     run_api(body)
 

@@ -16,4 +16,4 @@ class Eviction(TypedDict, total=False):
     deleteOptions: Annotated[DeleteOptions, Proto(2), "How the pod is to be deleted."]
 
 
-EVICTION = body("policy", "v1", Eviction)
+EVICTION = body("policy", "v1", Eviction, older=("v1beta1",))  # kubectl before 1.22 drains with it
