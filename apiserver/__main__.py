@@ -37,6 +37,7 @@ from apiserver.security_flags import add_flags as add_security_flags
 from apiserver.server import ApiServer, Parts
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.cipher import CipherError
+from client.livez import answer_livez
 from client.logs import get_logger, setup_logging
 from machinery.clock import SystemClock
 from machinery.errors import ApiError
@@ -228,7 +229,10 @@ async def run(options: argparse.Namespace) -> None:
     )
     tls = _tls(options, addresses)
     listener = Listener(
-        server.app, [(address, options.port) for address in addresses], tls.context if tls else None
+        server.app,
+        [(address, options.port) for address in addresses],
+        tls.context if tls else None,
+        tunnels=server.tunnels,
     )
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -236,7 +240,10 @@ async def run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopping.set)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(server.run(), name="server")
-        beside = [group.create_task(encryption.follow(clock), name="encryption configuration")]
+        beside = [
+            group.create_task(encryption.follow(clock), name="encryption configuration"),
+            group.create_task(answer_livez(), name="livez"),
+        ]
         if audit is not None:
             beside.append(group.create_task(audit.run(), name="audit"))
         if tls is not None:

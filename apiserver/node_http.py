@@ -49,10 +49,14 @@ async def exchange(
     body: bytes = b"",
     *,
     server_name: str = "",
+    upgrade: bytes = b"",
 ) -> AsyncIterator[HttpExchange]:
-    """`server_name` is what the certificate must name, the host where empty. Raises NodeUnreachable while connecting,
-    when no answer begins in time, and for what cannot be sent."""
-    sent = [(b"host", (server_name or shown(host, port)).encode()), (b"connection", b"close"), *headers]
+    """`server_name` is what the certificate must name, the host where empty. `upgrade` asks for another protocol: where
+    the answer is 101, the connection's bytes follow as they are. Raises NodeUnreachable while connecting, when no answer
+    begins in time, and for what cannot be sent."""
+    sent = [(b"host", (server_name or shown(host, port)).encode())]
+    sent += [(b"connection", b"Upgrade"), (b"upgrade", upgrade)] if upgrade else [(b"connection", b"close")]
+    sent += headers
     if body or method in ("POST", "PUT", "PATCH"):
         sent.append((b"content-length", b"%d" % len(body)))
     check_headers(sent)
@@ -66,7 +70,7 @@ async def exchange(
         raise NodeUnreachable(f"dial tcp {shown(host, port)}: {error or 'timed out'}") from error
     try:
         writer.write(head + body)
-        answer = HttpExchange(reader, method)
+        answer = HttpExchange(reader, method, writer if upgrade else None)
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 await writer.drain()
@@ -79,12 +83,17 @@ async def exchange(
 
 
 class HttpExchange:
-    """Status and headers once `head` has returned, then the body piece by piece."""
+    """Status and headers once `head` has returned, then the body piece by piece; after a 101 the raw bytes, both ways.
+    With a `writer`, an upgrade is asked for."""
 
-    def __init__(self, reader: asyncio.StreamReader, method: str) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, method: str, writer: asyncio.StreamWriter | None = None
+    ) -> None:
         from httptools import HttpResponseParser
 
         self._reader = reader
+        self._writer = writer
+        self._beyond = b""  # came along with the head of an upgrade
         self._parser = HttpResponseParser(self)
         self._pieces: list[bytes] = []
         self._whole_head = False
@@ -127,13 +136,28 @@ class HttpExchange:
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as error:
-            raise ConnectionError("the answer is an upgrade that nobody asked for") from error
+            if self._writer is None:
+                raise ConnectionError("the answer is an upgrade that nobody asked for") from error
+            self._beyond = data[error.args[0] :]
         except HttpParserError as error:
             raise ConnectionError(f"the answer is not proper HTTP: {error}") from error
 
     async def head(self) -> None:
         while not self._whole_head:
             await self._more()
+        if self.status == 101 and "upgrade" not in self.headers:
+            raise ConnectionError("the answer switches to a protocol that it does not name")
+
+    async def receive_raw(self) -> bytes:
+        """After a 101: what comes, b"" at the end."""
+        beyond, self._beyond = self._beyond, b""
+        return beyond or await self._reader.read(65536)
+
+    async def send_raw(self, data: bytes) -> None:
+        """After a 101; waits for the socket to take more."""
+        assert self._writer is not None
+        self._writer.write(data)
+        await self._writer.drain()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         while True:

@@ -136,6 +136,10 @@ class ApiServer:
         else:
             await self._app(scope, receive, send)
 
+    def tunnels(self, path: str) -> bool:
+        """Whether websockets to `path` are somebody else's, and passed on unread."""
+        return self._app is not None and self._app.tunnels(path)
+
     async def ready(self) -> None:
         await self._ready.wait()
 
@@ -329,9 +333,9 @@ class ApiServer:
             watch=Watching(engine, resources, self.streams, parts.rng),
             connectors={
                 ("pods", "log"): connectors.log,
-                ("pods", "exec"): connectors.upgrade_required,
-                ("pods", "attach"): connectors.upgrade_required,
-                ("pods", "portforward"): connectors.upgrade_required,
+                ("pods", "exec"): connectors.upgrade,
+                ("pods", "attach"): connectors.upgrade,
+                ("pods", "portforward"): connectors.upgrade,
                 ("pods", "proxy"): proxy,
                 ("services", "proxy"): proxy,
                 ("nodes", "proxy"): proxy,

@@ -108,10 +108,19 @@ class Reach:
         headers: Sequence[Header],
         user: User,
         body: bytes = b"",
+        *,
+        upgrade: bytes = b"",
     ) -> AbstractAsyncContextManager[HttpExchange]:
-        sent = [*identity_headers(user), *headers]
         return exchange(
-            place.host, place.port, place.context, method, target, sent, body, server_name=place.server_name
+            place.host,
+            place.port,
+            place.context,
+            method,
+            target,
+            [*identity_headers(user), *headers],
+            body,
+            server_name=place.server_name,
+            upgrade=upgrade,
         )
 
     def _context(self, ca_bundle: str, insecure: bool) -> ssl.SSLContext:

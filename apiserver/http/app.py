@@ -5,7 +5,7 @@
                    → may they (authorization)
       → health, discovery, OpenAPI, metrics ... by path, or a resource's verb → answer → audit, metrics
 
-Websockets and what extension API servers serve are let in by the same steps. Requests for resources touch nothing but this chain and the engine. Errors of the ApiError tree become Status
+Websockets, other upgrades and what extension API servers serve are let in by the same steps. Requests for resources touch nothing but this chain and the engine. Errors of the ApiError tree become Status
 bodies; anything else is a 500 with the request's id, and the traceback in the log.
 """
 
@@ -110,6 +110,12 @@ class App:
         elif kind == "lifespan":
             await _lifespan(receive, send)
 
+    def tunnels(self, path: str) -> bool:
+        """Whether websockets to `path` are somebody else's, and passed on unread as any other upgrade is."""
+        info = parse_request("GET", path, parse_query(b""))
+        proxied = info.subresource == "proxy" and (info.resource, "proxy") in self.connectors
+        return proxied or self.remote.find(path) is not None
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         method: str = scope["method"]
@@ -118,7 +124,9 @@ class App:
             request_id = self._new_id()
         visit = self._visit(scope, method, headers, request_id)
         request, info, common = visit.request, visit.request.info, visit.headers
-        long_running = visit.connects or info.verb == "watch"
+        passed_on = bool(self.remote.remotes.remote) and self.remote.find(info.path) is not None
+        switches = request.upgrade is not None and passed_on
+        long_running = visit.connects or switches or info.verb == "watch"
         code = 0
         stage = "ResponseComplete"
         answered: Reply | None = None
@@ -130,11 +138,10 @@ class App:
         try:
             try:
                 send = await self._let_in(visit, send, streams=long_running)
-                passed_on = bool(self.remote.remotes.remote) and self.remote.find(info.path) is not None
                 if info.is_resource or passed_on:
                     streamer = self.remote if passed_on else self._streamer(info)
                     if streamer is not None:
-                        if visit.entry is not None and info.verb == "watch":
+                        if visit.entry is not None and (switches or info.verb == "watch"):
                             send = _leaving(visit.entry, self.clock, send, _begun(request))
                         code = await _streamed(streamer, request, receive, send, common)
                         return
@@ -179,9 +186,19 @@ class App:
         query = parse_query(scope["query_string"])
         info = parse_request(method, scope["path"], query)
         applies = info.verb == "patch" and headers.get(b"content-type", b"").startswith(_APPLY)
+        upgrade = (scope.get("extensions") or {}).get("upgrade")
         return _Visit(
             scope,
-            Request(info, method, query, headers, ANONYMOUS, raw_query=scope["query_string"]),
+            Request(
+                info,
+                method,
+                query,
+                headers,
+                ANONYMOUS,
+                raw_query=scope["query_string"],
+                raw_headers=scope["headers"],
+                upgrade=upgrade["protocol"] if upgrade else None,
+            ),
             request_id,
             key_of(info, dry_run="dryRun" in query, applies=applies),
             self.clock.monotonic(),
@@ -243,9 +260,7 @@ class App:
             send = await self._let_in(visit, send, streams=True)
             if visit.entry is not None:
                 send = _leaving(visit.entry, self.clock, send, _begun(request))
-            if self.remote.find(info.path) is not None:
-                code = await self.remote.websocket(request, scope, receive, send)
-            elif info.verb == "watch":
+            if info.verb == "watch":
                 code = await watch_over_websocket(self.watch, request, scope, receive, send)
             else:
                 code = await self.websocket(request, scope, receive, send)

@@ -1,12 +1,13 @@
 """pods/log, exec, attach and portforward: found in the cluster's state, relayed to the node's agent and back.
 
-Which node, container and path is decided here (`plan_connect`, pure); bytes and messages pass unread. exec, attach
-and portforward are websockets; log is a plain answer, or a websocket for clients that ask for one.
+Which node, container and path is decided here (`plan_connect`, pure). exec, attach and portforward are websockets whose
+messages pass unread, or SPDY (spdy.py); log is a plain answer, or a websocket for clients that ask for one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from api.resource import Obj
@@ -15,10 +16,10 @@ from apiserver.engine.engine import Call, Engine
 from apiserver.engine.query import Query
 from apiserver.engine.write import admission_request, admit
 from apiserver.http.relay import close_socket, relay_messages
-from apiserver.http.reply import Header, Receive, Scope, Send, end_stream, start_stream
+from apiserver.http.reply import Header, Receive, Reply, Scope, Send, end_stream, send_reply, start_stream
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams, serve_stream
-from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeUnreachable
+from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeSocket, NodeUnreachable
 from machinery import integers
 from machinery.errors import ApiError, BadRequest, InternalError, NotFound, from_status, not_found
 
@@ -171,15 +172,31 @@ class Connectors:
             raise InternalError(f"Get {plan.path}: {error}") from error
         return status
 
-    async def upgrade_required(
-        self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]
-    ) -> int:
-        """exec, attach or portforward by an upgrade that is not spoken here (SPDY), which clients try when the
-        websocket failed: they show this answer, so it names the same mistake as the websocket's did."""
-        await self._find(request)
-        raise BadRequest(
-            "you must specify a websocket upgrade: SPDY is not spoken here (kubectl speaks websockets from 1.31 on)"
-        )
+    async def upgrade(self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]) -> int:
+        """exec, attach or portforward over SPDY. Errors before the upgrade are raised or answered."""
+        from apiserver.http.command_streams import AGENT_PROTOCOL, expected_streams
+        from apiserver.http.spdy import SPDY, VERSION_HEADER, plan_upgrade, serve_command, serve_forward
+        from apiserver.http.tunnel import Tunnel
+
+        plan, node = await self._find(request)
+        if request.upgrade is None:
+            raise BadRequest("Upgrade request required")
+        subresource = request.info.subresource
+        protocol = plan_upgrade(request.upgrade, request.raw_headers, subresource)
+        if isinstance(protocol, Reply):
+            await send_reply(send, protocol, extra)
+            return protocol.status
+        forwards = subresource == "portforward"
+        async with self._socket(node, plan, [_FORWARD[0] if forwards else AGENT_PROTOCOL]) as socket:
+            tunnel = Tunnel(receive, send)
+            await tunnel.open(SPDY, [(VERSION_HEADER, protocol.encode()), *extra])
+            if forwards:
+                await serve_forward(tunnel, socket, self._streams)
+            else:
+                expected = expected_streams(dict(plan.query), protocol)
+                await serve_command(tunnel, socket, self._streams, protocol, expected)
+            await tunnel.close()
+        return 101
 
     async def websocket(self, request: Request, scope: Scope, receive: Receive, send: Send) -> int:
         """exec, attach, portforward, and log over a websocket. Errors before the upgrade are raised."""
@@ -198,21 +215,21 @@ class Connectors:
                     f"unable to upgrade: none of the offered subprotocols is known: {', '.join(offered)}"
                 )
             wanted = ["channel.k8s.io"]
+        async with self._socket(node, plan, wanted) as socket:
+            chosen = socket.subprotocol if offered else None
+            await send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
+            await relay_messages(socket, self._streams, receive, send)
+        return 101
+
+    @asynccontextmanager
+    async def _socket(self, node: Obj, plan: Connection, wanted: Sequence[str]) -> AsyncIterator[NodeSocket]:
         try:
             async with self._connector.websocket(node, plan.path, plan.query, wanted) as socket:
-                await send(
-                    {
-                        "type": "websocket.accept",
-                        "subprotocol": socket.subprotocol if offered else None,
-                        "headers": [],
-                    }
-                )
-                await relay_messages(socket, self._streams, receive, send)
+                yield socket
         except NodeRefused as error:
             raise _refused(error.status, error.body) from error
         except NodeUnreachable as error:
             raise InternalError(f"error dialing backend: {error}") from error
-        return 101
 
     async def _log_socket(
         self, plan: Connection, node: Obj, offered: Sequence[str], receive: Receive, send: Send

@@ -7,11 +7,11 @@ from a certificate that was verified against the client CA. Nothing that came ov
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from apiserver.auth.seams import Authenticator, Credentials
 from apiserver.auth.user import ANONYMOUS, User
-from apiserver.http.reply import Scope
+from apiserver.http.reply import Header, Scope
 from machinery.errors import Unauthorized
 
 TOKEN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
@@ -41,8 +41,8 @@ class Identity:
         tls = extensions.get("tls")
         authorization = headers.get(b"authorization", b"")
         token = authorization[7:].strip().decode("latin-1") if authorization[:7].lower() == b"bearer " else ""
-        if not token and scope["type"] == "websocket":
-            token = token_of(scope.get("subprotocols") or ())
+        if not token and (scope["type"] == "websocket" or "upgrade" in extensions):
+            token = token_of(subprotocols_of(scope["headers"]))
         client = scope.get("client")
         credentials = Credentials(
             tls["der"] if tls else None,
@@ -57,6 +57,12 @@ class Identity:
         if token or not self._anonymity.allows(scope["path"]):
             raise Unauthorized("Unauthorized")
         return ANONYMOUS
+
+
+def subprotocols_of(headers: Iterable[Header]) -> list[str]:
+    """What a websocket's request offers, in order."""
+    lines = (value.decode("latin-1") for name, value in headers if name == b"sec-websocket-protocol")
+    return [each for line in lines for each in (piece.strip() for piece in line.split(",")) if each]
 
 
 def token_of(subprotocols: Sequence[str]) -> str:

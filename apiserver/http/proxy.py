@@ -4,7 +4,8 @@
     {namespace}/services/[SCHEME:]NAME[:PORT]/proxy/PATH     to one of its ready endpoints
     nodes/[SCHEME:]NAME[:PORT]/proxy/PATH                    to the node's agent, or to PORT at its address
 
-`plan_*` are pure. Redirects and HTML are passed on as they are; the caller's credentials are not.
+`plan_*` are pure. Redirects and HTML are passed on as they are; the caller's credentials are not. Upgrades, to websockets
+or anything else, are relayed byte for byte once the other side has taken them; a node's agent is asked for none.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from urllib.parse import parse_qsl, quote
 from api.resource import Obj
 from apiserver.engine.catalog import Catalog
 from apiserver.http.body import read_body
-from apiserver.http.relay import relay_answer
+from apiserver.http.relay import passed_on, relay_answer, relay_upgrade
 from apiserver.http.reply import Header, Receive, Send
 from apiserver.http.request import Request
 from apiserver.http.watch_stream import Streams
 from apiserver.node_http import exchange
-from apiserver.nodeconnector import NodeConnector, NodeStream, NodeUnreachable, node_address
+from apiserver.nodeconnector import NodeConnector, NodeUnreachable, node_address
 from machinery import integers
 from machinery.errors import BadRequest, MethodNotAllowed, NotFound, ServiceUnavailable, not_found
 
@@ -40,6 +41,7 @@ _DROPPED = frozenset(
         b"audit-id",
     }
 )
+_DROPPED_PREFIXES = (b"impersonate-",)
 _DROPPED_BACK = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive"})
 
 
@@ -128,12 +130,19 @@ class Proxy:
         else:
             path = quote(path)
         body = await read_body(receive, request.headers) if request.method not in ("GET", "HEAD") else b""
-        headers = [(key, value) for key, value in request.headers.items() if key not in _DROPPED]
+        headers = passed_on(request, _DROPPED, _DROPPED_PREFIXES)
         try:
             async with exchange(
-                target.host, target.port, context, request.method, path, headers, body
+                target.host,
+                target.port,
+                context,
+                request.method,
+                path,
+                headers,
+                body,
+                upgrade=request.upgrade or b"",
             ) as answer:
-                return await self._pass_back(answer, receive, send, extra)
+                return await relay_upgrade(answer, self._streams, receive, send, _DROPPED_BACK, extra[:1])
         except NodeUnreachable as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 
@@ -153,17 +162,16 @@ class Proxy:
         """The agent answers those alone who show the API server's certificate, and is only read from."""
         if request.method != "GET":
             raise MethodNotAllowed(f"{request.method} is not passed on to a node's agent, only GET is")
+        if request.upgrade is not None:
+            raise BadRequest(
+                "upgrades are not passed on to a node's agent: exec, attach and portforward are of pods"
+            )
         query = parse_qsl(request.raw_query.decode("latin-1"), keep_blank_values=True)
         try:
             async with self._connector.stream(node, "/" + request.info.rest, query) as answer:
-                return await self._pass_back(answer, receive, send, extra)
+                return await relay_answer(answer, self._streams, receive, send, _DROPPED_BACK, extra[:1])
         except NodeUnreachable as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
-
-    async def _pass_back(
-        self, answer: NodeStream, receive: Receive, send: Send, extra: Sequence[Header]
-    ) -> int:
-        return await relay_answer(answer, self._streams, receive, send, _DROPPED_BACK, extra[:1])
 
     async def _target(self, request: Request) -> Target:
         info = request.info

@@ -1,15 +1,37 @@
-"""What another server says, passed on while it comes: an answer piece by piece, a websocket's messages both ways."""
+"""What another server says, passed on while it comes: an answer piece by piece, a websocket's messages both ways, an
+upgraded connection byte for byte.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from apiserver.http.identify import TOKEN_PROTOCOL, subprotocols_of
 from apiserver.http.reply import Header, Receive, Send, end_stream
+from apiserver.http.request import Request
+from apiserver.http.tunnel import Tunnel, until_one_ends
 from apiserver.http.watch_stream import Streams, serve_stream
+from apiserver.node_http import HttpExchange
 from apiserver.nodeconnector import NodeSocket, NodeStream
+
+
+def passed_on(request: Request, dropped: frozenset[bytes], prefixes: tuple[bytes, ...]) -> list[Header]:
+    """The request's headers for another server, without those `dropped` and without a token among the subprotocols."""
+    headers: list[Header] = []
+    for name, value in request.raw_headers:
+        if name in dropped or name.startswith(prefixes):
+            continue
+        if name == b"sec-websocket-protocol":
+            offered = subprotocols_of([(name, value)])
+            value = ", ".join(each for each in offered if not each.startswith(TOKEN_PROTOCOL)).encode(
+                "latin-1"
+            )
+            if not value:
+                continue
+        headers.append((name, value))
+    return headers
 
 
 async def relay_answer(
@@ -21,12 +43,8 @@ async def relay_answer(
     extra: Sequence[Header],
 ) -> int:
     """The answer's status. Its headers go along but for those `dropped`; `extra` are ours."""
-    headers = [
-        (key.encode("latin-1"), value.encode("latin-1"))
-        for key, value in answer.headers.items()
-        if key not in dropped
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": [*headers, *extra]})
+    headers = [*_headers_of(answer, dropped), *extra]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
     async def pieces() -> None:
         async for piece in answer.chunks():
@@ -35,6 +53,42 @@ async def relay_answer(
     await serve_stream(receive, streams, None, pieces)
     await end_stream(send)
     return answer.status
+
+
+async def relay_upgrade(
+    answer: HttpExchange,
+    streams: Streams,
+    receive: Receive,
+    send: Send,
+    dropped: frozenset[str],
+    extra: Sequence[Header],
+) -> int:
+    """The answer's status. After a 101 bytes pass both ways until either side closes; any other is passed on as it is."""
+    if answer.status != 101:
+        return await relay_answer(answer, streams, receive, send, dropped, extra)
+    tunnel = Tunnel(receive, send)
+    protocol = answer.headers.get("upgrade", "").encode("latin-1")
+    await tunnel.open(protocol, [*_headers_of(answer, dropped | {"upgrade"}), *extra])
+
+    async def from_client() -> None:
+        async for piece in tunnel.pieces():
+            await answer.send_raw(piece)
+
+    async def from_server() -> None:
+        while piece := await answer.receive_raw():
+            await tunnel.write(piece)
+
+    await until_one_ends(streams, from_client(), from_server(), tunnel=tunnel)
+    await tunnel.close()
+    return 101
+
+
+def _headers_of(answer: NodeStream, dropped: frozenset[str]) -> list[Header]:
+    return [
+        (key.encode("latin-1"), value.encode("latin-1"))
+        for key, value in answer.headers.items()
+        if key not in dropped
+    ]
 
 
 async def relay_messages(socket: NodeSocket, streams: Streams, receive: Receive, send: Send) -> None:
@@ -54,21 +108,7 @@ async def relay_messages(socket: NodeSocket, streams: Streams, receive: Receive,
             key = "text" if isinstance(data, str) else "bytes"
             await send({"type": "websocket.send", key: data})
 
-    loop = asyncio.get_running_loop()
-    with suppress(TimeoutError):  # the server stops
-        async with asyncio.timeout(None) as scope:
-            streams.add(scope)
-            tasks = [loop.create_task(from_client()), loop.create_task(from_server())]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                streams.discard(scope)
-                for task in tasks:
-                    task.cancel()
-                for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-                    # Either side may leave at any moment.
-                    if isinstance(outcome, Exception) and not isinstance(outcome, OSError | RuntimeError):
-                        raise outcome
+    await until_one_ends(streams, from_client(), from_server())
     await close_socket(send)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apiserver.auth.user import User
@@ -22,6 +22,8 @@ class Request:
     user: User
     body: bytes = b""
     raw_query: bytes = b""
+    raw_headers: Sequence[tuple[bytes, bytes]] = ()  # as they came: names may repeat
+    upgrade: bytes | None = None  # the protocol asked for, where the connection can be upgraded
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # what admission notes for the audit log
     allowed_by: str | None = None  # why authorization let it pass; None where it did not (yet)

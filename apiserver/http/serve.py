@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,8 @@ def _give_memory_back() -> None:
 
 
 class Listener:
-    """Serves `app` on every (host, port). Port 0 takes a free one, told by `ports` once started."""
+    """Serves `app` on every (host, port). Port 0 takes a free one, told by `ports` once started. `tunnels`: the
+    paths whose websockets the application passes on unread, rather than speaking them itself."""
 
     def __init__(
         self,
@@ -53,11 +54,14 @@ class Listener:
         addresses: Sequence[tuple[str, int]],
         context: ssl.SSLContext | None = None,
         limits: Limits | None = None,
+        *,
+        tunnels: Callable[[str], bool] | None = None,
     ) -> None:
         self._app = app
         self._addresses = addresses
         self._context = context
         self._limits = limits or Limits()
+        self._tunnels = tunnels
         self._servers: list[asyncio.Server] = []
         self._served: Served | None = None
         self._websockets: WebSockets | None = None
@@ -67,7 +71,7 @@ class Listener:
     async def start(self) -> None:
         """Raises OSError where an address cannot be had (in use, not ours)."""
         loop = asyncio.get_running_loop()
-        served = self._served = Served(self._app, loop, self._limits, self._upgrade)
+        served = self._served = Served(self._app, loop, self._limits, self._upgrade, self._tunnels)
         timeouts: dict[str, Any] = {}
         if self._context is not None:
             timeouts = {"ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _FAREWELL_S}

@@ -366,7 +366,7 @@ async def _over_tls(world: World, body: Callable[[int, ssl.SSLContext], Awaitabl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(world.pki / "api.crt", world.pki / "api.key")
-    listener = Listener(app, [("127.0.0.1", 0)], context)
+    listener = Listener(app, [("127.0.0.1", 0)], context, tunnels=world.server.tunnels)
     await listener.start()
     try:
         await body(listener.ports[0], ssl.create_default_context(cafile=str(world.pki / "ca.crt")))

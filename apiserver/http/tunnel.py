@@ -1,0 +1,74 @@
+"""A client's connection after an upgrade: its bytes as they are, both ways, over the ASGI exchange that asked for it.
+
+Opened by an answer of 101 (apiserver/http/exchange.py). Reading waits for the client, writing for its socket, and what
+is not read holds the client back: nothing is gathered here. Either side may leave at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any
+
+from apiserver.http.reply import Header, Receive, Send
+from apiserver.http.watch_stream import Streams
+
+IDLE_S = 4 * 3600.0  # without a byte either way; a kubelet's bound on streaming connections
+
+
+class Tunnel:
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._sending = asyncio.Lock()
+        self.idle: asyncio.Timeout | None = None  # pushed back by every byte
+
+    async def open(self, protocol: bytes, headers: Sequence[Header]) -> None:
+        """Tell the client that its upgrade is taken."""
+        told = [(b"upgrade", protocol), *headers]
+        await self._send({"type": "http.response.start", "status": 101, "headers": told})
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """What the client sends, until it leaves. For one task."""
+        while (message := await self._receive())["type"] == "http.request":
+            self._stir()
+            if message["body"]:
+                yield message["body"]
+
+    async def write(self, data: bytes) -> None:
+        """For any task; returns when the client's socket takes more."""
+        async with self._sending:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._stir()
+
+    async def close(self) -> None:
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def _stir(self) -> None:
+        if self.idle is not None and not self.idle.expired():
+            self.idle.reschedule(asyncio.get_running_loop().time() + IDLE_S)
+
+
+async def until_one_ends(
+    streams: Streams, *ways: Coroutine[Any, Any, None], tunnel: Tunnel | None = None
+) -> None:
+    """Run both ways of a relay until one of them ends, the server stops, or `tunnel` has been idle for too long."""
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(way) for way in ways]
+    try:
+        async with asyncio.timeout(IDLE_S if tunnel is not None else None) as scope:
+            if tunnel is not None:
+                tunnel.idle = scope
+            streams.add(scope)
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                streams.discard(scope)
+                for task in tasks:
+                    task.cancel()
+                for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                    # Either side may leave at any moment.
+                    if isinstance(outcome, Exception) and not isinstance(outcome, OSError | RuntimeError):
+                        raise outcome
+    except TimeoutError:  # the server stops, or nothing moves
+        return
