@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from apiserver.auth.user import Attributes, User
+from machinery.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Credentials:
     """What a connection and its headers show. `certificate_der` was verified against the client CA by TLS."""
 

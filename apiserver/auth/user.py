@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from machinery.value import value
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -18,7 +20,7 @@ class User:
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attributes:
     """What a request wants to do: the question put to the authorizers.
 

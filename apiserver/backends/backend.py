@@ -15,6 +15,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from machinery.value import value
+
 
 class Compacted(Exception):
     """The asked revision is older than what is kept. `oldest` is the oldest readable revision."""
@@ -36,7 +38,7 @@ class FutureRevision(Exception):
     """The asked revision does not exist yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class KV:
     key: str
     value: bytes
@@ -51,7 +53,7 @@ class RangeResult:
     more: bool  # whether `limit` cut the answer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Change:
     """One write. `kv.value` is empty for a delete; `prev` is what stood there before it (None for a create).
 
@@ -64,7 +66,7 @@ class Change:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TxnResult:
     ok: bool
     revision: int  # of the write where ok, else the store's current one

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 Obj = dict[str, Any]
+_FIRST = ("apiVersion", "kind", "metadata")
 _HEAD = re.compile(rb'\{(?:"apiVersion":"[^"\\]*",)?(?:"kind":"[^"\\]*",)?"metadata":\{')
 _REVISION = re.compile(rb'"resourceVersion":"[^"\\]*",?')
 
@@ -34,11 +35,13 @@ class Cipher(Protocol):
 
 def encode(obj: Obj) -> bytes:
     """The stored form; `obj` is left as it is."""
+    metadata = obj.get("metadata") or {}
+    if metadata and "resourceVersion" not in metadata and (*obj,)[:3] == _FIRST:
+        return orjson.dumps(obj)
     head: Obj = {}
     for name in ("apiVersion", "kind"):
         if name in obj:
             head[name] = obj[name]
-    metadata = obj.get("metadata") or {}
     if "resourceVersion" in metadata:
         metadata = {name: value for name, value in metadata.items() if name != "resourceVersion"}
     head["metadata"] = metadata
