@@ -68,6 +68,12 @@ def _matches(pattern: str, value: str) -> bool:
 
 
 def max_length_error(limit: int) -> str:
+    """Of names in the DNS's form; they are measured in bytes all the same."""
+    return f"must be no more than {limit} characters"
+
+
+def max_bytes_error(limit: int) -> str:
+    """Of labels, and of the keys of labels and annotations."""
     return f"must be no more than {limit} bytes"
 
 
@@ -159,7 +165,7 @@ def qualified_name(value: str) -> tuple[str, ...]:
     if not name:
         out.append("name part must be non-empty")
     elif _bytes(name) > MAX_LABEL:
-        out.append(f"name part {max_length_error(MAX_LABEL)}")
+        out.append(f"name part {max_bytes_error(MAX_LABEL)}")
     if not _matches(_QUALIFIED, name):
         error = regex_error(_QUALIFIED_MSG, _QUALIFIED, "MyName", "my.name", "123-abc")
         out.append(f"name part {error}")
@@ -170,7 +176,7 @@ def qualified_name(value: str) -> tuple[str, ...]:
 def label_value(value: str) -> tuple[str, ...]:
     out = []
     if _bytes(value) > MAX_LABEL:
-        out.append(max_length_error(MAX_LABEL))
+        out.append(max_bytes_error(MAX_LABEL))
     if value and not _matches(_QUALIFIED, value):
         message = (
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
