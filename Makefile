@@ -40,6 +40,11 @@ fuzz: .venv/.dev ## schemathesis over every served group version of a real clust
 	@tools/setup.sh fuzz-packages
 	@$(PY) tests/fuzz/live.py --seconds $(SECONDS_EACH)
 
+.PHONY: upstream
+upstream: .venv/.dev ## the same requests at upstream's own API server and at ours, compared (RECORD=1 writes fixtures, ONLY='watch-*')
+	@[ -n "$$KCTL_UPSTREAM" ] || tools/setup.sh upstream-packages
+	@$(PY) tests/upstream/upstream_live.py $(if $(RECORD),--record) $(if $(ONLY),--only '$(ONLY)') $(if $(SHOW),--show)
+
 .PHONY: check
 check: .venv/.dev ## format, lint, types, direction of imports
 	@.venv/bin/ruff format --check -q .

@@ -26,7 +26,9 @@ class Served:
     resource: Resource
     store: Store
     base: Resource
+    # What a list has before and after the digits of its resourceVersion, if no page follows.
     list_head: bytes = b""
+    list_end: bytes = b""
     # "Deprecated" notices sent with every answer of this version (CRD versions may carry one).
     deprecation: str = ""
     # False while its CustomResourceDefinition is being deleted: reads and deletes go on, creation stops.
@@ -35,6 +37,8 @@ class Served:
     def __post_init__(self) -> None:
         head = {"kind": self.resource.list_kind, "apiVersion": self.resource.gvr.api_version}
         self.list_head = orjson.dumps(head)[:-1] + b',"metadata":{"resourceVersion":"'
+        # Upstream's lists of custom resources are not typed, and have the field even where it says nothing.
+        self.list_end = b'","continue":""},"items":[' if self.resource.custom else b'"},"items":['
 
     def load(self, entry: Entry) -> Obj:
         """A fresh dict of a stored object."""

@@ -25,6 +25,7 @@ async def delete_collection(
             await delete(engine, each, options, entry=entry)
         except NotFound:
             continue
-    body = call.served.list_head + b'%d"},"items":[' % result.revision
+    served = call.served
+    body = b"%b%d%b" % (served.list_head, result.revision, served.list_end)
     body += b",".join(entry.data for entry in result.entries) + b"]}"
     return Written(200, body, orjson.loads(body))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apiserver.backends.backend import Compacted, FutureRevision
+from apiserver.engine.catalog import Served
 from apiserver.engine.engine import Call
 from apiserver.engine.revisions import ListOptions, encode_token, refuse_future, refuse_old, refuse_token
 from apiserver.engine.selection import selection
@@ -46,18 +47,18 @@ async def list_pieces(call: Call, options: ListOptions) -> list[Piece]:
     )
     if whole:
         pieces, revision = await served.store.list_pieces(call.namespace, newest=not options.at_least)
-        return [Piece(b'%b%d"},"items":[' % (served.list_head, revision)), *pieces, Piece(_END)]
+        return [Piece(b"%b%d%b" % (served.list_head, revision, served.list_end)), *pieces, Piece(_END)]
     result = await list_entries(call, options)
     items = b",".join([entry.data for entry in result.entries])
-    head = (served.list_head, str(result.revision).encode(), page_metadata(result), b'},"items":[')
+    head = (served.list_head, str(result.revision).encode(), page_end(served, result))
     return [Piece(b"".join((*head, items, _END)))]
 
 
-def page_metadata(result: ListResult) -> bytes:
-    """What follows the revision's digits in a list's metadata: closing quote, continue, remainingItemCount."""
+def page_end(served: Served, result: ListResult) -> bytes:
+    """What follows the revision's digits: closing quote, continue, remainingItemCount, and where the items begin."""
     if not result.next_key:
-        return b'"'
-    token = encode_token(result.revision, result.next_key)
+        return served.list_end
+    token = encode_token(result.revision, result.next_key).encode()
     if result.remaining is None:
-        return b'","continue":"' + token.encode() + b'"'
-    return b'","continue":"' + token.encode() + b'","remainingItemCount":%d' % result.remaining
+        return b'","continue":"%b"},"items":[' % token
+    return b'","continue":"%b","remainingItemCount":%d},"items":[' % (token, result.remaining)

@@ -7,6 +7,7 @@ whoever changes a managedFields entry makes a new one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ Obj = dict[str, Any]
 _ALWAYS_THERE = frozenset(
     ("f:spec", "f:status", "f:template", "f:strategy", "f:jobTemplate", "f:metadata", "f:containers")
 )
+_METADATA = ("f:metadata",)
 _REMEMBERED = 256
 _LARGEST_BYTES = 16 * 1024
 # (the schema's identity, key, the value's JSON) → (the schema, which lives as long as this does; the fields)
@@ -50,16 +52,17 @@ def _added(key: str, value: Any, schema: Schema | None) -> FieldSet:
 
 
 def without_births(added: FieldSet, schema: Schema | None) -> FieldSet:
-    """Built-in kinds have a spec and a status even where JSON leaves them out: no one adds those nodes."""
+    """Built-in kinds have a spec and a status even where JSON leaves them out: no one adds those nodes. Metadata is
+    nobody's in any kind."""
     if schema is None or not schema.name.startswith("io.k8s."):
-        return added
-    return _drop_births(added)
+        return _drop_births(added, _METADATA)
+    return _drop_births(added, _ALWAYS_THERE)
 
 
-def _drop_births(added: FieldSet) -> FieldSet:
+def _drop_births(added: FieldSet, keys: Iterable[str]) -> FieldSet:
     out = added.copy()
-    for key in _ALWAYS_THERE:
+    for key in keys:
         inner = {name: item for name, item in out.get(key, sets.LEAF).items() if name != "."}
         if inner:
-            out[key] = _drop_births(inner)
+            out[key] = _drop_births(inner, keys)
     return out
