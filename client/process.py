@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from client.livez import answer_livez
 from client.logs import get_logger
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -42,10 +43,13 @@ async def _until_signalled(name: str, main: Callable[[], Coroutine[Any, Any, Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
+    livez = asyncio.ensure_future(answer_livez())
     try:
         await task
     except asyncio.CancelledError:
         get_logger(name).info("stopped")
+    finally:
+        livez.cancel()
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:

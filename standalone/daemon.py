@@ -14,6 +14,8 @@ from standalone.layout import Layout
 from standalone.process import Program
 from standalone.sockets import Sockets
 from standalone.supervisor import Lock, Supervisor, read_state
+from standalone.watchdog import ENVIRONMENT as WATCHDOG
+from standalone.watchdog import limit_of
 
 
 class Died(Exception):
@@ -50,7 +52,8 @@ def fork_supervisor(
             _redirect_output(layout)
         os.close(write_end)
         _preload()
-        Supervisor(layout, programs, lock, sockets.held, renew).run()
+        watchdog_s = limit_of(os.environ.get(WATCHDOG))
+        Supervisor(layout, programs, lock, sockets.held, renew, watchdog_s).run()
         os._exit(0)
     except BaseException:
         import traceback

@@ -236,6 +236,7 @@ def plan_programs(
             layout.log("network"),
             listen=(("127.0.0.1", health_port),),
             health_port=health_port,
+            watched=True,
         ),
         Program(
             f"nodeagent-{node.name}",
@@ -243,6 +244,7 @@ def plan_programs(
             agent,
             layout.log(f"nodeagent-{node.name}"),
             listen=((node.ip, node.kubelet_port),),
+            watched=True,
         ),
     ]
 

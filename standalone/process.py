@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import importlib
 import os
 import signal
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.listening import ENVIRONMENT, named
+from client.livez import LIVEZ
 
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
@@ -38,10 +40,12 @@ class Program:
     listen: tuple[tuple[str, int], ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     health_port: int = 0  # on loopback, where the program has one
+    watched: bool = False  # it answers `client/livez.py`'s question
 
 
-def spawn(program: Program, sockets: Mapping[tuple[str, int], int] | None = None) -> int:
-    """Forks; returns the child's pid. The caller must be single-threaded. `sockets`: listening descriptors."""
+def spawn(program: Program, sockets: Mapping[tuple[str, int], int] | None = None, *, livez: int = -1) -> int:
+    """Forks; returns the child's pid. The caller must be single-threaded. `sockets`: listening descriptors; `livez`: the
+    one where the program is asked whether it lives."""
     supervisor = os.getpid()
     _rotate(program.log)
     pid = os.fork()
@@ -49,7 +53,7 @@ def spawn(program: Program, sockets: Mapping[tuple[str, int], int] | None = None
         return pid
     code = 1
     try:
-        _become(program, supervisor, sockets or {})
+        _become(program, supervisor, sockets or {}, livez)
         module = importlib.import_module(program.module)
         code = module.main(list(program.argv))
     except SystemExit as stop:
@@ -64,7 +68,7 @@ def spawn(program: Program, sockets: Mapping[tuple[str, int], int] | None = None
         os._exit(code or 0)
 
 
-def _become(program: Program, supervisor: int, sockets: Mapping[tuple[str, int], int]) -> None:
+def _become(program: Program, supervisor: int, sockets: Mapping[tuple[str, int], int], livez: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != supervisor:
@@ -81,7 +85,10 @@ def _become(program: Program, supervisor: int, sockets: Mapping[tuple[str, int],
     os.dup2(log, 1)
     os.dup2(log, 2)
     own = {address: sockets[address] for address in program.listen if address in sockets}
+    if livez >= 0:
+        own[LIVEZ] = livez
     _close_all_but(own.values())
+    faulthandler.enable(2)  # on SIGABRT every thread's traceback goes to the log
     os.environ.update(program.env)
     os.environ[ENVIRONMENT] = named(own)
     if program.netns:

@@ -40,6 +40,7 @@ def plan_programs(
                 layout.log(f"nodeagent-{node.name}"),
                 netns=config.netns(node) if config.runtime == "native" else "",
                 listen=((node.ip, node.kubelet_port),),
+                watched=True,
             )
             for node in config.nodes
         ),
@@ -66,6 +67,7 @@ def _replicas(
                 layout.log(_numbered(name, number)),
                 listen=((_LOOPBACK, port),),
                 health_port=port,
+                watched=True,
             )
         )
     return found
@@ -94,7 +96,7 @@ def _network(layout: Layout, config: ClusterConfig, choose_port: Callable[[int],
     argv = (f"--kubeconfig={layout.component_kubeconfig('network')}", f"--port={port}", *nodes)
     log = layout.log("network")
     listen = ((_LOOPBACK, port),)
-    return [Program("network", "network.__main__", argv, log, listen=listen, health_port=port)]
+    return [Program("network", "network.__main__", argv, log, listen=listen, health_port=port, watched=True)]
 
 
 def api_addresses(config: ClusterConfig) -> list[str]:
@@ -107,7 +109,7 @@ def _apiserver(layout: Layout, config: ClusterConfig, number: int) -> Program:
     name, addresses = _numbered("apiserver", number), api_addresses(config)
     argv = _apiserver_flags(layout, config, addresses, _numbered("audit", number))
     listen = tuple((address, config.api_port) for address in addresses)
-    return Program(name, "apiserver.__main__", argv, layout.log(name), listen=listen)
+    return Program(name, "apiserver.__main__", argv, layout.log(name), listen=listen, watched=True)
 
 
 def _apiserver_flags(

@@ -2,7 +2,8 @@
 
 It holds the data directory's lock for as long as it lives: the lock, not a pid file, says whether a
 cluster runs, so a stale pid cannot lie. Each child's end is seen by pidfd at once; it is started
-again after a delay that doubles from 0.1 s to 10 s and is forgotten after a minute of health.
+again after a delay that doubles from 0.1 s to 10 s and is forgotten after a minute of health. One that hangs
+(`watchdog.py`) is ended first: by SIGABRT, so that its log shows where it hung, and by SIGKILL where that does not help.
 SIGTERM stops the children in reverse order of their start and ends the supervisor.
 """
 
@@ -23,9 +24,11 @@ from typing import Any
 from standalone.files import write_atomic
 from standalone.layout import Layout
 from standalone.process import Program, spawn
+from standalone.watchdog import Watchdog
 
 _FIRST_DELAY_S, _LAST_DELAY_S, _HEALTHY_S = 0.1, 10.0, 60.0
 _STOP_GRACE_S = 10.0
+_ABORT_GRACE_S = 2.0  # for faulthandler to write down every thread
 _RENEW_EVERY_S = 12 * 3600.0
 
 
@@ -46,6 +49,8 @@ class _Child:
     delay_s: float = _FIRST_DELAY_S
     due: float | None = None  # when to start it again
     restarts: int = 0
+    watchdog: Watchdog | None = None
+    kill_due: float | None = None  # it hangs and was told to abort
 
 
 class Lock:
@@ -92,12 +97,16 @@ class Supervisor:
         lock: Lock,
         sockets: Mapping[tuple[str, int], int] | None = None,
         renew: Callable[[], None] | None = None,
+        watchdog_s: float = 0.0,
     ) -> None:
-        """`sockets`: listening descriptors by address, which programs find open when they begin. `renew` is called twice a
+        """`watchdog_s`: after which silence a program that answers for itself is taken to hang; 0 for never. `sockets`: listening descriptors by address, which programs find open when they begin. `renew` is called twice a
         day, in a process of its own: it sees to certificates that come to their end."""
         self._layout = layout
         self._sockets = sockets or {}
-        self._children = [_Child(program) for program in programs]
+        self._children = [
+            _Child(program, watchdog=Watchdog(watchdog_s) if watchdog_s and program.watched else None)
+            for program in programs
+        ]
         self._lock = lock
         self._selector = selectors.DefaultSelector()
         self._stopping = False
@@ -125,28 +134,71 @@ class Supervisor:
         self._stopping = True
 
     def _wait_once(self, wake_read: int) -> None:
-        due = [child.due for child in self._children if child.due is not None]
-        if self._renew is not None:
-            due.append(self._renewal_due)
-        timeout = max(0.0, min(due) - time.monotonic()) if due else None
         changed = False
-        for key, _ in self._selector.select(timeout):
+        for key, _ in self._selector.select(self._timeout_s()):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(wake_read, 64)
-            else:
+            elif key.fd == key.data.pidfd:
                 self._reap(key.data)
                 changed = True
+            else:
+                self._on_answer(key.data)
         for child in self._children:
             if child.due is not None and child.due <= time.monotonic() and not self._stopping:
                 child.restarts += 1
                 self._start(child)
                 changed = True
+            self._look_after(child)
         if changed:
             self._write_state()
         if self._renew is not None and self._renewal_due <= time.monotonic():
             self._renewal_due = time.monotonic() + _RENEW_EVERY_S
             self._fork_renewal(self._renew)
+
+    def _timeout_s(self) -> float | None:
+        due = [child.due for child in self._children if child.due is not None]
+        due += [child.kill_due for child in self._children if child.kill_due is not None]
+        due += [child.watchdog.due for child in self._children if child.watchdog is not None and child.pid]
+        if self._renew is not None:
+            due.append(self._renewal_due)
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _look_after(self, child: _Child) -> None:
+        """Asks whether it still does anything, and ends it where it does not."""
+        now = time.monotonic()
+        if child.kill_due is not None and child.kill_due <= now:
+            child.kill_due = None
+            os.kill(child.pid, signal.SIGKILL)
+        watchdog = child.watchdog
+        if watchdog is None or not child.pid or watchdog.due > now:
+            return
+        self._forget_question(watchdog)
+        silent_s = watchdog.check(now)
+        if watchdog.wanted is not None:
+            self._selector.register(watchdog.wanted, selectors.EVENT_READ, child)
+        if silent_s and child.kill_due is None:
+            self._tell(
+                child,
+                f"has not answered GET /livez for {silent_s:.0f} s: it hangs, and is ended and started again. Where it hangs:",
+            )
+            child.kill_due = now + _ABORT_GRACE_S
+            os.kill(child.pid, signal.SIGABRT)
+            os.kill(child.pid, signal.SIGCONT)  # one that was stopped takes no signal before
+
+    def _on_answer(self, child: _Child) -> None:
+        if (watchdog := child.watchdog) is not None and watchdog.wanted is not None:
+            self._selector.unregister(watchdog.wanted)
+            watchdog.on_readable(time.monotonic())
+
+    def _forget_question(self, watchdog: Watchdog) -> None:
+        if watchdog.wanted is not None:
+            self._selector.unregister(watchdog.wanted)
+
+    def _tell(self, child: _Child, what: str) -> None:
+        # A full disk must not end the supervisor: it would take the cluster along.
+        with contextlib.suppress(OSError), child.program.log.open("a") as log:
+            log.write(f"supervisor: {child.program.name} (pid {child.pid}) {what}\n")
 
     def _fork_renewal(self, renew: Callable[[], None]) -> None:
         """In a grandchild, which nobody has to wait for: the supervisor loads no library for certificates."""
@@ -168,9 +220,12 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         child.due = None
-        child.pid = spawn(child.program, self._sockets)
+        watchdog = child.watchdog
+        child.pid = spawn(child.program, self._sockets, livez=watchdog.listening.fileno() if watchdog else -1)
         child.pidfd = os.pidfd_open(child.pid)
         child.started = time.monotonic()
+        if watchdog is not None:
+            watchdog.begin(child.pid, child.started)
         self._selector.register(child.pidfd, selectors.EVENT_READ, child)
 
     def _reap(self, child: _Child) -> None:
@@ -182,10 +237,11 @@ class Supervisor:
         if now - child.started > _HEALTHY_S:
             child.delay_s = _FIRST_DELAY_S
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        # A full disk must not end the supervisor: it would take the cluster along.
-        with contextlib.suppress(OSError), child.program.log.open("a") as log:
-            log.write(f"supervisor: {child.program.name} (pid {child.pid}) ended with {how}\n")
-        child.pid, child.pidfd = 0, -1
+        self._tell(child, f"ended with {how}")
+        child.pid, child.pidfd, child.kill_due = 0, -1, None
+        if child.watchdog is not None:
+            self._forget_question(child.watchdog)
+            child.watchdog.end()
         child.due = now + child.delay_s
         child.delay_s = min(child.delay_s * 2, _LAST_DELAY_S)
 

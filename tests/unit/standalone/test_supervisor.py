@@ -24,6 +24,12 @@ def main(argv):
         file.write(f"{os.getpid()}\\n")
     if argv[1] == "fail":
         return 3
+    if argv[1] in ("alive", "never"):
+        import asyncio, faulthandler
+        from client.livez import answer_livez
+        faulthandler.enable(2)
+        if argv[1] == "alive":
+            asyncio.run(answer_livez())
     signal.pause()
     return 0
 """
@@ -46,10 +52,16 @@ def start(layout: Layout, *modes: str) -> int:
         return pid
     try:
         programs = [
-            Program(f"c{i}", "kctl_test_child", (str(layout.root / f"c{i}.pids"), mode), layout.log(f"c{i}"))
+            Program(
+                f"c{i}",
+                "kctl_test_child",
+                (str(layout.root / f"c{i}.pids"), mode),
+                layout.log(f"c{i}"),
+                watched=mode in ("alive", "never"),
+            )
             for i, mode in enumerate(modes)
         ]
-        Supervisor(layout, programs, Lock(layout.lock)).run()
+        Supervisor(layout, programs, Lock(layout.lock), watchdog_s=0.3).run()
         os._exit(0)
     except BaseException:
         os._exit(1)
@@ -162,3 +174,20 @@ def test_certificates_are_seen_to_now_and_then(layout: Layout, monkeypatch: pyte
     finally:
         assert stop(pid) == 0
     assert str(pid) not in seen.read_text().split()
+
+
+def test_child_that_hangs_is_ended_with_a_trace_of_where_and_started_again(layout: Layout) -> None:
+    """Another that answers, and one that has not answered yet, are left alone meanwhile."""
+    supervisor = start(layout, "alive", "alive", "never")
+    try:
+        wait_for(lambda: all(pids_of(layout, index) for index in range(3)))
+        time.sleep(0.3)  # it is asked, and answers
+        os.kill(pids_of(layout, 0)[0], signal.SIGSTOP)
+        wait_for(lambda: len(pids_of(layout, 0)) == 2)
+        assert len(pids_of(layout, 1)) == len(pids_of(layout, 2)) == 1
+    finally:
+        assert stop(supervisor) == 0
+    said = layout.log("c0").read_text()
+    assert "it hangs, and is ended and started again" in said
+    assert "Fatal Python error: Aborted" in said and "run_forever" in said
+    assert "ended with signal 6" in said
