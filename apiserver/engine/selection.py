@@ -6,14 +6,38 @@ Raises BadRequest for a selector that cannot be read or asks for a field the kin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from apiserver.engine.catalog import Served
 from apiserver.storage.store import Predicate
 from machinery.errors import BadRequest
 from machinery.selectors import SelectorError, parse_field_selector, parse_label_selector
 from machinery.selectors.fields import FieldRequirement, FieldSelector
+from machinery.selectors.labels import LabelSelector
 
 _ALWAYS = ("metadata.name", "metadata.namespace")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A Predicate; those of the same selectors are equal."""
+
+    labels: LabelSelector | None
+    fields: FieldSelector | None
+
+    def __call__(self, labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
+        if self.labels is not None and not self.labels.matches(labels):
+            return False
+        return self.fields is None or self.fields.matches(fields)
+
+    @property
+    def exact_fields(self) -> Mapping[str, str]:
+        """The values that some fields must have."""
+        if self.fields is None:
+            return {}
+        return {
+            field: value for field in self.fields.fields() if (value := self.fields.exact(field)) is not None
+        }
 
 
 def selection(served: Served, labels_text: str, fields_text: str, name: str = "") -> Predicate | None:
@@ -35,20 +59,7 @@ def selection(served: Served, labels_text: str, fields_text: str, name: str = ""
         by_label = None
     if by_field is not None and by_field.is_everything:
         by_field = None
-    if by_field is None:
-        if by_label is None:
-            return None
-        match_labels = by_label.matches
-        return lambda labels, fields: match_labels(labels)
-    match_fields = by_field.matches
-    if by_label is None:
-        return lambda labels, fields: match_fields(fields)
-    match_both = by_label.matches
-
-    def both(labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
-        return match_both(labels) and match_fields(fields)
-
-    return both
+    return None if by_label is None and by_field is None else Selection(by_label, by_field)
 
 
 def _check(served: Served, selector: FieldSelector) -> None:

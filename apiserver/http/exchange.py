@@ -36,6 +36,7 @@ def _status_line(status: int) -> bytes:
 
 STATUS_LINES = {status: _status_line(status) for status in range(100, 600)}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Link(Protocol):
@@ -45,6 +46,9 @@ class Link(Protocol):
     write_paused: bool
 
     async def drain(self) -> None: ...
+
+    def chunk(self, body: bytes) -> bytes:
+        """As a chunk of a stream; nothing is none."""
 
     def want_body(self) -> None:
         """The application waits for more of the body."""
@@ -164,7 +168,9 @@ class Exchange:
         if self.is_head:
             body = b""
         elif self._chunked:
-            body = _chunk(body, last=last)
+            body = link.chunk(body)
+            if last:
+                body += _LAST_CHUNK
         elif not self._to_the_end:
             self._left -= len(body)
             if self._left < 0 or (last and self._left):
@@ -244,9 +250,3 @@ def _head(lines: list[bytes]) -> bytes:
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
         raise RuntimeError("a header of the answer holds a line break")
     return head + b"\r\n"
-
-
-def _chunk(body: bytes, *, last: bool) -> bytes:
-    if not body:
-        return b"0\r\n\r\n" if last else b""
-    return b"%x\r\n%b\r\n%b" % (len(body), body, b"0\r\n\r\n" if last else b"")

@@ -66,6 +66,16 @@ class Served:
     forsaken: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False
     lost: int = 0  # connections that ended, until somebody sets it back
+    _body: bytes = b""
+    _chunk: bytes = b""
+
+    def chunk(self, body: bytes) -> bytes:
+        """`body` as a chunk. What one watcher is sent most often goes to the next one too: it is framed once."""
+        if not body:
+            return b""
+        if body is not self._body:
+            self._body, self._chunk = body, b"%x\r\n%b\r\n" % (len(body), body)
+        return self._chunk
 
     def sweep(self) -> None:
         """End what is too slow. Looking at all now and then is cheaper than a timer for each request."""
@@ -173,6 +183,9 @@ class Connection(asyncio.Protocol):
         while self.write_paused:
             self._drained = self._served.loop.create_future()
             await self._drained
+
+    def chunk(self, body: bytes) -> bytes:
+        return self._served.chunk(body)
 
     def data_received(self, data: bytes) -> None:
         if self._ignoring:

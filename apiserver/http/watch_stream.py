@@ -20,7 +20,7 @@ from apiserver.engine.watch import Batches, watch
 from apiserver.http.negotiation import Accepted
 from apiserver.http.reply import Header, Receive, Send, end_stream, start_stream
 from apiserver.http.table import partial_of, table_of
-from apiserver.storage.store import Entry, StoreEvent
+from apiserver.storage.store import Batch, Entry, StoreEvent
 from machinery.errors import ApiError, Expired
 
 Frames = Callable[[Sequence[StoreEvent]], bytes]
@@ -92,6 +92,15 @@ def frames_for(
         return orjson.dumps(partial_of(obj, shape.version))
 
     def frames(batch: Sequence[StoreEvent]) -> bytes:
+        if not isinstance(batch, Batch) or (first and shape.shape == "Table"):
+            return lines(batch)
+        # Watchers that are told the same at once share its bytes.
+        known = batch.renderings.get(kept_as)
+        if known is None:
+            known = batch.renderings[kept_as] = lines(batch)
+        return known
+
+    def lines(batch: Sequence[StoreEvent]) -> bytes:
         if len(batch) == 1 and batch[0].type != "BOOKMARK":
             return b"%b%b}\n" % (_HEAD[batch[0].type], render(batch[0]))
         parts: list[bytes] = []

@@ -98,7 +98,6 @@ class Cacher:
         self._rng = rng
         self._cipher = cipher
         self._window_size = window
-        self._queue = queue
         self._expiry = Expiry(ttl_s, clock) if ttl_s else None
         self._entries: dict[str, Entry] = {}
         self._order: Keys = []
@@ -107,7 +106,7 @@ class Cacher:
         self._stream: ChangeStream | None = None
         self._written: dict[bytes, tuple[Mapping[str, str], Mapping[str, str]]] = {}
         self._waiting: Waiting = []
-        self._watchers = Watchers()
+        self._watchers = Watchers(queue, clock)
         self._blobs: dict[str, bytes] = {}
         self._lists = Lists()
         self._past = Past(backend, self._decode)
@@ -303,7 +302,6 @@ class Cacher:
             predicate,
             from_revision,
             bookmarks,
-            self._queue,
             open_,
             self._watchers.remove,
         )
@@ -328,8 +326,11 @@ class Cacher:
             async with self._backend.watch(self._prefix, watcher.revision):
                 pass
         if watcher.revision >= self._window.floor:
-            for event in self._window.since(watcher.revision):
-                watcher.offer(event)
+            watcher.initial = [
+                seen
+                for event in self._window.since(watcher.revision)
+                if watcher.concerns(event.entry) and (seen := event.seen_with(watcher.predicate)) is not None
+            ]
         else:
             watcher.history = self._past.replay(self._prefix, watcher, watcher.revision, self._progress)
             watcher.revision = self._progress

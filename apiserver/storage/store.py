@@ -5,19 +5,22 @@ Shapes shared by the engine and the cache. See `cacher.py` for how it is done.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from machinery.value import value
+
 Obj = dict[str, Any]
-# (labels, selectable fields) → does the object belong to the answer? None selects everything.
+# (labels, selectable fields) → does the object belong to the answer? None selects everything. Watches whose predicates are
+# equal are served as one audience.
 # A predicate that asks for exact field values may say so in an attribute `exact_fields` (a mapping of field to
 # value, e.g. spec.nodeName): a watch with it is then asked only about objects that have or had that value.
 Predicate = Callable[[Mapping[str, str], Mapping[str, str]], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entry:
     """A stored object: its bytes once encoded, with what selection needs beside them. Decode to get a fresh dict."""
 
@@ -31,7 +34,7 @@ class Entry:
     sealed_by: bytes = b""  # which key it is encrypted with at rest, as its cipher names it; b"" is none
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StoreEvent:
     """ADDED/MODIFIED/DELETED as the selecting watcher sees it: an object that leaves the selection is DELETED.
 
@@ -47,6 +50,17 @@ class StoreEvent:
     entry: Entry | None
     initial_end: bool = False
     renderings: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Batch(list[StoreEvent]):
+    """Events in order. Every watcher that gets the same ones at once gets the same Batch: what is rendered of all of them may
+    be kept in `renderings`, as with a StoreEvent. Nobody changes it."""
+
+    __slots__ = ("renderings",)
+
+    def __init__(self, events: Iterable[StoreEvent]) -> None:
+        super().__init__(events)
+        self.renderings: dict[str, bytes] = {}
 
 
 class Piece:

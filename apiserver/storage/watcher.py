@@ -1,8 +1,8 @@
-"""One watch on a cached resource: a bounded queue between the one feed and one reader.
+"""One watch on a cached resource: what one reader has read of the run of events that its audience shares.
 
-The feed never waits for a reader: a watcher whose queue is full is cut off and gets Compacted, on
+The feed never waits for a reader: a watcher that is too far behind is cut off and gets Compacted, on
 which a client lists again. What has gathered since the reader last looked is handed out as one batch.
-Order: past events (from the window or the backend's history) or the initial objects, then the queue.
+Order: past events (from the window or the backend's history) or the initial objects, then what the audience hears.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from apiserver.backends.backend import Compacted
-from apiserver.storage.store import Entry, Predicate, StoreEvent
-from apiserver.storage.window import CacheEvent
+from apiserver.storage.audience import Audience
+from apiserver.storage.store import Batch, Entry, Predicate, StoreEvent
 
-BATCH = 500  # initial objects handed out at once
+BATCH = 500  # events of the beginning handed out at once
 
 
 class Watcher:
@@ -27,7 +27,6 @@ class Watcher:
         predicate: Predicate | None,
         from_revision: int,
         bookmarks: bool,
-        limit: int,
         open_: Callable[[Watcher], Awaitable[None]],
         close: Callable[[Watcher], None],
     ) -> None:
@@ -38,8 +37,8 @@ class Watcher:
         self.bookmarks = bookmarks
         self.initial: Sequence[StoreEvent] = ()
         self.history: AsyncGenerator[list[StoreEvent], None] | None = None
-        self._limit = limit
-        self._queue: list[StoreEvent] = []
+        self.audience: Audience | None = None  # from when it is registered
+        self.position = 0
         self._waiter: asyncio.Future[None] | None = None
         self._cut: int | None = None
         self._ended = False
@@ -66,63 +65,47 @@ class Watcher:
             async for past in self.history:
                 return past
             self.history = None
-        loop = asyncio.get_running_loop()
+        audience = self.audience
+        assert audience is not None
+        woken = False
         while True:
             if self._cut is not None:
                 raise Compacted(self._cut)
-            if self._queue:
-                queued, self._queue = self._queue, []
-                return queued
-            if self._ended:
+            if audience.owes(self, woken=woken):
+                batch = self._unseen(audience.take(self))
+                if batch:
+                    return batch
+            elif self._ended:
                 raise StopAsyncIteration
-            self._waiter = loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-
-    @property
-    def idle(self) -> bool:
-        return not self._queue and not self.initial and self.history is None
-
-    def offer(self, event: CacheEvent) -> None:
-        """A change in this resource; queued where it concerns this watch."""
-        if event.revision <= self.revision:
-            return
-        if self.name or self.namespace:
-            entry = event.after or event.before
-            assert entry is not None
-            if not self.concerns(entry):
-                return
-        seen = event.seen_with(self.predicate)
-        if seen is not None:
-            self.put(seen)
+            else:
+                self._waiter = asyncio.get_running_loop().create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+                woken = True
 
     def concerns(self, entry: Entry) -> bool:
         if self.name and entry.name != self.name:
             return False
         return not self.namespace or entry.namespace == self.namespace
 
-    def put(self, event: StoreEvent) -> None:
-        if self._cut is not None:
-            return
-        if len(self._queue) >= self._limit:
-            self.cut(event.revision)
-            return
-        self._queue.append(event)
-        self._wake()
-
     def cut(self, oldest: int) -> None:
         """The reader fell behind, or what it follows was rebuilt: it has to list again."""
         self._cut = oldest
-        self._queue.clear()
-        self._wake()
+        self.wake()
 
     def end(self) -> None:
-        """No more events will come; what is queued is still delivered."""
+        """No more events will come; what is there is still delivered."""
         self._ended = True
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _unseen(self, batch: Batch) -> Sequence[StoreEvent]:
+        """Without what the reader knew when it began: a bookmark of that very revision."""
+        if batch[0].revision > self.revision:
+            return batch
+        return [event for event in batch if event.revision > self.revision]

@@ -1,83 +1,113 @@
-"""All open watches of one resource, found by what they can see, so that a change asks few of them."""
+"""All open watches of one resource, as audiences found by what they can see, so that a change asks few of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
+from apiserver.storage.audience import Audience
 from apiserver.storage.store import StoreEvent
 from apiserver.storage.watcher import Watcher
 from apiserver.storage.window import CacheEvent
+from machinery.clock import Clock
 
 FIELDS = ("spec.nodeName",)  # selected exactly by one watcher for each node
+Group = dict[Hashable, Audience]
 
 
 class Watchers:
-    def __init__(self) -> None:
-        self._by_namespace: dict[str, list[Watcher]] = {}
-        self._by_field: dict[tuple[str, str], list[Watcher]] = {}
+    def __init__(self, limit: int, clock: Clock) -> None:
+        """`limit`: how many events a watcher may be behind."""
+        self._limit = limit
+        self._clock = clock
+        self._by_namespace: dict[str, Group] = {}
+        self._by_field: dict[tuple[str, str], Group] = {}
         self._ended = False
 
-    def __iter__(self) -> Iterator[Watcher]:
+    def __iter__(self) -> Iterator[Audience]:
         for group in (*self._by_namespace.values(), *self._by_field.values()):
-            yield from group
+            yield from group.values()
 
     def interested(self, namespace: str) -> int:
         """How many are told of every change there; who follows a single node's objects is not counted."""
-        count = len(self._by_namespace.get("", ()))
-        return count + len(self._by_namespace.get(namespace, ())) if namespace else count
+        count = _members(self._by_namespace.get("", {}))
+        return count + _members(self._by_namespace.get(namespace, {})) if namespace else count
 
     def count(self) -> int:
-        return sum(map(len, self._by_namespace.values())) + sum(map(len, self._by_field.values()))
+        return sum(map(len, self))
 
     def add(self, watcher: Watcher) -> None:
-        self._place(watcher).append(watcher)
+        group, key = self._place(watcher)
+        audience = group.get(key)
+        if audience is None:
+            audience = group[key] = Audience(
+                watcher.namespace,
+                watcher.name,
+                watcher.predicate,
+                watcher.bookmarks,
+                self._limit,
+                self._clock,
+            )
+        audience.join(watcher)
+        watcher.audience = audience
         if self._ended:
             watcher.end()  # nobody feeds it any more
 
     def remove(self, watcher: Watcher) -> None:
         """Also for one that was never added."""
-        place = self._place(watcher)
-        if watcher in place:
-            place.remove(watcher)
-        if not place:
-            self._by_namespace = {key: group for key, group in self._by_namespace.items() if group}
-            self._by_field = {key: group for key, group in self._by_field.items() if group}
+        if watcher.audience is None:
+            return
+        watcher.audience.leave(watcher)
+        if not watcher.audience:
+            group, key = self._place(watcher)
+            if group.get(key) is watcher.audience:
+                del group[key]
+            self._by_namespace = {place: group for place, group in self._by_namespace.items() if group}
+            self._by_field = {place: group for place, group in self._by_field.items() if group}
 
     def offer(self, event: CacheEvent) -> None:
         if self._by_namespace:
-            entry = event.after or event.before
-            assert entry is not None
-            for watcher in self._by_namespace.get("", ()):
-                watcher.offer(event)
+            entry = event.entry
+            for audience in self._by_namespace.get("", _NONE).values():
+                audience.offer(event)
             if entry.namespace:
-                for watcher in self._by_namespace.get(entry.namespace, ()):
-                    watcher.offer(event)
+                for audience in self._by_namespace.get(entry.namespace, _NONE).values():
+                    audience.offer(event)
         if self._by_field:
             for field in FIELDS:
                 values = {side.fields.get(field): None for side in (event.before, event.after) if side}
                 for value in values:
-                    for watcher in self._by_field.get((field, value or ""), ()):
-                        watcher.offer(event)
+                    for audience in self._by_field.get((field, value or ""), _NONE).values():
+                        audience.offer(event)
 
     def bookmark(self, revision: int) -> None:
         event = StoreEvent("BOOKMARK", revision, None)
-        for watcher in self:
-            if watcher.bookmarks and revision > watcher.revision:
-                watcher.put(event)
+        for audience in self:
+            if audience.bookmarks:
+                audience.put(event)
 
     def cut(self, oldest: int) -> None:
-        for watcher in self:
-            watcher.cut(oldest)
+        for audience in list(self):
+            audience.cut(oldest)
 
     def end(self) -> None:
         self._ended = True
-        for watcher in self:
-            watcher.end()
+        for audience in self:
+            audience.end()
 
-    def _place(self, watcher: Watcher) -> list[Watcher]:
+    def _place(self, watcher: Watcher) -> tuple[Group, Hashable]:
+        """Its group, made where there is none, and what its audience has in common there."""
         exact = getattr(watcher.predicate, "exact_fields", None)
         if exact:
             for field in FIELDS:
                 if field in exact:
-                    return self._by_field.setdefault((field, exact[field]), [])
-        return self._by_namespace.setdefault(watcher.namespace, [])
+                    group = self._by_field.setdefault((field, exact[field]), {})
+                    return group, (watcher.namespace, watcher.name, watcher.predicate, watcher.bookmarks)
+        group = self._by_namespace.setdefault(watcher.namespace, {})
+        return group, (watcher.name, watcher.predicate, watcher.bookmarks)
+
+
+_NONE: Group = {}
+
+
+def _members(group: Group) -> int:
+    return sum(map(len, group.values()))

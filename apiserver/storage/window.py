@@ -24,10 +24,15 @@ class CacheEvent:
         self._gone: StoreEvent | None = None
 
     @property
-    def key(self) -> str:
+    def entry(self) -> Entry:
+        """What changed, as it is, or as it was last."""
         entry = self.after or self.before
         assert entry is not None
-        return entry.key
+        return entry
+
+    @property
+    def key(self) -> str:
+        return self.entry.key
 
     def seen_with(self, predicate: Predicate | None) -> StoreEvent | None:
         """The change as a watcher with this selection sees it; None where it does not concern it."""

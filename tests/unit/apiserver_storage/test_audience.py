@@ -1,0 +1,230 @@
+"""Watches that see the same: one log, rounds, and who is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from apiserver.backends.backend import Compacted
+from apiserver.storage.audience import BATCH_BYTES, WAVE
+from apiserver.storage.pace import MAX_GAP_S, Interval, plan_wait
+from apiserver.storage.store import Batch, Entry, Predicate, StoreEvent
+from apiserver.storage.watcher import Watcher
+from apiserver.storage.watchers import Watchers
+from apiserver.storage.window import CacheEvent
+from machinery.clock import LoopClock
+from machinery.virtual_loop import run
+
+CROWD = 1000  # so many that they are paced at the longest gap
+
+
+async def _nothing(_: Watcher) -> None:
+    return
+
+
+def watcher(
+    watchers: Watchers, namespace: str = "", predicate: Predicate | None = None, bookmarks: bool = False
+) -> Watcher:
+    made = Watcher(namespace, "", predicate, 0, bookmarks, _nothing, watchers.remove)
+    watchers.add(made)
+    return made
+
+
+def change(revision: int, namespace: str = "d", size: int = 2) -> CacheEvent:
+    return CacheEvent(revision, None, Entry(f"/{revision}", namespace, "x", revision, b"x" * size, {}, {}))
+
+
+def play(body: Callable[[Watchers, asyncio.AbstractEventLoop], Awaitable[None]], limit: int = 4096) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        await body(Watchers(limit, LoopClock(loop, 0)), loop)
+
+    run(main())
+
+
+class Reader:
+    """Reads as fast as it is woken; notes when it was given what."""
+
+    def __init__(self, watched: Watcher, loop: asyncio.AbstractEventLoop) -> None:
+        self.batches: list[tuple[float, Sequence[StoreEvent]]] = []
+        self.task = asyncio.ensure_future(self._read(watched, loop))
+
+    async def _read(self, watched: Watcher, loop: asyncio.AbstractEventLoop) -> None:
+        async for batch in watched:
+            self.batches.append((loop.time(), batch))
+
+    @property
+    def revisions(self) -> list[int]:
+        return [event.revision for _, batch in self.batches for event in batch]
+
+
+async def finish(watchers: Watchers, readers: Sequence[Reader]) -> None:
+    watchers.end()
+    await asyncio.gather(*(reader.task for reader in readers))
+
+
+async def settle() -> None:
+    for _ in range(2 * CROWD // WAVE):
+        await asyncio.sleep(0)
+
+
+def test_crowd_of_watchers_takes_frequent_changes_together_all_in_order_and_the_same_batch() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        readers = [Reader(watcher(watchers), loop) for _ in range(CROWD)]
+        await asyncio.sleep(0)
+        for revision in range(1, 101):
+            watchers.offer(change(revision))
+            await asyncio.sleep(0.01)
+        await finish(watchers, readers)
+        assert all(reader.revisions == list(range(1, 101)) for reader in readers)
+        assert len(readers[0].batches) < 40
+        given = {id(batch) for reader in readers for _, batch in reader.batches}
+        assert len(given) < 60 and all(isinstance(batch, Batch) for _, batch in readers[0].batches)
+        late = [at - 0.01 * (event.revision - 1) for at, batch in readers[-1].batches for event in batch]
+        assert max(late) <= MAX_GAP_S + 0.001
+
+    play(body)
+
+
+def test_rare_change_reaches_a_crowd_at_once() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        readers = [Reader(watcher(watchers), loop) for _ in range(CROWD)]
+        await asyncio.sleep(0)
+        for revision in range(1, 30):
+            begun = loop.time()
+            watchers.offer(change(revision))
+            await settle()
+            assert loop.time() == begun and readers[-1].revisions[-1] == revision
+            await asyncio.sleep(MAX_GAP_S)
+        await finish(watchers, readers)
+
+    play(body)
+
+
+def test_few_watchers_get_every_change_at_once() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        readers = [Reader(watcher(watchers, place), loop) for place in ("", "d") for _ in range(20)]
+        elsewhere = Reader(watcher(watchers, "other"), loop)
+        await asyncio.sleep(0)
+        for revision in range(1, 50):
+            watchers.offer(change(revision))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert all(reader.revisions[-1] == revision for reader in readers)
+        await finish(watchers, [*readers, elsewhere])
+        assert not elsewhere.revisions and watchers.count() == 41
+
+    play(body)
+
+
+def test_watcher_that_reads_nothing_is_cut_off_and_holds_nothing_back() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        quick, slow = Reader(watcher(watchers), loop), watcher(watchers)
+        half = watcher(watchers)
+        await asyncio.sleep(0)
+        for revision in range(1, 11):
+            watchers.offer(change(revision))
+            await asyncio.sleep(1)
+            if revision == 6:
+                assert [event.revision for event in await anext(half)] == [1, 2, 3, 4, 5, 6]
+        watchers.offer(change(11))
+        with pytest.raises(Compacted):
+            await anext(slow)
+        assert [event.revision for event in await anext(half)] == [7, 8, 9, 10, 11]
+        await finish(watchers, [quick])
+        assert quick.revisions == list(range(1, 12)) and watchers.count() == 2
+
+    play(body, limit=10)
+
+
+def test_reader_that_lags_is_served_when_it_asks_and_in_bounded_batches() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        others = [Reader(watcher(watchers), loop) for _ in range(CROWD)]
+        slow = watcher(watchers)
+        await asyncio.sleep(0)
+        for revision in range(1, 101):
+            watchers.offer(change(revision, size=10_000))
+            await asyncio.sleep(0.01)
+        begun, seen = loop.time(), []
+        while len(seen) < 90:
+            batch = await anext(slow)
+            assert sum(len(event.entry.data) for event in batch if event.entry) <= BATCH_BYTES
+            seen += [event.revision for event in batch]
+        assert loop.time() == begun and seen == list(range(1, len(seen) + 1))
+        watchers.remove(slow)
+        await finish(watchers, others)
+
+    play(body)
+
+
+def test_watchers_that_come_and_go_in_the_midst_of_rounds_miss_and_repeat_nothing() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        readers: list[tuple[int, Reader]] = []
+        gone: list[Watcher] = []
+        for revision in range(1, 201):
+            if revision % 2:
+                for _ in range(12):
+                    readers.append((revision, Reader(watcher(watchers), loop)))
+                passing = watcher(watchers)
+                gone.append(passing)
+            watchers.offer(change(revision))
+            if revision % 3 == 0:
+                watchers.remove(gone.pop(0))
+            await asyncio.sleep(0.004 if revision % 5 else 0)
+        for each in gone:
+            watchers.remove(each)
+        await finish(watchers, [reader for _, reader in readers])
+        assert all(reader.revisions == list(range(first, 201)) for first, reader in readers)
+
+    play(body)
+
+
+def test_equal_selections_share_what_they_see_and_bookmarks_go_to_who_asked() -> None:
+    from apiserver.engine.selection import Selection
+    from machinery.selectors import parse_field_selector, parse_label_selector
+
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        def selection() -> Selection:
+            return Selection(parse_label_selector("!gone"), parse_field_selector("spec.nodeName=n1"))
+
+        asked = watcher(watchers, predicate=selection(), bookmarks=True)
+        pair = [watcher(watchers, predicate=selection()) for _ in range(2)]
+        assert len(list(watchers)) == 2 and watchers.interested("") == 0
+        entry = Entry("/1", "d", "x", 1, b"{}", {}, {"spec.nodeName": "n1"})
+        watchers.offer(CacheEvent(1, None, entry))
+        watchers.offer(CacheEvent(2, None, Entry("/2", "d", "x", 2, b"{}", {}, {"spec.nodeName": "n2"})))
+        watchers.bookmark(2)
+        assert [event.type for event in await anext(asked)] == ["ADDED", "BOOKMARK"]
+        first, second = await anext(pair[0]), await anext(pair[1])
+        assert first is second and [event.revision for event in first] == [1]
+        for each in (asked, *pair):
+            watchers.remove(each)
+        assert not list(watchers)
+
+    play(body)
+
+
+@pytest.mark.parametrize(
+    ("readers", "since_s", "every_s", "wait_s"),
+    [
+        (20, 0, 0, 0),  # too few to gather for
+        (500, 0, 0.01, 0.02),
+        (500, 0.015, 0.01, 0),  # the next change would come after the round
+        (5000, 0.01, 0.01, MAX_GAP_S - 0.01),
+        (5000, 1, 0.01, 0),
+        (5000, 0, 0.05, 0),
+    ],
+)
+def test_wait_is_planned(readers: int, since_s: float, every_s: float, wait_s: float) -> None:
+    assert plan_wait(readers, since_s, every_s) == pytest.approx(wait_s)
+
+
+def test_interval_follows_the_changes_and_forgets_a_pause() -> None:
+    interval = Interval()
+    for index in range(20):
+        interval.heard(100 + index * 0.01)
+    assert interval.mean_s == pytest.approx(0.01, rel=0.1)
+    interval.heard(200)
+    assert 0.02 < interval.mean_s < MAX_GAP_S
