@@ -78,6 +78,7 @@ async def open_socket(
             create_connection=_any_subprotocol,  # type: ignore[arg-type]
             additional_headers=sent,
             compression=None,
+            ping_timeout=None,  # a node that is held back by its program reads no pings either
             open_timeout=_CONNECT_TIMEOUT_S,
             max_size=_MAX_MESSAGE_BYTES,
             proxy=None,

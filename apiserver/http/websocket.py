@@ -46,6 +46,8 @@ class WebSockets:
             ws=WebSocketProtocol,
             ws_max_size=_MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,
+            # Who shows a pod's output in a pager reads nothing for a while, pings neither.
+            ws_ping_timeout=None,
             lifespan="off",
             interface="asgi3",
             log_config=None,

@@ -81,6 +81,7 @@ async def serve(app: App, config: ServeConfig, sock: socket.socket, clock: Clock
             access_log=False,
             ws_max_size=64 << 20,
             ws_per_message_deflate=False,
+            ws_ping_timeout=None,  # a caller that is held back reads no pings either
             timeout_graceful_shutdown=1,
             server_header=False,
             **options,

@@ -1,0 +1,337 @@
+"""exec, attach and port-forward over SPDY/3.1 on a real socket, to an agent's own streaming code over a simulated runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import orjson
+import pytest
+from open_guard import open_guard
+from spdy_client import V1, V4, ask, spdy
+
+from apiserver.auth.user import User
+from apiserver.backends.memory import MemoryBackend
+from apiserver.composition import make_cacher, resources_of
+from apiserver.guard import Guard
+from apiserver.http.serve import Listener
+from apiserver.server import ApiServer, Parts
+from client.client import Client
+from client.inprocess import InProcessTransport
+from machinery.clock import SystemClock
+from machinery.gvk import NODES, PODS
+from nodeagent.server.asgi import Query, WebSocket
+from nodeagent.server.channels import choose
+from nodeagent.server.port_forward import SPDY_PROTOCOL, serve_spdy
+from nodeagent.server.sessions import serve_session
+from runtime.cri import RuntimeFailure
+from runtime.fake_streams import FakeConnection, FakeStream
+from standalone.inprocess_nodes import InProcessNodes
+
+POD = "/api/v1/namespaces/default/pods/p"
+EXEC = f"{POD}/exec?container=c&command=x&stdout=true"
+FORWARD = "portforward.k8s.io"
+
+
+class Agent:
+    """A node agent's server over sessions and connections that a test feeds. `echo` makes exec behave as `cat`."""
+
+    def __init__(self) -> None:
+        self.sessions: asyncio.Queue[FakeStream] = asyncio.Queue()
+        self.asked: list[tuple[str, Mapping[str, object]]] = []
+        self.echo = False
+        self.vanishes = False
+
+    async def app(self, scope, receive, send) -> None:
+        socket, query = WebSocket(scope, receive, send), Query(scope)
+        self.asked.append((scope["path"], dict(query.pairs)))
+        if self.vanishes:
+            await socket.accept(socket.offered[0])
+            await socket.close()
+        elif scope["path"].startswith("/portForward/"):
+            assert socket.offered == [SPDY_PROTOCOL]
+            await serve_spdy(socket, self._dial)
+        else:
+            protocol = choose(socket.offered)
+            assert protocol is not None
+            executes = scope["path"].startswith("/exec/")
+            await serve_session(
+                socket,
+                protocol,
+                self._session,
+                stdin=query.flag("stdin"),
+                wanted=frozenset((1, 2)),
+                exit_code_counts=executes,
+            )
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[FakeStream]:
+        stream = FakeStream(echo=self.echo)
+        self.sessions.put_nowait(stream)
+        yield stream
+
+    async def _dial(self, port: int) -> FakeConnection:
+        if port == 81:
+            raise RuntimeFailure("PortForwardError", "connection refused")
+        return FakeConnection(lambda data: data)
+
+
+ADMIN = User("admin", ("system:masters",))
+
+
+class AsAdmin:
+    async def authenticate(self, credentials):
+        return ADMIN
+
+
+def guard(engine) -> Guard:
+    made = open_guard(engine)
+    made.authenticators = [AsAdmin()]
+    return made
+
+
+def in_cluster(test) -> None:
+    """Runs `test(address, agent)` beside an API server with one node and the pod `p` on it."""
+
+    async def main() -> None:
+        clock, rng, agent, nodes = SystemClock(), random.Random(3), Agent(), InProcessNodes()
+        nodes.apps["n1"] = lambda: agent.app
+        backend = MemoryBackend(clock)
+        server = ApiServer(
+            Parts(
+                backend,
+                clock,
+                rng,
+                make_store=lambda resource: make_cacher(backend, resource, clock, rng),
+                make_guard=guard,
+                connector=nodes,
+                resources_of=resources_of,
+            )
+        )
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(server.run())
+            await server.ready()
+            listener = Listener(server.app, [("127.0.0.1", 0)], tunnels=server.tunnels)
+            await listener.start()
+            client = Client(InProcessTransport(server.app, ADMIN))
+            await client.create(NODES, {"metadata": {"name": "n1"}})
+            spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "x"}]}
+            await client.create(PODS, {"metadata": {"name": "p", "namespace": "default"}, "spec": spec})
+            try:
+                await test(f"127.0.0.1:{listener.ports[0]}", agent)
+            finally:
+                server.stop()
+                await listener.stop(1)
+                running.cancel()
+
+    asyncio.run(main())
+
+
+def test_exec_gives_output_errors_and_the_exit_code():
+    async def test(address, agent):
+        async with spdy(address, f"{EXEC}&stderr=true", V4, V1) as client:
+            assert client.protocol == V4
+            error, out, err = await client.open("error", "stdout", "stderr")
+            session = await agent.sessions.get()
+            session.feed(b"one")
+            session.feed(b"two", 2)
+            session.feed(b"x" * 1_000_000)
+            session.finish(7)
+            await client.until(error, out, err)
+            assert client.got[out] == b"one" + b"x" * 1_000_000
+            assert client.got[err] == b"two"
+            status = orjson.loads(client.got[error])
+            assert status["reason"] == "NonZeroExitCode"
+            assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "7"}]
+        assert agent.asked == [("/exec/default/p/c", {"command": "x", "stdout": "true", "stderr": "true"})]
+
+    in_cluster(test)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [(0, b""), (7, b"command terminated with non-zero exit code: error executing command, exit code 7")],
+)
+def test_older_protocols_tell_the_end_as_text(code, text):
+    async def test(address, agent):
+        async with spdy(address, EXEC, V1) as client:
+            error, out = await client.open("error", "stdout")
+            (await agent.sessions.get()).finish(code)
+            await client.until(error, out)
+            assert client.got.get(error, b"") == text
+
+    in_cluster(test)
+
+
+def test_stdin_is_carried_whole_and_its_end_alone_ends_the_program():
+    async def test(address, agent):
+        agent.echo = True
+        data = random.Random(5).randbytes(3_000_000)
+        async with spdy(address, f"{EXEC}&stdin=true", V4) as client:
+            out, stdin, error = await client.open("stdout", "stdin", "error")  # in any order
+            sending = asyncio.ensure_future(client.send(stdin, data, fin=True))
+            await client.until(error, out)
+            await sending
+            assert hashlib.sha256(client.got[out]).digest() == hashlib.sha256(data).digest()
+            assert orjson.loads(client.got[error])["status"] == "Success"
+            assert client.gone_away
+
+    in_cluster(test)
+
+
+def test_nothing_flows_before_every_stream_is_open():
+    async def test(address, agent):
+        async with spdy(address, EXEC, V4) as client:
+            (error,) = await client.open("error")
+            session = await agent.sessions.get()
+            session.feed(b"early")
+            session.finish(0)
+            client.session.ping(1)
+            await client.flush()
+            assert await client.hear()  # the reply, or the ping's echo
+            (out,) = await client.open("stdout")
+            await client.until(error, out)
+            assert client.got[out] == b"early"
+
+    in_cluster(test)
+
+
+def test_terminal_has_sizes_in_any_pieces_and_no_stream_of_errors():
+    async def test(address, agent):
+        async with spdy(address, f"{EXEC}&stdin=true&stderr=true&tty=true", V4) as client:
+            error, stdin, out, resize = await client.open("error", "stdin", "stdout", "resize")
+            await client.send(resize, b'{"Width":80,"Height":24}\n{"Width":')
+            await client.send(resize, b'100,"Height":50}')
+            session = await agent.sessions.get()
+            while len(session.sizes) < 2:
+                await asyncio.sleep(0)
+            assert session.sizes == [(80, 24), (100, 50)]
+            session.finish(0)
+            await client.until(error, out, stdin)
+
+    in_cluster(test)
+
+
+def test_attach_ends_with_the_container_whatever_its_code():
+    async def test(address, agent):
+        async with spdy(address, f"{POD}/attach?container=c&stdout=true", V4) as client:
+            error, out = await client.open("error", "stdout")
+            session = await agent.sessions.get()
+            session.feed(b"log line\n")
+            session.finish(9)
+            await client.until(error, out)
+            assert client.got[out] == b"log line\n"
+            assert orjson.loads(client.got[error])["status"] == "Success"
+
+    in_cluster(test)
+
+
+def test_client_that_vanishes_ends_its_session():
+    async def test(address, agent):
+        async with spdy(address, EXEC, V4) as client:
+            await client.open("error", "stdout")
+            session = await agent.sessions.get()
+        while not session_is_over(session):
+            await asyncio.sleep(0.01)
+
+    def session_is_over(session) -> bool:
+        return not [task for task in asyncio.all_tasks() if task.get_name() == "session output"]
+
+    in_cluster(test)
+
+
+def test_agent_that_vanishes_is_no_success():
+    async def test(address, agent):
+        agent.vanishes = True
+        async with spdy(address, EXEC, V4) as client:
+            error, out = await client.open("error", "stdout")
+            await client.until(error, out)
+            status = orjson.loads(client.got[error])
+            assert status["status"] == "Failure" and "closed the connection" in status["message"]
+
+    in_cluster(test)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"\x80\x02\x00\x01\x00\x00\x00\x00",
+        b"\x80\x03\x00\x01\x00\xff\xff\xff",
+        b"GET\0\0\0\0\1x\x80\x03\x00\x63\0\0\0\0",
+    ],
+)
+def test_breach_of_the_protocol_ends_the_connection(nonsense):
+    async def test(address, agent):
+        status, _, reader, writer = await ask(address, EXEC, [V4])
+        assert status == 101
+        writer.write(nonsense)
+        assert b"\x80\x03\x00\x07" in await asyncio.wait_for(reader.read(), 10)  # GOAWAY
+        writer.close()
+
+    in_cluster(test)
+
+
+def test_refusals_come_before_the_upgrade():
+    async def test(address, agent):
+        async def refused(path, *protocols, **options):
+            status, headers, reader, writer = await ask(address, path, protocols, **options)
+            body = await asyncio.wait_for(reader.readexactly(int(headers["content-length"][0])), 10)
+            writer.close()
+            return status, headers, body.decode()
+
+        status, headers, body = await refused(EXEC, "v9.channel.k8s.io")
+        assert status == 403 and "client supports [v9.channel.k8s.io]" in body
+        known = ["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"]
+        assert headers["x-accepted-stream-protocol-versions"] == known
+        status, headers, _ = await refused(f"{POD}/portforward", V4)
+        assert (status, headers["x-accepted-stream-protocol-versions"]) == (403, [FORWARD])
+        for path, protocols, options, says in (
+            (EXEC, [], {}, "X-Stream-Protocol-Version is required"),
+            (EXEC, [V4], {"upgrade": "h2c"}, "'h2c' is not spoken here"),
+            (f"{POD}/exec?command=x", [V4], {}, "at least 1 of stdin, stdout, stderr"),
+            (f"{POD}/exec?container=zz&command=x&stdout=1", [V4], {}, "container zz is not valid"),
+        ):
+            status, _, body = await refused(path, *protocols, **options)
+            assert status == 400 and says in orjson.loads(body)["message"]
+        status, _, _ = await refused("/api/v1/namespaces/default/pods/none/exec?command=x&stdout=1", V4)
+        assert status == 404
+        assert agent.asked == []
+
+    in_cluster(test)
+
+
+def test_connections_of_one_port_forward_are_carried_side_by_side():
+    async def test(address, agent):
+        data = [random.Random(seed).randbytes(2_000_000) for seed in range(3)]
+        async with spdy(address, f"{POD}/portforward", FORWARD) as client:
+            assert client.protocol == FORWARD
+            pairs = [
+                await client.open("error", "data", port="80", requestID=str(number)) for number in range(3)
+            ]
+            sending = [
+                asyncio.ensure_future(client.send(pair[1], piece))
+                for pair, piece in zip(pairs, data, strict=True)
+            ]
+            while any(len(client.got.get(pair[1], b"")) < 2_000_000 for pair in pairs):
+                assert await client.hear()
+            await asyncio.gather(*sending)
+            assert [client.got[pair[1]] for pair in pairs] == data
+
+    in_cluster(test)
+
+
+def test_refused_port_is_told_on_its_error_stream_and_the_session_goes_on():
+    async def test(address, agent):
+        async with spdy(address, f"{POD}/portforward", FORWARD) as client:
+            error, data = await client.open("error", "data", port="81", requestID="0")
+            await client.until(error, data)
+            assert client.got[error] == b"error forwarding port 81 to pod: connection refused"
+            _, data = await client.open("error", "data", port="80", requestID="1")
+            await client.send(data, b"hello")
+            while client.got.get(data) != b"hello":
+                assert await client.hear()
+
+    in_cluster(test)
