@@ -2,7 +2,7 @@
 # Sets up what a make target needs, says what it installs, and does nothing the second time.
 #   runtime         .venv with the locked dependencies and kctl itself, and the system packages a cluster needs
 #   dev             the same with what development needs
-#   test-packages   system packages that only tests talk to
+#   test-packages   system packages that only tests talk to, and a client in JavaScript (.venv/javascript) where there is npm
 #   fuzz-packages   schemathesis, in a virtual environment of its own (.venv/fuzz)
 #   vm-packages     what boots virtual machines
 #   bench-packages  peers to measure against
@@ -69,10 +69,26 @@ fuzz_environment() {
   touch .venv/fuzz/.stamp
 }
 
+javascript_environment() { # node itself is left to who has it: without it the tests of its client are skipped
+  command -v node >/dev/null && command -v npm >/dev/null || { say "node or npm is missing: no JavaScript client is installed"; return 0; }
+  [ .venv/javascript/.stamp -nt tests/compat/javascript/package-lock.json ] && return 0
+  say "installing the JavaScript client into .venv/javascript"
+  mkdir -p .venv/javascript
+  cp tests/compat/javascript/package.json tests/compat/javascript/package-lock.json .venv/javascript/
+  local log; log=$(mktemp)
+  if (cd .venv/javascript && npm ci --ignore-scripts --no-audit --no-fund) >"$log" 2>&1; then
+    touch .venv/javascript/.stamp
+  else
+    cat "$log" >&2
+    say "npm could not: the tests of the JavaScript client are skipped"
+  fi
+  rm -f "$log"
+}
+
 case "${1:-}" in
   runtime) system_packages; environment requirements.lock .runtime ;;
   dev) system_packages; environment requirements-dev.lock .dev; touch .venv/.runtime ;;
-  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; need prometheus prometheus golang-github-prometheus; need victoria-metrics victoria-metrics victoria-metrics; install_wanted ;;
+  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; need prometheus prometheus golang-github-prometheus; need victoria-metrics victoria-metrics victoria-metrics; install_wanted; javascript_environment ;;
   fuzz-packages) fuzz_environment ;;
   vm-packages) need qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core; need mmdebstrap mmdebstrap mmdebstrap; need mke2fs e2fsprogs e2fsprogs; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;

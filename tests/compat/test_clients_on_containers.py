@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from clusters import Cluster, running, why_no_containers
+from javascript import ON_CONTAINERS, ClientNode
 from kubernetes import client, config, stream, watch
 
 pytestmark = [
@@ -131,3 +132,8 @@ def test_kubectl_forwards_a_port(containers, core):
     finally:
         process.terminate()
         process.communicate(timeout=10)
+
+
+def test_client_node_forwards_enters_and_copies(core, containers):
+    outcomes = ClientNode.installed().run(containers.kubeconfig, "default", *ON_CONTAINERS)
+    assert outcomes == dict.fromkeys(ON_CONTAINERS, "")
