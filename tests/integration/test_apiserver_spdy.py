@@ -44,6 +44,7 @@ class Agent:
         self.asked: list[tuple[str, Mapping[str, object]]] = []
         self.echo = False
         self.vanishes = False
+        self.over = asyncio.Event()  # a session is
 
     async def app(self, scope, receive, send) -> None:
         socket, query = WebSocket(scope, receive, send), Query(scope)
@@ -71,7 +72,10 @@ class Agent:
     async def _session(self) -> AsyncIterator[FakeStream]:
         stream = FakeStream(echo=self.echo)
         self.sessions.put_nowait(stream)
-        yield stream
+        try:
+            yield stream
+        finally:
+            self.over.set()
 
     async def _dial(self, port: int) -> FakeConnection:
         if port == 81:
@@ -201,16 +205,17 @@ def test_nothing_flows_before_every_stream_is_open():
 
 def test_terminal_has_sizes_in_any_pieces_and_no_stream_of_errors():
     async def test(address, agent):
+        agent.echo = True
         async with spdy(address, f"{EXEC}&stdin=true&stderr=true&tty=true", V4) as client:
             error, stdin, out, resize = await client.open("error", "stdin", "stdout", "resize")
             await client.send(resize, b'{"Width":80,"Height":24}\n{"Width":')
             await client.send(resize, b'100,"Height":50}')
+            await client.send(stdin, b"typed", fin=True)
             session = await agent.sessions.get()
-            while len(session.sizes) < 2:
-                await asyncio.sleep(0)
+            await client.until(out)
+            assert client.got[out] == b"typed"
             assert session.sizes == [(80, 24), (100, 50)]
-            session.finish(0)
-            await client.until(error, out, stdin)
+            await client.until(error, stdin)
 
     in_cluster(test)
 
@@ -233,12 +238,9 @@ def test_client_that_vanishes_ends_its_session():
     async def test(address, agent):
         async with spdy(address, EXEC, V4) as client:
             await client.open("error", "stdout")
-            session = await agent.sessions.get()
-        while not session_is_over(session):
-            await asyncio.sleep(0.01)
-
-    def session_is_over(session) -> bool:
-        return not [task for task in asyncio.all_tasks() if task.get_name() == "session output"]
+            await agent.sessions.get()
+            assert not agent.over.is_set()
+        await asyncio.wait_for(agent.over.wait(), 5)
 
     in_cluster(test)
 
