@@ -45,15 +45,18 @@ def play(body: Callable[[Watchers, asyncio.AbstractEventLoop], Awaitable[None]],
 
 
 class Reader:
-    """Reads as fast as it is woken; notes when it was given what."""
+    """Notes when it was given what; asks again after a pause, if it has one."""
 
-    def __init__(self, watched: Watcher, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, watched: Watcher, loop: asyncio.AbstractEventLoop, pause_s: float = 0) -> None:
         self.batches: list[tuple[float, Sequence[StoreEvent]]] = []
+        self._pause_s = pause_s
         self.task = asyncio.ensure_future(self._read(watched, loop))
 
     async def _read(self, watched: Watcher, loop: asyncio.AbstractEventLoop) -> None:
         async for batch in watched:
             self.batches.append((loop.time(), batch))
+            if self._pause_s:
+                await asyncio.sleep(self._pause_s)
 
     @property
     def revisions(self) -> list[int]:
@@ -147,7 +150,8 @@ def test_reader_that_lags_is_served_when_it_asks_and_in_bounded_batches() -> Non
         for revision in range(1, 101):
             watchers.offer(change(revision, size=10_000))
             await asyncio.sleep(0.01)
-        begun, seen = loop.time(), []
+        begun = loop.time()
+        seen: list[int] = []
         while len(seen) < 90:
             batch = await anext(slow)
             assert sum(len(event.entry.data) for event in batch if event.entry) <= BATCH_BYTES
@@ -159,14 +163,27 @@ def test_reader_that_lags_is_served_when_it_asks_and_in_bounded_batches() -> Non
     play(body)
 
 
+def test_reader_that_is_up_to_date_waits_for_the_next_round_also_when_it_asks_late() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        others = [Reader(watcher(watchers), loop) for _ in range(CROWD)]
+        late = Reader(watcher(watchers), loop, pause_s=0.015)
+        await asyncio.sleep(0)
+        for revision in range(1, 101):
+            watchers.offer(change(revision))
+            await asyncio.sleep(0.01)
+        await finish(watchers, [*others, late])
+        assert late.revisions == list(range(1, 101)) and len(late.batches) < 40
+
+    play(body)
+
+
 def test_watchers_that_come_and_go_in_the_midst_of_rounds_miss_and_repeat_nothing() -> None:
     async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
         readers: list[tuple[int, Reader]] = []
         gone: list[Watcher] = []
         for revision in range(1, 201):
             if revision % 2:
-                for _ in range(12):
-                    readers.append((revision, Reader(watcher(watchers), loop)))
+                readers += [(revision, Reader(watcher(watchers), loop)) for _ in range(12)]
                 passing = watcher(watchers)
                 gone.append(passing)
             watchers.offer(change(revision))
