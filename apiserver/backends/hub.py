@@ -28,7 +28,7 @@ class WatchHub:
         self.history = history
         self.closed = False
         self._by_prefix: dict[str, list[Subscription]] = {}
-        self._lengths: list[int] = []
+        self._lengths: list[int] = []  # of prefixes that end elsewhere than after a slash
 
     def publish(self, changes: Sequence[Change], newest: int) -> None:
         """Durable `changes` in commit order; `newest` is the last one's revision."""
@@ -36,20 +36,28 @@ class WatchHub:
         by_prefix = self._by_prefix
         for change in changes:
             key = change.kv.key
+            at = key.find("/") + 1
+            while at:
+                for subscription in by_prefix.get(key[:at], ()):
+                    subscription.feed(change)
+                at = key.find("/", at) + 1
             for length in self._lengths:
                 for subscription in by_prefix.get(key[:length], ()):
                     subscription.feed(change)
 
     def add(self, subscription: Subscription) -> None:
         self._by_prefix.setdefault(subscription.prefix, []).append(subscription)
-        self._lengths = sorted({len(prefix) for prefix in self._by_prefix})
+        self._measure()
 
     def remove(self, subscription: Subscription) -> None:
         there = self._by_prefix[subscription.prefix]
         there.remove(subscription)
         if not there:
             del self._by_prefix[subscription.prefix]
-            self._lengths = sorted({len(prefix) for prefix in self._by_prefix})
+            self._measure()
+
+    def _measure(self) -> None:
+        self._lengths = sorted({len(prefix) for prefix in self._by_prefix if not prefix.endswith("/")})
 
     def lapse(self, newest: int) -> None:
         """What lies between the watches and `newest` cannot be told: each of them gets Compacted."""

@@ -13,12 +13,13 @@ Invariants:
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from apiserver.backends.backend import Compacted, FutureRevision
+from machinery.sorted_keys import SortedKeys
 
 
 class KeyRevisions:
@@ -49,7 +50,7 @@ class KeyIndex:
         self.head = after  # the newest revision, durable or not
         self.compacted = after
         self._keys: dict[str, KeyRevisions] = {}
-        self._order: list[str] = []
+        self._order = SortedKeys()
         self._log: deque[str] = deque()  # the keys of revisions _log_base + 1 ... head
         self._log_base = after  # everything up to here is purged
 
@@ -68,7 +69,7 @@ class KeyIndex:
         revisions = self._keys.get(key)
         if revisions is None:
             revisions = self._keys[key] = KeyRevisions()
-            insort(self._order, key)
+            self._order.add(key)
         before = revisions.create
         self.head = revision = self.head + 1
         if not revisions.marks or revisions.marks[-1] & 1:
@@ -101,8 +102,9 @@ class KeyIndex:
 
     def range(self, prefix: str, start: str, revision: int) -> Iterator[tuple[str, int]]:
         """(key, revision of its value) of every key under `prefix` from `start` on, as of `revision`."""
-        for i in range(bisect_left(self._order, max(prefix, start)), len(self._order)):
-            key = self._order[i]
+        order = self._order.in_order()
+        for i in range(bisect_left(order, max(prefix, start)), len(order)):
+            key = order[i]
             if not key.startswith(prefix):
                 return
             if held := self._keys[key].at(revision):
@@ -168,7 +170,7 @@ class KeyIndex:
             head = revision
             log.append(key)
         self.head = head
-        self._order = sorted(keys)
+        self._order = SortedKeys(sorted(keys))
         return dead
 
     def _settle(self, key: str, revision: int, dead: list[int]) -> None:
@@ -184,6 +186,4 @@ class KeyIndex:
 
     def _drop(self, key: str) -> None:
         del self._keys[key]
-        i = bisect_left(self._order, key)
-        if i < len(self._order) and self._order[i] == key:
-            del self._order[i]
+        self._order.discard(key)

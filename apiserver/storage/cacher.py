@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
@@ -56,6 +56,7 @@ from apiserver.storage.watcher import Watcher
 from apiserver.storage.watchers import Watchers
 from apiserver.storage.window import CacheEvent, Window, restamped
 from machinery.clock import Clock
+from machinery.sorted_keys import SortedKeys
 
 WINDOW = 2048  # events kept in memory
 QUEUE = 4096  # events a watcher may be behind
@@ -66,7 +67,6 @@ RETRY_S = 1.0
 _BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 Waiting = list[tuple[int, asyncio.Future[None]]]
 Events = list[StoreEvent]
-Keys = list[str]  # `list` inside the class is a method
 
 
 class Cacher:
@@ -100,7 +100,7 @@ class Cacher:
         self._window_size = window
         self._expiry = Expiry(ttl_s, clock) if ttl_s else None
         self._entries: dict[str, Entry] = {}
-        self._order: Keys = []
+        self._order = SortedKeys()
         self._window = Window(window, 0)
         self._loaded = 0  # the revision of the last load
         self._stream: ChangeStream | None = None
@@ -183,7 +183,7 @@ class Cacher:
             entries = self._window.past(self._entries, revision)
             order = sorted(entries)
         else:
-            entries, order = self._entries, self._order
+            entries, order = self._entries, self._order.in_order()
             revision = revision or self._progress
         lo = bisect_left(order, max(prefix, start_key))
         hi = bisect_right(order, prefix + "\U0010ffff")
@@ -212,7 +212,7 @@ class Cacher:
         if self._shared and newest:
             await self._catch_up()
         prefix = self._key(namespace, "") if namespace and self._namespaced else self._prefix
-        pieces = self._lists.pieces(self._entries, self._order, prefix, prefix + "\U0010ffff")
+        pieces = self._lists.pieces(self._entries, self._order.in_order(), prefix, prefix + "\U0010ffff")
         return pieces, self._progress
 
     async def revision(self) -> int:
@@ -370,12 +370,12 @@ class Cacher:
                 if before is None:
                     continue
                 del self._entries[kv.key]
-                del self._order[bisect_left(self._order, kv.key)]
+                self._order.discard(kv.key)
                 event = CacheEvent(kv.mod_revision, before, None)
             else:
                 after = self._decode(kv)
                 if before is None:
-                    insort(self._order, kv.key)
+                    self._order.add(kv.key)
                 self._entries[kv.key] = after
                 event = CacheEvent(kv.mod_revision, before, after)
                 if self._expiry:
@@ -402,7 +402,7 @@ class Cacher:
             if i % PAGE == PAGE - 1:
                 await asyncio.sleep(0)
         self._entries = entries
-        self._order = [kv.key for kv in result.kvs]
+        self._order = SortedKeys(kv.key for kv in result.kvs)
         self._window = Window(self._window_size, result.revision)
         self._loaded = result.revision
         self._blobs.clear()
@@ -487,8 +487,9 @@ class Cacher:
         return Entry(key, namespace, name, revision, with_revision(value, revision), *selection, sealed_by)
 
     def _under(self, prefix: str) -> Iterator[Entry]:
-        for i in range(bisect_left(self._order, prefix), len(self._order)):
-            key = self._order[i]
+        order = self._order.in_order()
+        for i in range(bisect_left(order, prefix), len(order)):
+            key = order[i]
             if not key.startswith(prefix):
                 return
             yield self._entries[key]
