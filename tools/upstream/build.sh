@@ -1,21 +1,31 @@
 #!/usr/bin/env bash
-# Builds upstream's generic API server (k8s.io/apiextensions-apiserver, as Debian packages its source) into the user's cache.
+# Builds, into the user's cache, programs made of upstream's own Go libraries as Debian packages their sources:
+#   apiextensions-apiserver   upstream's generic API server, which answers for custom resources as kube-apiserver does
+#   client                    a client of kctl's own, on client-go (client/)
+#   oracle                    upstream's pure functions behind a pipe (oracle/)
 #
 # Debian unstable carries Kubernetes' Go libraries as source packages. They are installed, with a Go compiler, into a chroot that is
-# made for it, and the program is built there: nothing of it comes into this repository. Done once (ten minutes, 4 GB); the second
-# time it does nothing. Needs root and mmdebstrap. KCTL_DEBIAN_MIRROR names a mirror; otherwise the one that apt uses.
+# made for it, and the programs are built there: nothing of upstream's comes into this repository. Done once (ten minutes, 4 GB);
+# afterwards only what has changed is built. Needs root and mmdebstrap. KCTL_DEBIAN_MIRROR names a mirror; otherwise the one that
+# apt uses.
 set -euo pipefail
-here="${XDG_CACHE_HOME:-$HOME/.cache}/kctl/upstream"
-binary="$here/apiextensions-apiserver"
-[ -x "$binary" ] && exit 0
+cd "$(dirname "$0")"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/kctl/upstream"
+chroot="$cache/chroot"
 
 say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
-[ "$(id -u)" = 0 ] || { say "building upstream's server needs root (a chroot)"; exit 1; }
 
-chroot="$here/chroot"
-mirror="${KCTL_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -1)}"
-mkdir -p "$here"
+is_built() { # is_built PROGRAM: its binary is there, and no source of ours is newer
+  [ -x "$cache/$1" ] && { [ ! -d "$1" ] || [ -z "$(find "$1" -name '*.go' -newer "$cache/$1" -print -quit)" ]; }
+}
+wanted=()
+for program in apiextensions-apiserver client oracle; do is_built "$program" || wanted+=("$program"); done
+[ ${#wanted[@]} -gt 0 ] || exit 0
+[ "$(id -u)" = 0 ] || { say "building upstream's programs needs root (a chroot)"; exit 1; }
+
+mkdir -p "$cache"
 if [ ! -e "$chroot/.made" ]; then
+  mirror="${KCTL_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -1)}"
   say "installing upstream's sources and a compiler into $chroot"
   rm -rf "$chroot"
   # A mirror that is a snapshot may be older than its lists say they are good for.
@@ -25,14 +35,22 @@ if [ ! -e "$chroot/.made" ]; then
   touch "$chroot/.made"
 fi
 
-say "building upstream's API server"
-mkdir -p "$chroot/build"
+mkdir -p "$chroot/build/go/src/kctl"
 cat >"$chroot/build/b.sh" <<'INSIDE'
 set -e
-export GOROOT=/usr/lib/go-1.26 PATH=/usr/lib/go-1.26/bin:$PATH GOPATH=/usr/share/gocode GOCACHE=/build/cache TMPDIR=/tmp HOME=/root
+export GOROOT=/usr/lib/go-1.26 PATH=/usr/lib/go-1.26/bin:$PATH GOPATH=/build/go:/usr/share/gocode GOCACHE=/build/cache TMPDIR=/tmp HOME=/root
 export GO111MODULE=off GOFLAGS=-p=2 CGO_ENABLED=0
-cd /usr/share/gocode/src/k8s.io/apiextensions-apiserver
-go build -o /build/apiextensions-apiserver .
+cd "$2"
+go build -o "/build/$1" .
 INSIDE
-unshare -mpf --root="$chroot" --mount-proc bash /build/b.sh
-mv "$chroot/build/apiextensions-apiserver" "$binary"
+for program in "${wanted[@]}"; do
+  say "building $program"
+  source=/usr/share/gocode/src/k8s.io/$program
+  if [ -d "$program" ]; then
+    source=/build/go/src/kctl/$program
+    rm -rf "$chroot$source"
+    cp -r "$program" "$chroot$source"
+  fi
+  unshare -mpf --root="$chroot" --mount-proc bash /build/b.sh "$program" "$source"
+  mv "$chroot/build/$program" "$cache/$program"
+done
