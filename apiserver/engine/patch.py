@@ -48,11 +48,7 @@ async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) 
     scope = scope or main_scope(resource)
     if change.kind == "apply-patch":
         return await _apply(engine, call, change, scope)
-    if change.kind == "strategic-merge-patch" and resource.custom:
-        raise UnsupportedMediaType(
-            "the body of the request was in an unknown format - accepted media types include: "
-            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
-        )
+    refuse_strategic(resource, change)
 
     def changer(old: Obj, entry: Entry) -> Change:
         before = str(entry.revision)
@@ -70,6 +66,15 @@ async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) 
     return await guaranteed_update(engine, call, changer, scope)
 
 
+def refuse_strategic(resource: Resource, change: Patch) -> None:
+    """Raises UnsupportedMediaType where nothing tells merge keys: on custom objects and their scale."""
+    if change.kind == "strategic-merge-patch" and resource.custom:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+        )
+
+
 def apply_to(
     resource: Resource | None, old: Obj, change: Patch, schema: Callable[[], Any] | None = None
 ) -> Any:
@@ -83,7 +88,9 @@ def apply_to(
             return merge.apply(old, change.data)
         schema = schema or (resource.schema if resource is not None else None)
         assert schema is not None
-        return strategic.apply(old, change.data, schema())
+        # It works on the type itself: another apiVersion or kind in the patch says nothing, as upstream.
+        told = {key: old[key] for key in ("apiVersion", "kind") if key in old}
+        return {**strategic.apply(old, change.data, schema()), **told}
     except json_patch.TooManyOperations as error:
         raise TooLarge(f"Request entity too large: {error}") from error
     except json_patch.NotAPatch as error:

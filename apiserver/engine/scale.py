@@ -11,7 +11,7 @@ from apiserver.engine.bodies import SCALE, body
 from apiserver.engine.decode import decode
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.get import get
-from apiserver.engine.patch import Patch, apply_config, apply_to, need_manager
+from apiserver.engine.patch import Patch, apply_config, apply_to, need_manager, refuse_strategic
 from apiserver.engine.write import Change, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
 from machinery.errors import BadRequest, Cause, UnsupportedMediaType, invalid
@@ -72,8 +72,10 @@ async def get_scale(call: Call) -> dict[str, Any]:
 async def write_scale(engine: Engine, call: Call, change: Obj | Patch) -> Written:
     """PUT (a decoded Scale) or PATCH: sets the replicas of the object, by the rules of an update of it."""
     sub = _sub(call)
-    if isinstance(change, Patch) and change.kind == "apply-patch":
-        return await _apply_scale(engine, call, change, sub)
+    if isinstance(change, Patch):
+        refuse_strategic(call.served.resource, change)
+        if change.kind == "apply-patch":
+            return await _apply_scale(engine, call, change, sub)
 
     def changer(old: Obj, entry: Entry) -> Change:
         scale = change if not isinstance(change, Patch) else _patched(call, scale_of(old, sub), change)

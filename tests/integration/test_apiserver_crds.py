@@ -111,6 +111,8 @@ def test_custom_object_has_validation_pruning_selectors_columns_and_subresources
         assert told["status"] == {"ready": True} and told["spec"]["size"] == 2
         scaled = await api.client.patch(SHIRTS, "blue", {"spec": {"replicas": 3}}, NS, subresource="scale")
         assert scaled["kind"] == "Scale" and scaled["spec"] == {"replicas": 3}
+        with pytest.raises(UnsupportedMediaType):
+            await api.client.patch(SHIRTS, "blue", {}, NS, type="strategic", subresource="scale")
 
     run_api(body)
 

@@ -194,6 +194,21 @@ def test_strategic_patch_merges_containers_by_name(run_api):
     run_api(body)
 
 
+def test_strategic_patch_may_name_another_kind_than_it_changes(run_api):
+    """Ansible's k8s_scale sends the Deployment's kind to its scale; the type alone decides, a merge patch is refused."""
+
+    async def body(api):
+        await api.client.create(DEPLOYMENTS, deployment())
+        patch = {"kind": "Other", "apiVersion": "else/v1", "spec": {"replicas": 3}}
+        for sub, kind in (("", "Deployment"), ("scale", "Scale")):
+            made = await api.client.patch(DEPLOYMENTS, "web", patch, NS, type="strategic", subresource=sub)
+            assert (made["kind"], made["spec"]["replicas"]) == (kind, 3)
+            with pytest.raises(BadRequest):
+                await api.client.patch(DEPLOYMENTS, "web", patch, NS, type="merge", subresource=sub)
+
+    run_api(body)
+
+
 def test_patch_with_stale_revision_conflicts_and_with_failing_test_is_invalid(run_api):
     async def body(api):
         first = await api.client.create(CONFIGMAPS, config(k="1"))
