@@ -56,6 +56,8 @@ class Extension:
             await self._answer(send, 401, {"message": "no client certificate"})
         elif self.failing:
             await self._answer(send, 500, {})
+        elif path == f"{BASE}/nodes/n1/shell":
+            await self._shell(send, receive, headers)
         elif path == f"{BASE}/nodes" and "watch=" in query:
             await self._watch(send)
         elif path == f"{BASE}/nodes":
@@ -93,6 +95,13 @@ class Extension:
             event = {"type": "ADDED", "object": {"metadata": {"name": f"n{n}"}}}
             await send({"type": "http.response.body", "body": orjson.dumps(event) + b"\n", "more_body": True})
         await asyncio.sleep(30)
+
+    async def _shell(self, send: Any, receive: Any, headers: list[tuple[str, str]]) -> None:
+        """Takes an upgrade to whatever was asked for, and says what comes backwards."""
+        told = [(b"upgrade", dict(headers)["upgrade"].encode()), (b"x-of-mine", b"yes")]
+        await send({"type": "http.response.start", "status": 101, "headers": told})
+        while (message := await receive())["type"] == "http.request":
+            await send({"type": "http.response.body", "body": message["body"][::-1], "more_body": True})
 
     async def _websocket(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -390,6 +399,43 @@ def test_websocket_is_relayed_both_ways(tmp_path: Path) -> None:
                 assert await socket.recv() == b"cba"
 
         await _over_tls(world, talk)
+
+    with_world(tmp_path, body)
+
+
+def test_other_upgrades_are_relayed_byte_for_byte(tmp_path: Path) -> None:
+    async def body(world: World) -> None:
+        await world.register()
+        await world.serve()
+        await world.available("True", "Passed")
+
+        async def talk(port: int, context: ssl.SSLContext) -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+            head = [
+                f"POST {BASE}/nodes/n1/shell?x=1 HTTP/1.1",
+                "Host: api",
+                "Connection: Upgrade",
+                "Upgrade: SPDY/3.1",
+            ]
+            head += [
+                "X-Stream-Protocol-Version: v4",
+                "X-Stream-Protocol-Version: v3",
+                "X-Remote-User: mallory",
+            ]
+            writer.write("\r\n".join([*head, "", ""]).encode() + b"abc")
+            answer = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).lower()
+            assert answer.startswith(b"http/1.1 101 ") and b"\r\nupgrade: spdy/3.1\r\n" in answer
+            assert b"\r\nx-of-mine: yes\r\n" in answer and b"\r\naudit-id: " in answer
+            assert await asyncio.wait_for(reader.readexactly(3), 10) == b"cba"
+            writer.write(b"def")
+            assert await asyncio.wait_for(reader.readexactly(3), 10) == b"fed"
+            writer.close()
+
+        await _over_tls(world, talk)
+        method, path, headers = world.extension.seen[-1]
+        assert (method, path) == ("POST", f"{BASE}/nodes/n1/shell?x=1")
+        assert [value for name, value in headers if name == "x-stream-protocol-version"] == ["v4", "v3"]
+        assert [value for name, value in headers if name == "x-remote-user"] == ["jané"]
 
     with_world(tmp_path, body)
 
