@@ -22,6 +22,7 @@ from apiserver.audit_flags import add_flags as add_audit_flags
 from apiserver.audit_flags import make_audit
 from apiserver.auth.token_file import TokenFileError
 from apiserver.backends.backend import Backend, StoreUnavailable
+from apiserver.background import Work
 from apiserver.composition import make_admission, make_cacher, resources_of
 from apiserver.config_file import ConfigFileError, follow_files
 from apiserver.encryption import FlaggedEncryption
@@ -240,17 +241,19 @@ async def run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopping.set)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(server.run(), name="server")
-        beside = [
-            group.create_task(encryption.follow(clock), name="encryption configuration"),
-            group.create_task(answer_livez(), name="livez"),
-        ]
+        work: dict[str, Work] = {
+            "encryption configuration": lambda: encryption.follow(clock),
+            "livez": answer_livez,
+        }
         if audit is not None:
-            beside.append(group.create_task(audit.run(), name="audit"))
+            work["audit"] = audit.run
         if tls is not None:
-            beside.append(group.create_task(follow_files(tls.files, tls.reload, clock), name="certificates"))
+            work["certificates"] = lambda: follow_files(tls.files, tls.reload, clock)
         if node_context is not None and options.kubelet_client_certificate is not None:
-            following = _follow_client(options, node_context, clock)
-            beside.append(group.create_task(following, name="certificate shown to node agents"))
+            work["certificate shown to node agents"] = lambda: _follow_client(options, node_context, clock)
+        beside = [
+            group.create_task(server.background.keep(name, each), name=name) for name, each in work.items()
+        ]
         ready = group.create_task(server.ready())
         await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
         await listener.start()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,8 @@ async def _nothing() -> None:
 
 @dataclass(slots=True)
 class Guard:
-    """`run` keeps the parts current until cancelled; `prepare` writes the default policy and waits until it holds."""
+    """`run` keeps the parts current until cancelled, and nobody may be let in when it fails; what runs `beside` it, by name, can
+    fail and be started again. `prepare` writes the default policy and waits until it holds."""
 
     authenticators: Sequence[Authenticator]
     authorizer: Authorizer
@@ -48,6 +49,7 @@ class Guard:
     review_token: ReviewToken
     admission: Sequence[AdmissionPlugin] = ()
     run: Callable[[], Awaitable[None]] = _nothing
+    beside: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     prepare: Callable[[], Awaitable[None]] = _nothing
     keys: Keys | None = None
     # POST to serviceaccounts/NAME/token; None where no key signs tokens
@@ -118,6 +120,7 @@ def rbac_guard(
         review,
         make_admission(engine, security),
         run,
+        {"use of legacy tokens": security.legacy_use.run},
         prepare,
         signer,
         issue,

@@ -33,6 +33,7 @@ from apiserver.aggregation.proxy import RemoteProxy
 from apiserver.aggregation.reach import FrontProxy, Reach, authentication_data
 from apiserver.aggregation.remote import Remotes
 from apiserver.backends.backend import Backend
+from apiserver.background import Background, Work, restart_family
 from apiserver.engine.actions import bind
 from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
 from apiserver.engine.bootstrap import PERIOD_S, ensure_basics
@@ -110,6 +111,7 @@ class ApiServer:
         self.catalog = Catalog()
         self.stores = Stores(parts.make_store)
         self.streams = Streams()
+        self.background = Background(parts.clock, parts.rng)
         self.metrics = Metrics(self._is_counted)
         self.engine = Engine(self.catalog, parts.clock, parts.rng)
         self._numbers = ServiceNumbers(self._network, parts.rng, parts.clock, self.engine.new_uid)
@@ -169,6 +171,7 @@ class ApiServer:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.stores.run(), name="stores")
+                group.create_task(backend.failed(), name="backend")
                 await self._start(group)
                 await asyncio.Event().wait()
         finally:
@@ -192,7 +195,10 @@ class ApiServer:
         guard = parts.make_guard(engine)
         engine.admission = guard.admission
         group.create_task(_runs(guard.run), name="guard")
-        group.create_task(self._customs.run(), name="custom resources")
+        beside = self._beside(group)
+        for name, work in guard.beside.items():
+            beside(name, work)
+        beside("custom resources", self._customs.run)
         repair = await self._attach_numbers()
         await self._customs.load(await self._stored(*CRDS))
         definitions = self.catalog.find(*CRDS)
@@ -212,17 +218,16 @@ class ApiServer:
         self._presence = Presence(engine, leases, parts.advertise, parts.port, parts.identity)
         await basics()
         await self._presence.reconcile()
-        keeping = keep("what every cluster has", every(PERIOD_S, basics), retry_s=PERIOD_S)
-        group.create_task(keeping, name="basics")
-        group.create_task(self._presence.run(), name="presence")
-        group.create_task(self.flow.run(), name="flow control")
+        beside("basics", lambda: keep("what every cluster has", every(PERIOD_S, basics), retry_s=PERIOD_S))
+        beside("presence", self._presence.run)
+        beside("flow control", self.flow.run)
         upkeep = Upkeep(engine, self.flow, parts.clock)
-        group.create_task(upkeep.run(), name="flow control's configuration")
+        beside("flow control's configuration", upkeep.run)
         self._settling = [upkeep.settled]
         if repair is not None:
-            group.create_task(repair.run(), name="services' numbers")
+            beside("services' numbers", repair.run)
             self._settling = [upkeep.settled, repair.settled]
-        reach = self._aggregate(group)
+        reach = self._aggregate(beside)
         self._app = self._compose(guard, RemoteProxy(self._remotes, reach, self.streams))
         self._ready.set()
 
@@ -259,7 +264,15 @@ class ApiServer:
         await repair.repair(GRACE_S if parts.backend.shared else 0.0)
         return repair
 
-    def _aggregate(self, group: asyncio.TaskGroup) -> Reach:
+    def _beside(self, group: asyncio.TaskGroup) -> Callable[[str, Work], None]:
+        """Starts what may fail and be started again, while answers go on (`background.py`)."""
+
+        def start(name: str, work: Work) -> None:
+            group.create_task(self.background.keep(name, work), name=name)
+
+        return start
+
+    def _aggregate(self, beside: Callable[[str, Work], None]) -> Reach:
         """Follows the APIServices, where they are served, and keeps their objects."""
         parts, engine = self._parts, self.engine
         reach = Reach(self._endpoints, parts.rng, parts.front_proxy)
@@ -270,14 +283,16 @@ class ApiServer:
         own = LocalServices(engine, self._remotes)
         checks = Availability(engine, self._remotes, reach, parts.clock)
 
-        async def keep() -> None:
-            await follower.synced.wait()
-            async with asyncio.TaskGroup() as keepers:
-                keepers.create_task(own.run(), name="own API services")
-                keepers.create_task(checks.run(), name="checks of API services")
+        def once_synced(work: Work) -> Work:
+            async def run() -> None:
+                await follower.synced.wait()
+                await work()
 
-        group.create_task(follower.run(), name="API services")
-        group.create_task(keep(), name="keeping API services")
+            return run
+
+        beside("API services", follower.run)
+        beside("own API services", once_synced(own.run))
+        beside("checks of API services", once_synced(checks.run))
         self._settling = [*self._settling, own.settled]
         return reach
 
@@ -314,6 +329,7 @@ class ApiServer:
             [self._dump],
         )
         self.metrics.source(self._flow_metrics)
+        self.metrics.source(lambda: restart_family(self._backgrounds()))
         self.metrics.source(lambda: store_families(self.stores.all()))
         self.metrics.source(lambda: size_families(parts.backend.figures()))
         self.metrics.source(lambda: remote_families(self._remotes))
@@ -346,6 +362,13 @@ class ApiServer:
             open_paths=OPEN_PATHS,
             extra=Extra(parts.backend, self.catalog, guard.authorizer),
         )
+
+    def _backgrounds(self) -> Iterator[Background]:
+        yield self.background
+        if self._parts.backend.background is not None:
+            yield self._parts.backend.background
+        for _, store in self.stores.all():
+            yield store.background
 
     def _is_counted(self, group: str, version: str, resource: str, subresource: str) -> bool:
         """Whether requests for it are counted under its own name."""

@@ -66,6 +66,8 @@ class LocalServices:
         self._engine = engine
         self._remotes = remotes
         self.settled = asyncio.Event()
+        self._news = asyncio.Event()
+        self._listening = False
 
     async def run(self) -> None:
         """Until cancelled. The APIServices must be followed by `remotes`."""
@@ -74,15 +76,16 @@ class LocalServices:
         if served is None:
             self.settled.set()
             return
-        news = asyncio.Event()
-        catalog.listeners.append(news.set)
-        self._remotes.listeners.append(news.set)
+        if not self._listening:
+            self._listening = True
+            catalog.listeners.append(self._news.set)
+            self._remotes.listeners.append(self._news.set)
 
         async def once() -> None:
             await self._apply(served, *plan_local(wanted_services(catalog), self._remotes.objects))
             self.settled.set()
 
-        await keep("own API services", once, news)
+        await keep("own API services", once, self._news)
 
     async def _apply(
         self, served: Served, missing: Iterable[Obj], changed: Iterable[Obj], gone: Iterable[str]

@@ -173,8 +173,8 @@ class Security:
             clock=clock,
             api_audiences=options.api_audiences,
         )
-        self._legacy = LegacyTokenUse(stores.secrets, clock)
-        self.service_accounts.on_legacy_use = self._legacy.note
+        self.legacy_use = LegacyTokenUse(stores.secrets, clock)
+        self.service_accounts.on_legacy_use = self.legacy_use.note
         self.tokens = TokenIssuer(
             signer,
             service_accounts=stores.service_accounts,
@@ -229,7 +229,6 @@ class Security:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.rbac.run())
             group.create_task(self.node.run())
-            group.create_task(self._legacy.run())
 
     async def wait_synced(self) -> None:
         await self.rbac.wait_synced()

@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from apiserver.background import Background
 from machinery.value import value
 
 
@@ -32,6 +33,10 @@ class StoreUnavailable(Exception):
 
 class OutcomeUnknown(StoreUnavailable):
     """The store was lost in the midst of a write: it may have been made. Nobody may repeat it without looking."""
+
+
+class StoreFailed(Exception):
+    """A mistake of ours ended what feeds the watches or writes: this process is of no use any more, the next one is."""
 
 
 class FutureRevision(Exception):
@@ -149,4 +154,14 @@ class Backend(Protocol):
         """The oldest revision that can still be read."""
         ...
 
+    async def failed(self) -> None:
+        """Until cancelled. Raises StoreFailed when something that feeds the watches, or answers, ended by a mistake of ours: then nothing
+        that this backend says is to be believed."""
+        ...
+
     def figures(self) -> StoreFigures: ...
+
+    @property
+    def background(self) -> Background | None:
+        """What it does by itself and may fail at, if anything."""
+        ...

@@ -25,6 +25,7 @@ from apiserver.backends.backend import (
     FutureRevision,
     OutcomeUnknown,
     RangeResult,
+    StoreFailed,
     StoreFigures,
     StoreUnavailable,
     TxnResult,
@@ -55,6 +56,7 @@ from apiserver.backends.etcd_turns import Turns
 from apiserver.backends.etcd_upkeep import Upkeep
 from apiserver.backends.hub import Subscription
 from apiserver.backends.retention import HistoryAge, Retention
+from apiserver.background import Background
 from client.logs import get_logger
 from machinery.clock import Clock
 
@@ -100,6 +102,7 @@ class EtcdBackend:
         self._origin = Origin(b"", 0, 0)
         self._asking: list[asyncio.Future[int]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self.background: Background | None = Background(clock, rng)
         self._closed = True
 
     async def start(self) -> None:
@@ -115,10 +118,14 @@ class EtcdBackend:
             raise
         self._closed = False
         self._questions = asyncio.Event()
-        for work in (self._feed.run, self._keep_house, self._ask):
+        self._failure: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        for work in (self._feed.run, self._ask):
             task = asyncio.create_task(work(), name=f"etcd {work.__name__}")
             task.add_done_callback(self._on_ended)
             self._tasks.append(task)
+        assert self.background is not None
+        upkeep = self.background.keep("upkeep of etcd", self._keep_house)
+        self._tasks.append(asyncio.create_task(upkeep, name="upkeep of etcd"))
         if self._upkeep.is_full:  # else whoever starts and must write ends, and nothing is ever mended
             with contextlib.suppress(StoreUnavailable):
                 await self._make_room()
@@ -200,6 +207,10 @@ class EtcdBackend:
 
     def watch(self, prefix: str, from_revision: int) -> Subscription:
         return Subscription(self._feed.hub, prefix, from_revision, self._check_watch)
+
+    async def failed(self) -> None:
+        failure = await asyncio.shield(self._failure)
+        raise StoreFailed(f"the etcd backend failed: {failure!r}") from failure
 
     def figures(self) -> StoreFigures:
         return self._upkeep.figures()
@@ -311,9 +322,8 @@ class EtcdBackend:
             self._closed = True
             self._feed.close()
             self._refuse(StoreUnavailable(f"the etcd backend failed: {task.exception()!r}"))
-            task.get_loop().call_exception_handler(
-                {"message": "the etcd backend failed", "exception": task.exception(), "task": task}
-            )
+            if not self._failure.done():
+                self._failure.set_result(task.exception())
 
     # Revisions
 

@@ -5,10 +5,13 @@ No threads, no I/O, no clock of its own: on a virtual-time loop it behaves the s
 
 from __future__ import annotations
 
+import asyncio
+
 from apiserver.backends.backend import KV, Change, FutureRevision, RangeResult, StoreFigures, TxnResult
 from apiserver.backends.hub import Subscription, WatchHub
 from apiserver.backends.keyindex import KeyIndex
 from apiserver.backends.retention import HistoryAge, Retention
+from apiserver.background import Background
 from machinery.clock import Clock
 
 SLICE = 4096  # revisions looked at in one step of a watch's history
@@ -23,6 +26,7 @@ class MemoryBackend:
     """
 
     shared = False
+    background: Background | None = None
 
     def __init__(
         self, clock: Clock | None = None, retention: Retention | None = None, *, after: int = 0
@@ -47,6 +51,9 @@ class MemoryBackend:
 
     async def oldest_revision(self) -> int:
         return self._index.compacted
+
+    async def failed(self) -> None:
+        await asyncio.Event().wait()  # nothing runs here
 
     def figures(self) -> StoreFigures:
         return StoreFigures(self._bytes, self._bytes)

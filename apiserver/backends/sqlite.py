@@ -24,6 +24,7 @@ from apiserver.backends.backend import (
     Change,
     FutureRevision,
     RangeResult,
+    StoreFailed,
     StoreFigures,
     StoreUnavailable,
     TxnResult,
@@ -33,6 +34,7 @@ from apiserver.backends.keyindex import KeyIndex
 from apiserver.backends.retention import MARKS, HistoryAge, Retention
 from apiserver.backends.sqlite_file import FileLock, connect, damaged, open_store
 from apiserver.backends.sqlite_writer import Batch, Op, Purge, Writer, answer
+from apiserver.background import Background
 from machinery.clock import Clock
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class SqliteBackend:
     then on by monotonic time, so that a clock that is set forward forgets nothing."""
 
     shared = False
+    background: Background | None = None
 
     def __init__(self, path: str | Path, clock: Clock, retention: Retention | None = None) -> None:
         self.path = Path(path)
@@ -77,7 +80,8 @@ class SqliteBackend:
             raise
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         loop = asyncio.get_running_loop()
-        self._writer = Writer(self.path, connection, loop, self._on_committed, self._on_failed)
+        self._failure: asyncio.Future[BaseException] = loop.create_future()
+        self._writer = Writer(self.path, connection, loop, self._on_committed, self._on_failed, self._break)
         self._writer.start()
         self._closed = False
         if dead:
@@ -100,6 +104,14 @@ class SqliteBackend:
 
     async def oldest_revision(self) -> int:
         return self._index.compacted
+
+    async def failed(self) -> None:
+        failure = await asyncio.shield(self._failure)
+        raise StoreFailed(f"the store {self.path} failed: {failure!r}") from failure
+
+    def _break(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_result(error)
 
     def figures(self) -> StoreFigures:
         """Of the file and its write-ahead log; nothing before the start and where they cannot be looked at."""

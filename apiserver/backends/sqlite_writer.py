@@ -73,13 +73,16 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         committed: Callable[[Batch], None],
         failed: Callable[[Batch, sqlite3.Error], None],
+        broken: Callable[[BaseException], None],
     ) -> None:
+        """`committed` and `failed` are called on the loop for each batch, `broken` when a thread or one of the two failed."""
         self.used_bytes = 0
         self._path = path
         self._connection = connection
         self._loop = loop
         self._committed = committed
         self._failed = failed
+        self._broken = broken
         self._queue: deque[Op | Purge] = deque()
         self._work = threading.Event()
         self._go_on = threading.Event()
@@ -87,8 +90,11 @@ class Writer:
         self._stop = threading.Event()
         self._wal_full = False
         self._threads = [
-            threading.Thread(target=self._write_loop, name="store-writer", daemon=True),
-            threading.Thread(target=self._checkpoint_loop, name="store-checkpoint", daemon=True),
+            threading.Thread(target=self._guarded, args=(loop,), name=name, daemon=True)
+            for name, loop in (
+                ("store-writer", self._write_loop),
+                ("store-checkpoint", self._checkpoint_loop),
+            )
         ]
 
     def start(self) -> None:
@@ -117,6 +123,13 @@ class Writer:
         for thread in self._threads:
             thread.join()
         self._connection.close()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """A thread that ends by what nobody foresaw would leave every later write waiting for ever."""
+        try:
+            work()
+        except BaseException as error:
+            self._tell(self._broken, error)
 
     def _write_loop(self) -> None:
         queue = self._queue
@@ -153,10 +166,16 @@ class Writer:
 
     def _tell(self, callback: Callable[..., None], *args: object) -> bool:
         try:
-            self._loop.call_soon_threadsafe(callback, *args)
+            self._loop.call_soon_threadsafe(self._call, callback, args)
         except RuntimeError:  # the loop is closed: nobody waits for an answer any more
             return False
         return True
+
+    def _call(self, callback: Callable[..., None], args: tuple[object, ...]) -> None:
+        try:
+            callback(*args)
+        except Exception as error:
+            self._broken(error)
 
     def _commit(self, batch: Batch) -> None:
         execute = self._connection.execute

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from api.resource import Resource
+from apiserver.background import Background
 from apiserver.histogram import Histogram
 from apiserver.storage.store import Store
 
@@ -23,6 +24,9 @@ class RunningStore(Store, Protocol):
     async def close(self) -> None: ...
 
     def watched(self) -> int: ...
+
+    @property
+    def background(self) -> Background: ...
 
     @property
     def times(self) -> Mapping[str, Histogram]: ...

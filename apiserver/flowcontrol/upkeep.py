@@ -94,7 +94,9 @@ class Upkeep:
         self.settled = asyncio.Event()  # everything built in is stored
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. May be called again when it failed."""
+        for stored in self._stored.values():
+            stored.clear()
         followers = []
         for plural in (LEVELS, SCHEMAS):
             served = self._engine.catalog.get(GROUP, VERSION, plural)

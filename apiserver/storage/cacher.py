@@ -37,6 +37,7 @@ from apiserver.backends.backend import (
     StoreUnavailable,
     TxnResult,
 )
+from apiserver.background import Background
 from apiserver.histogram import Histogram
 from apiserver.storage.blocks import Lists
 from apiserver.storage.encoding import Cipher, encode, with_revision
@@ -97,6 +98,7 @@ class Cacher:
         self._clock = clock
         self._rng = rng
         self._cipher = cipher
+        self.background = Background(clock, rng)
         self._window_size = window
         self._expiry = Expiry(ttl_s, clock) if ttl_s else None
         self._entries: dict[str, Entry] = {}
@@ -130,10 +132,11 @@ class Cacher:
         await self._load()
 
     async def run(self) -> None:
-        """Feeds the cache until cancelled or closed; survives an unavailable backend."""
+        """Feeds the cache until cancelled or closed; survives an unavailable backend. What fails otherwise is raised: nobody
+        may read from a cache that is not fed."""
         try:
             async with asyncio.TaskGroup() as group:
-                keeper = group.create_task(self._keep_house())
+                keeper = group.create_task(self.background.keep("upkeep of caches", self._keep_house))
                 await self._feed()
                 keeper.cancel()
         finally:

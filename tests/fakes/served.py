@@ -119,6 +119,10 @@ class Served:
     def alive(self) -> bool:
         return not self._running.done() and self.send("GET", "/api/v1/namespaces/default").status == 200
 
+    def ended(self) -> BaseException | None:
+        """What ended the server; None where it runs or was told to."""
+        return self._running.exception() if self._running.done() else None
+
     def close(self) -> None:
         async def end() -> None:
             await self.transport.close()
