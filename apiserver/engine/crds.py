@@ -57,7 +57,13 @@ class CustomResources(WriteHook):
             await self._take(crd)
 
     async def run(self) -> None:
-        """Owns the deletions under way, until cancelled; gives names that became free to who waits for them."""
+        """Owns the deletions under way, until cancelled; gives names that became free to who waits for them.
+        May be called again when it failed: what was under way is found anew."""
+        for name, crd in self._definitions.items():
+            if crd["metadata"].get("deletionTimestamp") and CLEANUP in (crd["metadata"].get("finalizers") or ()):
+                self._due.put_nowait(("clean", name))
+            if not has_its_names(crd):
+                self._due.put_nowait(("judge", name))
         async with asyncio.TaskGroup() as group:
             while True:
                 work, name = await self._due.get()
