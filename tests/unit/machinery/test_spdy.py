@@ -198,3 +198,43 @@ def bomb(pairs: int, value: bytes) -> bytes:
 def test_nonsense_ends_the_session(frame: bytes, says: str) -> None:
     with pytest.raises(SpdyError, match=says):
         SpdySession().receive(frame)
+
+
+# What kubectl 1.20.2 sent after the answer of 101, recorded on a socket.
+EXEC_OF_KUBECTL = """
+80030001000000290000000100000000000078f9e3c6a7c26260606004a7b392a2d4c45c6851c29a0a0a6800000000ffff
+800300010000001700000003000000000000c22e555c92929907000000ffff
+800300010000001900000005000000000000c22ac5565c92925f5a02000000ffff
+800300010000001500000007000000000000c229975a5404000000ffff
+000000030000000668656c6c6f0a 0000000301000000
+"""
+FORWARD_OF_KUBECTL = """
+800300010000003d0000000100000000000078f9e3c6a7c202253a703a2b294a4dcc851625aca9a0808614cb45a024cc6461c0c0c0c0
+590489c44c50e2663400000000ffff 0000000101000000
+800300010000001800000003000000000000c2aa15540a2512d209000000ffff
+000000030000000470696e67 0000000301000000
+"""
+
+
+def test_exec_of_an_old_kubectl_is_understood() -> None:
+    session = SpdySession()
+    assert session.receive(bytes.fromhex(EXEC_OF_KUBECTL)) == [
+        StreamOpened(1, {"streamtype": "error"}, False),
+        StreamOpened(3, {"streamtype": "stdin"}, False),
+        StreamOpened(5, {"streamtype": "stdout"}, False),
+        StreamOpened(7, {"streamtype": "stderr"}, False),
+        DataReceived(3, b"hello\n", False),
+        DataReceived(3, b"", True),
+    ]
+
+
+def test_port_forward_of_an_old_kubectl_is_understood() -> None:
+    session = SpdySession()
+    named = {"port": "80", "requestid": "0"}
+    assert session.receive(bytes.fromhex(FORWARD_OF_KUBECTL)) == [
+        StreamOpened(1, {"streamtype": "error", **named}, False),
+        DataReceived(1, b"", True),
+        StreamOpened(3, {"streamtype": "data", **named}, False),
+        DataReceived(3, b"ping", False),
+        DataReceived(3, b"", True),
+    ]
