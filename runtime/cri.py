@@ -368,6 +368,10 @@ class Connection(Protocol):
 
     async def write(self, data: bytes) -> None: ...
 
+    async def end(self) -> None:
+        """Nothing more will be written; the other side is told, and may still answer."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -49,7 +49,7 @@ class FakeStream:
 
 
 class FakeConnection:
-    """What port_forward gives: `answer` maps each written chunk to what is read back; b"" closes."""
+    """What port_forward gives: `answer` maps each written chunk to what is read back; b"" closes, as does `end`."""
 
     def __init__(self, answer: Callable[[bytes], bytes]) -> None:
         self._answer = answer
@@ -63,6 +63,9 @@ class FakeConnection:
 
     async def write(self, data: bytes) -> None:
         self._chunks.put_nowait(self._answer(data))
+
+    async def end(self) -> None:
+        self._chunks.put_nowait(b"")
 
     async def close(self) -> None:
         if not self._closed:

@@ -32,6 +32,7 @@ CHUNK = 32 * 1024
 # Pieces of a connection that its pod does not take: then nothing more is read of the whole session, which has one
 # order for all its streams and no windows.
 _PIECES_AHEAD = 8
+_LAST_WORDS_S = 30.0  # for a pod to go on answering a client that sends no more
 Dial = Callable[[int], Awaitable[Connection]]
 
 
@@ -155,18 +156,30 @@ class _Tunnel:
                 forward.inbox.get_nowait()
 
     async def _relay(self, connection: Connection, forward: _Forward) -> None:
-        """Ends when the pod's side has ended; the client's end alone leaves the answer flowing."""
+        """Ends when the pod's side has. The client's end is told to the pod, whose answer may still flow; one that says
+        nothing more is left: the client may be gone altogether, which looks the same."""
+        loop = asyncio.get_running_loop()
+        patience, reads = asyncio.timeout(None), True
 
         async def upstream() -> None:
             while (piece := await forward.inbox.get()) is not None:
                 await connection.write(piece)
+            await connection.end()
+            if reads:
+                patience.reschedule(loop.time() + _LAST_WORDS_S)
 
         sending = asyncio.create_task(upstream())
         try:
-            while piece := await connection.read(CHUNK):
-                self._session.send(forward.data, piece)
-                await self._flush()
-        except OSError:
+            async with patience:
+                while piece := await connection.read(CHUNK):
+                    patience.reschedule(None)  # a client that reads slowly is none of the pod's silence
+                    reads = False
+                    self._session.send(forward.data, piece)
+                    await self._flush()
+                    reads = True
+                    if sending.done():
+                        patience.reschedule(loop.time() + _LAST_WORDS_S)
+        except OSError:  # also the end of patience
             return
         finally:
             sending.cancel()

@@ -7,6 +7,7 @@ while the consumer is behind, so a chatty process waits instead of filling the a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
@@ -159,6 +160,10 @@ class SocketConnection:
 
     async def write(self, data: bytes) -> None:
         await self._loop.sock_sendall(self._socket, data)
+
+    async def end(self) -> None:
+        with contextlib.suppress(OSError):  # the other side has left
+            self._socket.shutdown(socket.SHUT_WR)
 
     async def close(self) -> None:
         self._socket.close()

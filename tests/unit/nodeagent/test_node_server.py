@@ -10,7 +10,7 @@ import orjson
 
 from client.transport import TransportError
 from machinery.gvk import LEASES, NODES
-from machinery.spdy.session import DataReceived, SpdySession
+from machinery.spdy.session import DataReceived, SpdySession, StreamReset
 from nodeagent.component import NodeAgent
 from nodeagent.files_linux import LinuxFiles
 from nodeagent.files_memory import MemoryFiles
@@ -232,6 +232,103 @@ def test_port_forward_carries_data_over_spdy(in_world, make_pod):
             answers += spdy.receive((await call.sent.get())["bytes"])
         text = next(a.data for a in answers if a.stream == refused_error)
         assert b"error forwarding port 81 to pod" in text and error
+        call.leave()
+        await asyncio.wait_for(call.task, 1)
+
+    with_agent(in_world, make_pod, test)
+
+
+class SilentPod:
+    """A connection that takes nothing, or answers nothing, and remembers its end."""
+
+    def __init__(self, *, takes: bool) -> None:
+        self.takes = asyncio.Event()
+        if takes:
+            self.takes.set()
+        self.written = 0
+        self.ended = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def read(self, limit: int = 65536) -> bytes:
+        await self.closed.wait()
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        await self.takes.wait()
+        self.written += len(data)
+
+    async def end(self) -> None:
+        self.ended.set()
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+def forwarding(in_world, make_pod, pod_side, test):
+    """Runs `test(world, call, spdy, data)` with one forwarded connection, whose pod's side is `pod_side`."""
+
+    async def outer(world, agent):
+        async def dial(sandbox_id, port):
+            return pod_side
+
+        world.runtime.port_forward = dial
+        call = Call(agent.app, "/portForward/default/web", "", ["SPDY/3.1+portforward.k8s.io"])
+        await call.sent.get()
+        spdy = SpdySession(client=True)
+        spdy.open_stream({"streamType": "error", "port": "80"}, fin=True)
+        data = spdy.open_stream({"streamType": "data", "port": "80"})
+        call.send(spdy.take_output())
+        await test(world, call, spdy, data)
+        call.leave()
+        await asyncio.wait_for(call.task, 1)
+
+    with_agent(in_world, make_pod, outer)
+
+
+def test_port_forward_tells_the_pod_of_the_clients_end_and_leaves_one_that_says_nothing(in_world, make_pod):
+    pod_side = SilentPod(takes=True)
+
+    async def test(world, call, spdy, data):
+        spdy.send(data, b"question", fin=True)
+        call.send(spdy.take_output())
+        await asyncio.wait_for(pod_side.ended.wait(), 1)
+        await world.clock.sleep(29)
+        assert pod_side.written == 8 and not pod_side.closed.is_set()
+        await world.clock.sleep(2)
+        assert pod_side.closed.is_set()
+
+    forwarding(in_world, make_pod, pod_side, test)
+
+
+def test_port_forward_reads_no_more_than_a_pod_takes(in_world, make_pod):
+    pod_side = SilentPod(takes=False)
+
+    async def test(world, call, spdy, data):
+        for _ in range(30):
+            spdy.send(data, b"x" * 1000)
+            call.send(spdy.take_output())
+        await world.clock.sleep(1)
+        assert 15 < call.inbox.qsize() < 25
+        pod_side.takes.set()
+        await world.clock.sleep(1)
+        assert call.inbox.empty() and pod_side.written == 30_000
+
+    forwarding(in_world, make_pod, pod_side, test)
+
+
+def test_port_forward_without_its_error_stream_takes_little(in_world, make_pod):
+    async def test(world, agent):
+        call = Call(agent.app, "/portForward/default/web", "", ["SPDY/3.1+portforward.k8s.io"])
+        await call.sent.get()
+        spdy = SpdySession(client=True)
+        data = spdy.open_stream({"streamType": "data", "port": "80", "requestID": "0"})
+        for _ in range(30):
+            spdy.send(data, b"x" * 1000)
+        call.send(spdy.take_output())
+        answers: list[Any] = []
+        while not answers:
+            answers += spdy.receive((await call.sent.get())["bytes"])
+        assert answers == [StreamReset(data, 3)]
         call.leave()
         await asyncio.wait_for(call.task, 1)
 
