@@ -364,7 +364,10 @@ def annotations(values: Mapping[str, str], path: str) -> list[Cause]:
     for key in values:
         if wrong := qualified_name(key.lower()):
             out.extend(field_errors.invalid_value(path, key, message) for message in wrong)
-    if sum(_bytes(key) + _bytes(value) for key, value in values.items()) > MAX_ANNOTATIONS_BYTES:
+    size = 0
+    for key, value in values.items():
+        size += _bytes(key) + _bytes(value)
+    if size > MAX_ANNOTATIONS_BYTES:
         out.append(field_errors.too_long(path, MAX_ANNOTATIONS_BYTES))
     return out
 

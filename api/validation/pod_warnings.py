@@ -29,7 +29,7 @@ _OLD_VOLUMES = {
 }
 
 
-def pod_warnings(spec: Obj, meta: Obj, path: str) -> Sequence[str]:
+def pod_warnings(spec: Obj, path: str) -> Sequence[str]:
     """Warnings for a pod's or a template's spec, as kubectl prints them."""
     out = [
         f"{path}.nodeSelector[{key}]: {_OLD_NODE_LABELS[key]}"

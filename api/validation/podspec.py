@@ -11,6 +11,7 @@ import orjson
 from api.validation.containers import validate_containers
 from api.validation.errors import Errors
 from api.validation.meta import validate_parts
+from api.validation.pod_warnings import pod_warnings
 from api.validation.resources import validate_amount, validate_resources
 from api.validation.scheduling import (
     validate_affinity,
@@ -38,10 +39,22 @@ def validate_pod(pod: Obj) -> Sequence[Cause]:
     return _causes(spec) if len(text) > _LARGEST_BYTES else _causes_in(text)
 
 
+def advise_on_pod(pod: Obj) -> Sequence[str]:
+    """Warnings about a new pod."""
+    spec = pod["spec"]
+    text = orjson.dumps(spec)
+    return pod_warnings(spec, "spec") if len(text) > _LARGEST_BYTES else _warnings_in(text)
+
+
 @lru_cache(maxsize=256)
 def _causes_in(text: bytes) -> Sequence[Cause]:
     """Pods come in families that share their spec: what is wrong with one is wrong with all."""
     return _causes(orjson.loads(text))
+
+
+@lru_cache(maxsize=256)
+def _warnings_in(text: bytes) -> Sequence[str]:
+    return tuple(pod_warnings(orjson.loads(text), "spec"))
 
 
 def _causes(spec: Obj) -> Sequence[Cause]:

@@ -174,7 +174,7 @@ TABLE: Sequence[Part] = (
     Part(lambda s, o: TaintNodesByCondition()),
     Part(lambda s, o: PodSecurity(s.lookup("namespaces")), [("", "namespaces")]),
     Part(
-        lambda s, o: Priority(s.store("scheduling.k8s.io", "priorityclasses")),
+        lambda s, o: Priority(s.all("scheduling.k8s.io", "priorityclasses")),
         [("scheduling.k8s.io", "priorityclasses")],
     ),
     Part(lambda s, o: DefaultTolerationSeconds()),

@@ -25,6 +25,20 @@ class Collection:
 
     async def all(self) -> Sequence[Obj]:
         """Ordered by namespace and name."""
+        if not self._store.is_newest(self._blob):
+            await self._look()
+        return self._all
+
+    async def within(self, namespace: str) -> Sequence[Obj]:
+        if not self._store.is_newest(self._blob):
+            await self._look()
+        return self._by_namespace.get(namespace, ())
+
+    async def named(self, name: str) -> Obj | None:
+        """Of a kind without namespaces."""
+        return next((each for each in await self.all() if each["metadata"]["name"] == name), None)
+
+    async def _look(self) -> None:
         blob, _ = await self._store.list_json()
         if blob is not self._blob:
             self._blob = blob
@@ -33,12 +47,3 @@ class Collection:
             self.generation += 1
             for obj in self._all:
                 self._by_namespace.setdefault(obj["metadata"].get("namespace", ""), []).append(obj)
-        return self._all
-
-    async def within(self, namespace: str) -> Sequence[Obj]:
-        await self.all()
-        return self._by_namespace.get(namespace, ())
-
-    async def named(self, name: str) -> Obj | None:
-        """Of a kind without namespaces."""
-        return next((each for each in await self.all() if each["metadata"]["name"] == name), None)

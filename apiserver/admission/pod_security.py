@@ -60,6 +60,10 @@ class PodSecurity(Plugin):
         if spec is None or not labels:
             return
         pods = is_resource(request, "", "pods")
+        if not any(key.startswith(PREFIX) for key in labels):  # everything is allowed
+            if pods:
+                request.annotations[f"{PREFIX}enforce-policy"] = _named({}, "enforce")
+            return
         enforced = level_of(labels, "enforce")
         if pods and (found := violations(spec, enforced)):
             request.annotations[f"{PREFIX}enforce-policy"] = _named(labels, "enforce")

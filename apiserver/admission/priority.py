@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import orjson
+from collections.abc import Sequence
 
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
+from apiserver.admission.collection import Collection
 from apiserver.admission.lookup import Plugin, forbidden, is_resource
-from apiserver.storage.store import Store
 
 GROUP = "scheduling.k8s.io"
 HIGHEST_USER = 1_000_000_000
@@ -41,9 +41,8 @@ def builtin_classes() -> list[Obj]:
 class Priority(Plugin):
     name = "Priority"
 
-    def __init__(self, classes: Store) -> None:
+    def __init__(self, classes: Collection) -> None:
         self._classes = classes
-        self._read: tuple[bytes, list[Obj]] = (b"", [])
 
     def handles(self, request: AdmissionRequest) -> bool:
         if request.subresource or request.operation not in ("CREATE", "UPDATE"):
@@ -70,7 +69,7 @@ class Priority(Plugin):
         if name in SYSTEM:
             value = SYSTEM[name][0]
         else:
-            chosen = _choose(await self._all(), name)
+            chosen = _choose(await self._classes.all(), name)
             if chosen is None and name:
                 raise forbidden(request, f"no PriorityClass with name {name} was found")
             if chosen is not None:
@@ -94,22 +93,15 @@ class Priority(Plugin):
         new = request.obj
         if new is None or not is_resource(request, GROUP, "priorityclasses") or not new.get("globalDefault"):
             return
-        for other in await self._all():
+        for other in await self._classes.all():
             name = other["metadata"]["name"]
             if other.get("globalDefault") and name != new["metadata"].get("name"):
                 raise forbidden(
                     request, f"PriorityClass {name} is already marked as default. Only one default can exist"
                 )
 
-    async def _all(self) -> list[Obj]:
-        """Every class, decoded once for as long as none changes."""
-        blob, _ = await self._classes.list_json()
-        if blob is not self._read[0]:
-            self._read = (blob, orjson.loads(b"[" + blob + b"]"))
-        return self._read[1]
 
-
-def _choose(classes: list[Obj], name: str) -> Obj | None:
+def _choose(classes: Sequence[Obj], name: str) -> Obj | None:
     """The named class; without a name the default, of several (which a race may leave) the lowest."""
     if name:
         return next((each for each in classes if each["metadata"]["name"] == name), None)

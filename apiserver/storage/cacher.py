@@ -211,6 +211,9 @@ class Cacher:
             blob = self._blobs[namespace] = b",".join([entry.data for entry in self._under(prefix)])
         return blob, self._progress
 
+    def is_newest(self, blob: bytes, namespace: str = "") -> bool:
+        return not self._shared and self._blobs.get(namespace if self._namespaced else "") is blob
+
     async def list_pieces(self, namespace: str = "", *, newest: bool = True) -> tuple[Sequence[Piece], int]:
         if self._shared and newest:
             await self._catch_up()

@@ -113,6 +113,10 @@ class Store(Protocol):
         """All objects' JSON joined by commas, and the revision: cached, for small collections read again and again."""
         ...
 
+    def is_newest(self, blob: bytes, namespace: str = "") -> bool:
+        """Whether `blob` is certainly what `list_json` would give. It costs a look-up; False says to ask."""
+        ...
+
     async def list_pieces(self, namespace: str = "", *, newest: bool = True) -> tuple[Sequence[Piece], int]:
         """The same in pieces, to be sent one after the other: for whole lists without selectors, of any size.
         Without `newest`, what the cache holds."""

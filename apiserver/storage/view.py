@@ -105,6 +105,9 @@ class View:
         self._blobs[namespace] = (found.revision, blob)
         return blob, found.revision
 
+    def is_newest(self, blob: bytes, namespace: str = "") -> bool:
+        return False
+
     async def list_pieces(self, namespace: str = "", *, newest: bool = True) -> tuple[Sequence[Piece], int]:
         blob, revision = await self.list_json(namespace)
         return [Piece(blob)] if blob else [], revision

@@ -176,7 +176,7 @@ class DeploymentKind(SpecStatusStrategy):
         template = obj["spec"].get("template") or {}
         if old is not None and old["spec"].get("template") == template:
             return ()
-        return pod_warnings(template.get("spec") or {}, template.get("metadata") or {}, "spec.template.spec")
+        return pod_warnings(template.get("spec") or {}, "spec.template.spec")
 
 
 def _validate_spec(errors: Errors, spec: Obj) -> None:

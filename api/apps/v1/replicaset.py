@@ -112,7 +112,7 @@ class ReplicaSetStrategy(SpecStatusStrategy):
         template = obj["spec"].get("template") or {}
         if old is not None and old["spec"].get("template") == template:
             return ()
-        return pod_warnings(template.get("spec") or {}, template.get("metadata") or {}, "spec.template.spec")
+        return pod_warnings(template.get("spec") or {}, "spec.template.spec")
 
 
 def _status_number(field: str) -> Any:

@@ -17,8 +17,7 @@ from api.meta.v1 import ObjectMeta
 from api.resource import Strategy, Subresource
 from api.strategy import SpecStatusStrategy, restore
 from api.validation import pod_update
-from api.validation.pod_warnings import pod_warnings
-from api.validation.podspec import validate_pod
+from api.validation.podspec import advise_on_pod, validate_pod
 from machinery.errors import Cause
 from machinery.gvk import PODS
 
@@ -72,7 +71,7 @@ class PodStrategy(SpecStatusStrategy):
         return pod_update.validate_status_update(obj, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        return pod_warnings(obj["spec"], obj["metadata"], "spec") if old is None else ()
+        return advise_on_pod(obj) if old is None else ()
 
     def grace_s(self, obj: Obj, requested_s: int | None) -> int:
         if not obj["spec"].get("nodeName") or (obj.get("status") or {}).get("phase") in (

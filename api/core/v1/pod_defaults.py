@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 Obj = dict[str, Any]
 
+_LASTING = ("initContainers", "containers")
+_WITH_EPHEMERAL = (*_LASTING, "ephemeralContainers")
 _FILE_MODE = 0o644
 _VOLUME_MODES = ("secret", "configMap", "downwardAPI", "projected")
 
@@ -43,11 +45,12 @@ def default_pod_spec(spec: Obj) -> None:
         default_volume(volume)
 
 
-def _containers(spec: Obj, *, ephemeral: bool = True) -> Iterator[Obj]:
-    yield from spec.get("initContainers") or ()
-    yield from spec.get("containers") or ()
-    if ephemeral:
-        yield from spec.get("ephemeralContainers") or ()
+def _containers(spec: Obj, *, ephemeral: bool = True) -> list[Obj]:
+    found: list[Obj] = []
+    for field in _WITH_EPHEMERAL if ephemeral else _LASTING:
+        if spec.get(field):
+            found += spec[field]
+    return found
 
 
 def _default_container(container: Obj) -> None:
@@ -59,7 +62,9 @@ def _default_container(container: Obj) -> None:
     for port in container.get("ports") or ():
         port.setdefault("protocol", "TCP")
     for variable in container.get("env") or ():
-        source = variable.get("valueFrom") or {}
+        source = variable.get("valueFrom")
+        if not source:
+            continue
         if "fieldRef" in source:
             source["fieldRef"].setdefault("apiVersion", "v1")
         if "resourceFieldRef" in source:
@@ -69,12 +74,13 @@ def _default_container(container: Obj) -> None:
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if name in container:
             _default_probe(container[name])
-    lifecycle = container.get("lifecycle") or {}
-    for name in ("postStart", "preStop"):
-        if name in lifecycle:
-            _default_http(lifecycle[name])
+    if lifecycle := container.get("lifecycle"):
+        for name in ("postStart", "preStop"):
+            if name in lifecycle:
+                _default_http(lifecycle[name])
 
 
+@lru_cache(maxsize=1024)
 def pull_policy(image: str) -> str:
     """Always for a moving tag (`latest`, or none), IfNotPresent for a fixed tag or a digest."""
     if "@" in image or not image:

@@ -5,13 +5,16 @@ Source: Kubernetes "Pod Quality of Service Classes".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from machinery import quantity
 
 Obj = dict[str, Any]
 
-_COUNTED = ("cpu", "memory")
+# Of cpu and of memory, as the wire says them.
+_Amounts = tuple[str | int | float, str | int | float]
 
 
 def qos_class(spec: Obj) -> str:
@@ -19,20 +22,32 @@ def qos_class(spec: Obj) -> str:
     pod_level = spec.get("resources")
     containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     each = [pod_level] if pod_level else [c.get("resources") for c in containers]
+    return _class_of(tuple([_said(resources or {}) for resources in each]))
+
+
+def _said(resources: Obj) -> tuple[_Amounts, _Amounts]:
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    return (limits.get("cpu", 0), limits.get("memory", 0)), (
+        requests.get("cpu", 0),
+        requests.get("memory", 0),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _class_of(said: Sequence[tuple[_Amounts, _Amounts]]) -> str:
+    """Most pods ask for what others ask for."""
     anything = False
     guaranteed = True
-    for resources in each:
-        limits = _counted((resources or {}).get("limits"))
-        requests = _counted((resources or {}).get("requests"))
-        anything = anything or bool(limits or requests)
-        if len(limits) < len(_COUNTED) or any(requests.get(n, limits[n]) != limits[n] for n in limits):
+    for limits, requests in said:
+        limited, requested = _counted(limits), _counted(requests)
+        anything = anything or any(limited) or any(requested)
+        if not all(limited) or any(n and n != m for n, m in zip(requested, limited, strict=True)):
             guaranteed = False
     if not anything:
         return "BestEffort"
     return "Guaranteed" if guaranteed else "Burstable"
 
 
-def _counted(amounts: Obj | None) -> dict[str, int]:
-    """cpu and memory in thousandths; zeros count as absent."""
-    milli = {name: quantity.milli_value((amounts or {}).get(name, 0)) for name in _COUNTED}
-    return {name: value for name, value in milli.items() if value > 0}
+def _counted(amounts: _Amounts) -> list[int]:
+    """cpu and memory in thousandths; what is below nothing counts as nothing."""
+    return [max(0, quantity.milli_value(amount)) for amount in amounts]

@@ -146,8 +146,10 @@ def update_managed_fields(
     which fields are owned (`versioned.py`); without it they are compared by name.
     """
     entries = entries_for_write(live, new, subresource)
-    if live is not None and not entries:
-        store(new, [])
+    if not entries:
+        fields = born.fields_of_new(owned_part(new), schema) if live is None else sets.EMPTY
+        who = (manager or "unknown", operation, "" if operation == "Apply" else api_version, subresource)
+        store(new, [make_entry(*who, rfc3339(now), fields)] if fields else [])
         return
     if live is None:
         added, modified, removed = born.fields_of_new(owned_part(new), schema), sets.EMPTY, sets.EMPTY

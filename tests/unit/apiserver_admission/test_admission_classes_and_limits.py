@@ -47,6 +47,9 @@ class Listing:
     async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
         return self.blob, 1
 
+    def is_newest(self, blob: bytes, namespace: str = "") -> bool:
+        return blob is self.blob
+
 
 def collection(*objs: Obj) -> Collection:
     return Collection(cast(Store, Listing(*objs)))

@@ -13,6 +13,7 @@ import pytest
 from api import registry
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.chain import Outside, admission_chain
+from apiserver.admission.collection import Collection
 from apiserver.admission.default_tolerations import add_tolerations
 from apiserver.admission.lookup import Plugin
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
@@ -201,13 +202,20 @@ class Classes:
     async def list_json(self, namespace: str = "") -> tuple[bytes, int]:
         return self.blob, 1
 
+    def is_newest(self, blob: bytes, namespace: str = "") -> bool:
+        return blob is self.blob
+
+
+def priority_of(classes: Classes) -> Priority:
+    return Priority(Collection(cast(Store, classes)))
+
 
 def priority_class(name: str, value: int, default: bool = False, policy: str = "PreemptLowerPriority") -> Obj:
     return {"metadata": {"name": name}, "value": value, "globalDefault": default, "preemptionPolicy": policy}
 
 
 def test_priority_comes_from_the_class() -> None:
-    plugin = Priority(
+    plugin = priority_of(
         Classes(*builtin_classes(), priority_class("high", 9), priority_class("mild", 5, policy="Never"))
     )
     for name, value, policy in (
@@ -230,7 +238,7 @@ def test_priority_comes_from_the_class() -> None:
 
 
 def test_default_class_is_taken_and_only_one_may_be() -> None:
-    plugin = Priority(Classes(priority_class("usual", 3, default=True)))
+    plugin = priority_of(Classes(priority_class("usual", 3, default=True)))
     made = pod()
     go(plugin, asking("CREATE", "pods", made))
     assert (made["spec"]["priority"], made["spec"]["priorityClassName"]) == (3, "usual")
