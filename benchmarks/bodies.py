@@ -95,3 +95,84 @@ def small_body() -> tuple[bytes, bytes]:
 
 def large_body() -> tuple[bytes, bytes]:
     return body_around_name(large_pod(), LARGE_BYTES)
+
+
+# A custom resource with the small pod's fields, so that another engine's server can be asked the same.
+_GROUP = "bench.example.com"
+CUSTOM_PATH = f"/apis/{_GROUP}/v1/namespaces/%s/webs"
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "object", "additionalProperties": _TEXT}
+_QUANTITIES: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, _TEXT]},
+}
+
+
+def _map_list(key: str, **fields: Any) -> dict[str, Any]:
+    items = {"type": "object", "required": [key], "properties": fields}
+    return {
+        "type": "array",
+        "items": items,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": [key],
+    }
+
+
+_CONTAINERS = _map_list(
+    "name",
+    name=_TEXT,
+    image=_TEXT,
+    command={"type": "array", "items": _TEXT},
+    ports=_map_list(
+        "containerPort",
+        name=_TEXT,
+        containerPort={"type": "integer", "minimum": 1, "maximum": 65535},
+        protocol={"type": "string", "default": "TCP", "enum": ["TCP", "UDP", "SCTP"]},
+    ),
+    env=_map_list("name", name=_TEXT, value=_TEXT),
+    resources={"type": "object", "properties": {"requests": _QUANTITIES, "limits": _QUANTITIES}},
+    imagePullPolicy={"type": "string", "default": "IfNotPresent"},
+    terminationMessagePath={"type": "string", "default": "/dev/termination-log"},
+    terminationMessagePolicy={"type": "string", "default": "File"},
+)
+CUSTOM_DEFINITION: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": f"webs.{_GROUP}"},
+    "spec": {
+        "group": _GROUP,
+        "scope": "Namespaced",
+        "names": {"plural": "webs", "singular": "web", "kind": "Web"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {
+                            "spec": {
+                                "type": "object",
+                                "properties": {
+                                    "restartPolicy": {"type": "string", "default": "Always"},
+                                    "dnsPolicy": {"type": "string", "default": "ClusterFirst"},
+                                    "schedulerName": {"type": "string", "default": "default-scheduler"},
+                                    "serviceAccountName": _TEXT,
+                                    "containers": _CONTAINERS,
+                                },
+                            },
+                            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                        },
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+def custom_body() -> tuple[bytes, bytes]:
+    """The small pod as an object of the custom kind."""
+    return body_around_name(small_pod() | {"apiVersion": f"{_GROUP}/v1", "kind": "Web"}, SMALL_BYTES)

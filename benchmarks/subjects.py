@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import api, bounds, cli, failover, memory, pods, runtime, simulate, store, up
+from benchmarks import api, bounds, cli, failover, memory, pods, runtime, simulate, store, up, upstream
 from benchmarks.bench import Bench
 from benchmarks.rows import Row
 
@@ -19,4 +19,5 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "bounds": bounds.measure,
     "failover": failover.measure,
     "api": api.measure,
+    "upstream": upstream.measure,
 }
