@@ -26,14 +26,23 @@ class Server:
     """Started anew by `revive`; `dies` ends it without warning."""
 
     reviver: subprocess.Popen[str]
+    number: int = 0
     pid: int = 0
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def revive(self, client: Client) -> None:
+    def begin(self) -> None:
+        """The process is there, and serves nothing yet."""
         assert self.reviver.stdin is not None and self.reviver.stdout is not None
-        self.reviver.stdin.write("again\n")
+        self.reviver.stdin.write(f"{self.number}\n")
         self.reviver.stdin.flush()
         self.pid = int(self.reviver.stdout.readline())
+
+    async def revive(self, client: Client) -> None:
+        self.begin()
+        await self.serves(client)
+
+    async def serves(self, client: Client) -> None:
+        """Until it answers."""
         deadline = time.monotonic() + 40
         while True:
             with suppress(TransportError, ApiError):
@@ -49,10 +58,11 @@ class Server:
 
 
 @contextmanager
-def reviving(root: Path) -> Iterator[subprocess.Popen[str]]:
+def reviving(root: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """`more`: as reviver.py has it."""
     script = Path(__file__).with_name("reviver.py")
     process = subprocess.Popen(
-        [sys.executable, str(script), str(root)],
+        [sys.executable, str(script), str(root), *more],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -257,6 +257,31 @@ class ApiSubject:
             raise Lost(str(error)) from error
 
 
+class ChangingSubject:
+    """Each operation, and each watch that is resumed, goes through another of several ways to one store."""
+
+    def __init__(self, ways: Sequence[Subject], rng: random.Random) -> None:
+        self._ways, self._rng = ways, rng
+
+    def _way(self) -> Subject:
+        return self._rng.choice(self._ways)
+
+    async def put(self, key: str, value: str, expect: int | None) -> Answer:
+        return await self._way().put(key, value, expect)
+
+    async def delete(self, key: str, expect: int | None) -> Answer:
+        return await self._way().delete(key, expect)
+
+    async def get(self, key: str) -> Found | None:
+        return await self._way().get(key)
+
+    async def list(self, revision: int = 0) -> tuple[int, Mapping[str, Found]]:
+        return await self._way().list(revision)
+
+    def watch(self, after: int) -> AbstractAsyncContextManager[AsyncIterator[tuple[Sequence[Told], int]]]:
+        return self._way().watch(after)
+
+
 def _item(obj: Mapping[str, object]) -> tuple[str, Found]:
     meta, data = obj["metadata"], obj.get("data") or {}
     return meta["name"], (data.get("value", ""), int(meta["resourceVersion"]))
@@ -297,6 +322,10 @@ class Workload:
                 elif verb == "list":
                     await self.list(client, back=rng.choice((0, 0, rng.randrange(1, 30))), known=known)
             await self.pause(self.tempo_s * rng.random())
+
+    async def write_once(self, client: int, key: str, value: str) -> None:
+        """A key that nobody else writes. Raises Lost: then it may be there all the same."""
+        await self._put(client, key, value, None, {})
 
     async def _put(
         self, client: int, key: str, value: str, there: Found | None, known: dict[str, Found | None]

@@ -69,10 +69,7 @@ def test_api_server_killed_fifty_times_under_load_loses_no_acknowledged_write(tm
     async def main(reviver: subprocess.Popen[str]) -> dict[str, str]:
         server = Server(reviver)
         config = tmp_path / "kubeconfig"
-        assert reviver.stdin is not None and reviver.stdout is not None
-        reviver.stdin.write("first\n")
-        reviver.stdin.flush()
-        server.pid = int(reviver.stdout.readline())
+        server.begin()
         transport = load(str(config)).transport()
         client = Client(transport)
         os.kill(server.pid, signal.SIGKILL)  # the first kill: before anything was served

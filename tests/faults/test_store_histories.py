@@ -10,14 +10,14 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from etcd_server import EtcdServer
-from histories import History, violations
+from histories import History
+from histories_played import judge, play
 from revived import Server, reviving
-from workload import ApiSubject, BackendSubject, CacherSubject, Subject, Workload
+from workload import ApiSubject, BackendSubject, CacherSubject, Workload
 
 from apiserver.backends import hub
 from apiserver.backends.backend import KV, Backend, RangeResult, StoreUnavailable, TxnResult
@@ -29,48 +29,6 @@ from client.client import Client
 from client.kubeconfig import load
 from machinery import virtual_loop
 from machinery.clock import Clock, SystemClock
-
-Trouble = Callable[[Workload], Awaitable[None]]
-
-
-async def play(
-    subjects: list[Subject], trouble: Trouble, seed: int, **more: object
-) -> tuple[History, Workload]:
-    """Five writers and three watchers on each subject; one log is kept, through the first. `trouble` ends the play."""
-    history, rng = History(), random.Random(seed)
-    first = await subjects[0].list()
-    history.first = first[0]
-    loads = [Workload(subject, history, rng, **more) for subject in subjects]
-    keeper = loads[0]
-    keeper.logged = history.first
-    async with asyncio.TaskGroup() as group:
-        log = group.create_task(keeper.keep_log())
-        writers, watchers = [], []
-        for at, one in enumerate(loads):
-            writers += [group.create_task(one.write(100 * at + n)) for n in range(5)]
-            watchers += [
-                group.create_task(one.watch(100 * at + 10 + n, slow_s=slow))
-                for n, slow in enumerate((0.0, 0.01, 0.2))
-            ]
-        await trouble(keeper)
-        for one in loads:
-            one.running = False
-        await asyncio.gather(*writers)
-        newest = (await keeper.subject.list())[0]
-        async with asyncio.timeout(20):
-            while keeper.logged < newest and not (history.log and history.log[-1].revision >= newest - 1):
-                await keeper.pause(0.02)
-        for task in (*watchers, log):
-            task.cancel()
-    keeper.settle()
-    return history, keeper
-
-
-def judge(history: History, at_least: int) -> None:
-    assert violations(history) == []
-    done = [op for op in history.ops if op.verdict == "ok" and op.verb in ("put", "delete")]
-    assert len(done) >= at_least, f"{len(done)} writes prove little"
-    assert sum(len(watched.events) for watched in history.watches) >= at_least
 
 
 class Slow(MemoryBackend):
@@ -229,10 +187,7 @@ def test_two_servers_on_an_etcd_that_is_killed_and_stalled(
 def test_api_server_killed_over_and_over(tmp_path: Path) -> None:
     async def main(reviver: subprocess.Popen[str]) -> History:
         server = Server(reviver)
-        assert reviver.stdin is not None and reviver.stdout is not None
-        reviver.stdin.write("first\n")
-        reviver.stdin.flush()
-        server.pid = int(reviver.stdout.readline())
+        server.begin()
         transport = load(str(tmp_path / "kubeconfig")).transport()
         client = Client(transport)
         os.kill(server.pid, signal.SIGKILL)
