@@ -316,7 +316,7 @@ class ApiServer:
         if guard.issue_token is not None:
             actions["", "serviceaccounts", "token"] = ActionSpec(guard.issue_token, TOKEN_REQUEST)
         resources = Resources(engine, actions, creators)
-        connectors = Connectors(engine, parts.connector, self.streams)
+        connectors = Connectors(engine, parts.connector, self.streams, guard.authorizer)
         proxy = Proxy(self.catalog, parts.connector, self.streams, parts.rng)
         address = parts.advertise[0]
         host = f"[{address}]" if ":" in address else address

@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from api.resource import Obj
+from apiserver.auth.seams import Authorizer, decide
+from apiserver.auth.user import Attributes
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.engine import Call, Engine
 from apiserver.engine.query import Query
 from apiserver.engine.write import admission_request, admit
+from apiserver.http.denial import refuse
 from apiserver.http.relay import close_socket, relay_messages
 from apiserver.http.reply import Header, Receive, Reply, Scope, Send, end_stream, send_reply, start_stream
 from apiserver.http.request import Request
@@ -125,8 +128,11 @@ def _need_node(node: str, name: str) -> None:
 
 
 class Connectors:
-    def __init__(self, engine: Engine, connector: NodeConnector, streams: Streams) -> None:
+    def __init__(
+        self, engine: Engine, connector: NodeConnector, streams: Streams, authorizer: Authorizer
+    ) -> None:
         self._engine = engine
+        self._authorizer = authorizer
         self._connector = connector
         self._streams = streams
 
@@ -135,6 +141,8 @@ class Connectors:
         served = catalog.get(request.info.group, request.info.version, request.info.resource)
         if served is None or request.info.subresource not in served.resource.subresources:
             raise NotFound("the server could not find the requested resource")
+        if request.info.subresource != "log":
+            await self._authorize(request)
         pod = await _load(served, request.info.namespace, request.info.name)
         if request.info.subresource != "log":
             await self._admit(request, served)
@@ -143,6 +151,25 @@ class Connectors:
         if nodes is None:
             raise NotFound("the server could not find the requested resource")
         return plan, await _load(nodes, "", plan.node)
+
+    async def _authorize(self, request: Request) -> None:
+        """A websocket is asked for by GET, SPDY by POST: who may only read must not enter a container by either."""
+        info = request.info
+        if info.verb == "create":  # asked for and allowed already
+            return
+        asked = Attributes(
+            request.user,
+            "create",
+            info.group,
+            info.version,
+            info.resource,
+            info.subresource,
+            info.namespace,
+            info.name,
+        )
+        decision = await decide(self._authorizer, asked)
+        if not decision.allowed:
+            raise refuse(asked, decision.reason)
 
     async def _admit(self, request: Request, served: Served) -> None:
         info = request.info

@@ -12,7 +12,10 @@ import orjson
 import pytest
 from open_guard import open_guard
 from spdy_client import V1, V4, ask, spdy
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from apiserver.auth.seams import Decision
 from apiserver.auth.user import User
 from apiserver.backends.memory import MemoryBackend
 from apiserver.composition import make_cacher, resources_of
@@ -44,6 +47,7 @@ class Agent:
         self.asked: list[tuple[str, Mapping[str, object]]] = []
         self.echo = False
         self.vanishes = False
+        self.may: set[str] = set()  # verbs; none of them means all
         self.over = asyncio.Event()  # a session is
 
     async def app(self, scope, receive, send) -> None:
@@ -91,10 +95,12 @@ class AsAdmin:
         return ADMIN
 
 
-def guard(engine) -> Guard:
-    made = open_guard(engine)
-    made.authenticators = [AsAdmin()]
-    return made
+class May:
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def authorize(self, attributes):
+        return Decision(not self._agent.may or attributes.verb in self._agent.may)
 
 
 def in_cluster(test) -> None:
@@ -104,6 +110,12 @@ def in_cluster(test) -> None:
         clock, rng, agent, nodes = SystemClock(), random.Random(3), Agent(), InProcessNodes()
         nodes.apps["n1"] = lambda: agent.app
         backend = MemoryBackend(clock)
+
+        def guard(engine) -> Guard:
+            made = open_guard(engine)
+            made.authenticators, made.authorizer = [AsAdmin()], May(agent)
+            return made
+
         server = ApiServer(
             Parts(
                 backend,
@@ -300,6 +312,27 @@ def test_refusals_come_before_the_upgrade():
             assert status == 400 and says in orjson.loads(body)["message"]
         status, _, _ = await refused("/api/v1/namespaces/default/pods/none/exec?command=x&stdout=1", V4)
         assert status == 404
+        assert agent.asked == []
+
+    in_cluster(test)
+
+
+@pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
+def test_websocket_needs_what_spdy_needs(subresource):
+    async def test(address, agent):
+        async def refused(**headers):
+            path = f"ws://{address}{POD}/{subresource}?container=c&command=x&stdout=true"
+            with pytest.raises(InvalidStatus) as caught:
+                async with connect(path, proxy=None, additional_headers=headers):
+                    pass
+            return caught.value.response.status_code, orjson.loads(caught.value.response.body)["message"]
+
+        agent.may.add("get")
+        code, said = await refused()
+        assert code == 403 and f'cannot create resource "pods/{subresource}"' in said
+        agent.may = {"create"}
+        code, said = await refused()
+        assert code == 403 and f'cannot get resource "pods/{subresource}"' in said
         assert agent.asked == []
 
     in_cluster(test)
