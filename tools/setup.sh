@@ -92,6 +92,6 @@ case "${1:-}" in
   fuzz-packages) fuzz_environment ;;
   vm-packages) need qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core; need mmdebstrap mmdebstrap mmdebstrap; need mke2fs e2fsprogs e2fsprogs; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;
-  upstream-packages) need mmdebstrap mmdebstrap mmdebstrap; need etcd etcd-server etcd; install_wanted; tools/upstream/build.sh ;;
+  upstream-packages) need mmdebstrap mmdebstrap mmdebstrap; install_wanted; tools/upstream/build.sh ;;
   *) echo "use: $0 runtime|dev|test-packages|fuzz-packages|vm-packages|bench-packages|upstream-packages" >&2; exit 2 ;;
 esac

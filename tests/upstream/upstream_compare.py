@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,6 +15,7 @@ from typing import Any
 from upstream_scenario import HERE, load_yaml
 
 ABSENT = "<absent>"
+_SHOWN = 1500
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Difference:
     ours: Any
 
     def __str__(self) -> str:
-        return f"{self.scenario}: {self.step}\n    {self.at}\n      upstream {self.upstream!r}\n      ours     {self.ours!r}"
+        theirs, mine = (json.dumps(each, ensure_ascii=False)[:_SHOWN] for each in (self.upstream, self.ours))
+        return f"{self.scenario}: {self.step}\n    {self.at}\n      upstream {theirs}\n      ours     {mine}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def differences(
 
 
 def _differ(path: str, upstream: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(upstream, dict) and isinstance(ours, dict):
+    if isinstance(upstream, dict) and isinstance(ours, dict) and upstream.get("kind") == ours.get("kind"):
         for key in sorted({*upstream, *ours}):
             yield from _differ(
                 f"{path}.{key}" if path else key, upstream.get(key, ABSENT), ours.get(key, ABSENT)

@@ -24,6 +24,7 @@ _AGE = re.compile(r"(\d+[smhd])+|<unknown>|<invalid>")
 _REVISION_IN_TEXT = re.compile(r"((?:[Rr]esource ?[Vv]ersions?|current|requested)\S*:? )\d+( \(\d+\))?")
 _PRECONDITION = re.compile(r"(ResourceVersion in object meta: )\d+")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_KEPT = 58  # characters of a prefix that a generated name keeps
 
 Said = dict[str, Any]
 
@@ -37,14 +38,11 @@ def normal(said: list[Said]) -> list[Said]:
 class _Known:
     def __init__(self, said: list[Said]) -> None:
         self._uids: dict[str, str] = {}
-        self._names: dict[str, str] = {}
+        self._prefixes = {each.pop("prefix")[:_KEPT] for each in said if "prefix" in each}
         revisions = set()
         for meta in _metadata(said):
             if "uid" in meta and str(meta.get("resourceVersion", "")).isdigit():
                 revisions.add(int(meta["resourceVersion"]))
-            prefix, name = meta.get("generateName"), meta.get("name")
-            if prefix and isinstance(name, str) and name.startswith(prefix) and len(name) - len(prefix) == 5:
-                self._names[name] = f"{prefix}<generated>"
         self._revisions = sorted(revisions)
 
     def _revision(self, text: str, of_an_object: bool) -> str:
@@ -60,12 +58,15 @@ class _Known:
         text = _TIME.sub("<time>", _UID.sub(self._uid, text))
         text = _REVISION_IN_TEXT.sub(lambda found: found[1] + "<rv>" + (" (<rv>)" if found[2] else ""), text)
         text = _PRECONDITION.sub(r"\1<rv>", text)
-        for name, shown in self._names.items():
-            text = text.replace(name, shown)
+        for prefix in self._prefixes:
+            text = re.sub(
+                rf"({re.escape(prefix)})[bcdfghjklmnpqrstvwxz2456789]{{5}}\b", r"\1<generated>", text
+            )
         return text
 
     def replaced(self, value: Any, key: str = "", inside: Any = None) -> Any:
         if isinstance(value, dict):
+            value = _sorted_causes(value)
             return {name: self.replaced(each, name, value) for name, each in value.items()}
         if isinstance(value, list):
             if key == "cells":
@@ -91,3 +92,16 @@ def _metadata(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         for each in value:
             yield from _metadata(each)
+
+
+def _sorted_causes(value: Said) -> Said:
+    match value:
+        case {"message": str(message), "details": {"causes": [_, _, *_] as causes}}:
+            told = ", ".join(f"{each.get('field', '')}: {each['message']}" for each in causes)
+            ordered = sorted(causes, key=lambda each: (each.get("field", ""), each["message"]))
+            return {
+                **value,
+                "message": message.replace(f"[{told}]", "[<causes>]"),
+                "details": {**value["details"], "causes": ordered},
+            }
+    return value

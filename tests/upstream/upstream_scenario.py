@@ -96,6 +96,8 @@ class Scenario:
     async def _step(self, step: Obj) -> None:
         for number in range(1, step.get("repeat", 1) + 1):
             self.words["i"] = number
+            if "now" in step:
+                await self._request({"do": f"GET {step['now']}", "as": "now", "quiet": True})
             if "watch" in step:
                 await self._watch(step)
             else:
@@ -128,8 +130,12 @@ class Scenario:
         wanted = dict(step.get("poll", {}))
         until = asyncio.get_running_loop().time() + _POLL_S
         while True:
-            async with self._sent(step["do"], step) as answer:
-                raw = await answer.body()
+            try:
+                async with self._sent(step["do"], step) as answer:
+                    raw = await answer.body()
+            except ConnectionError:
+                self.said.append({"step": step["do"] + _note(step), "hung up": True})
+                return
             said = self._told(step, step["do"], answer)
             body = _decoded(answer, raw)
             if not wanted or _satisfied(answer.status, body, wanted):
@@ -175,8 +181,19 @@ class Scenario:
 
     def _told(self, step: Obj, line: str, answer: Answer) -> Said:
         shown = sorted((name, value) for name, value in answer.headers if name in HEADERS)
-        note = f" # {step['note']}" if "note" in step else ""
-        return {"step": line + note, "status": answer.status, "headers": [list(each) for each in shown]}
+        said = {
+            "step": line + _note(step),
+            "status": answer.status,
+            "headers": [list(each) for each in shown],
+        }
+        match step.get("body"):
+            case {"metadata": {"generateName": str(prefix)}}:
+                said["prefix"] = filled(prefix, self.words)
+        return said
+
+
+def _note(step: Obj) -> str:
+    return f" # {step['note']}" if "note" in step else ""
 
 
 def _json_or_text(raw: bytes) -> Any:

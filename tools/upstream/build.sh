@@ -30,7 +30,7 @@ if [ ! -e "$chroot/.made" ]; then
   rm -rf "$chroot"
   # A mirror that is a snapshot may be older than its lists say they are good for.
   mmdebstrap -q --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' \
-    --include=ca-certificates,golang-1.26,golang-k8s-apiextensions-apiserver-dev,golang-k8s-apiserver-dev,golang-k8s-client-go-dev,golang-k8s-sigs-structured-merge-diff-v6-dev,golang-k8s-streaming-dev,golang-k8s-kms-dev \
+    --include=ca-certificates,golang-1.26,golang-k8s-apiextensions-apiserver-dev,golang-k8s-apiserver-dev,golang-k8s-client-go-dev,golang-k8s-sigs-structured-merge-diff-v6-dev,golang-k8s-streaming-dev,golang-k8s-kms-dev,golang-etcd-server-dev \
     sid "$chroot" "$mirror" >&2
   touch "$chroot/.made"
 fi
