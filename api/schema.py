@@ -20,6 +20,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Annotated, Any, ForwardRef, Required, get_args, get_origin, is_typeddict
 
+from api.always import always_there
 from api.annotations import (
     Default,
     Enum,
@@ -73,11 +74,13 @@ def _shell(cls: type) -> Schema:
     if "apiVersion" in annotations and "metadata" in annotations:
         group, version = (_said_by_package(cls.__module__, word) for word in ("GROUP", "VERSION"))
         gvks = ((group, version, cls.__name__),)
+    name = f"{package}.{cls.__name__}"
     return Schema(
         "object",
-        name=f"{package}.{cls.__name__}",
+        name=name,
         description=(cls.__doc__ or "").strip(),
         required=required,
+        always=always_there(name, required, is_kind=bool(gvks)),
         map_type="atomic" if facts.map_type == "atomic" else "",
         proto_inline={number: schema_of(part) for number, part in facts.inline},
         gvks=gvks,

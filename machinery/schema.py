@@ -31,6 +31,7 @@ class Schema:
 
     fields: dict[str, Schema] = field(default_factory=dict)  # kind object
     required: frozenset[str] = frozenset()  # kind object
+    always: frozenset[str] = frozenset()  # kind object: fields that are there, as zeros, when nobody set them
     items: Schema | None = None  # kind list
     values: Schema | None = None  # kind map
     enum: tuple[Any, ...] = ()

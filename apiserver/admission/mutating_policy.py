@@ -19,7 +19,7 @@ from apiserver.admission.rounds import Rounds
 from machinery.cel import CelError, Environment
 from machinery.errors import ApiError, Invalid
 from machinery.patch import PatchError, json_patch
-from machinery.patch.apply import typed
+from machinery.patch.apply import merging, typed
 from machinery.schema import Schema
 
 _IDENTITY = (
@@ -123,7 +123,7 @@ def _applied(obj: Obj, configuration: Obj, schema: Schema) -> Obj:
         if said is not None and said != (obj.get("metadata") or {}).get(key):
             raise BadMutation(f"metadata.{key} may not be changed")
     try:
-        made: Obj = typed.merge(obj, configuration, schema)
+        made: Obj = merging.merge(obj, configuration, schema)
     except PatchError as error:
         raise BadMutation(f"error applying patch: {error}") from error
     return made

@@ -127,7 +127,7 @@ def test_apply_after_update_by_the_same_program_shares_and_keeps_what_it_had(run
         with pytest.raises(Conflict) as caught:
             await apply(api, DEPLOYMENTS, deployment(replicas=3), manager="kubectl")
         assert caught.value.message.startswith(
-            'Apply failed with 1 conflict: conflict with "tester" using apps/v1 at '
+            'Apply failed with 1 conflict: conflict with "tester" using apps/v1: '
         )
         assert caught.value.message.endswith(": .spec.replicas")
         assert caught.value.causes[0].reason == "FieldManagerConflict"

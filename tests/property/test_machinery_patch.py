@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from machinery.errors import Conflict
 from machinery.objects import deep_copy
 from machinery.patch import json_patch, merge, strategic, strategic_diff
-from machinery.patch.apply import apply, sets, typed, update_managed_fields
+from machinery.patch.apply import apply, comparing, merging, sets, typed, update_managed_fields
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
@@ -152,7 +152,7 @@ def test_apply_twice_is_once_and_applying_nothing_removes_all(config: Obj) -> No
     assert apply(first, config, manager="m", **K) == first
     emptied = apply(first, {"metadata": {"name": "x"}}, manager="m", **K)
     assert "managedFields" not in emptied["metadata"]
-    left = typed.compare({}, {k: v for k, v in emptied.items() if k != "metadata"}, SCHEMA).added
+    left = comparing.compare({}, {k: v for k, v in emptied.items() if k != "metadata"}, SCHEMA).added
     assert left == {} or set(emptied["spec"]) <= {"tolerations"} or emptied["spec"] == {}
 
 
@@ -166,7 +166,7 @@ def test_forced_apply_gives_the_applier_its_values(one: Obj, two: Obj) -> None:
         assert conflict.causes
         got = apply(live, two, manager="two", force=True, **K)
     wanted = typed.field_set({k: v for k, v in two.items() if k == "spec"}, SCHEMA)
-    merged = typed.merge(got.get("spec", {}), two.get("spec", {}), SCHEMA.fields["spec"])
+    merged = merging.merge(got.get("spec", {}), two.get("spec", {}), SCHEMA.fields["spec"])
     assert merged == got.get("spec", {})
     entry = [e for e in got["metadata"].get("managedFields", []) if e["manager"] == "two"]
     owned = entry[0]["fieldsV1"] if entry else {}
@@ -183,19 +183,19 @@ def test_update_tracks_every_change_and_nobody_owns_what_is_gone(old: Obj, new: 
     update_managed_fields(live, written, manager=manager, **K)
     if "managedFields" not in live["metadata"]:
         return
-    present = typed.compare({}, dict(new), SCHEMA).added
+    present = comparing.compare({}, dict(new), SCHEMA).added
     entries = written["metadata"].get("managedFields", [])
     owned: Obj = {}
     for entry in entries:
         assert sets.difference(entry["fieldsV1"], present) == {}
         owned = sets.union(owned, entry["fieldsV1"])
-    change = typed.compare(old, new, SCHEMA)
+    change = comparing.compare(old, new, SCHEMA)
     changed = sets.union(change.added, change.modified)
     mine = [e["fieldsV1"] for e in entries if e["manager"] == manager]
     assert sets.difference(changed, mine[0] if mine else {}) == {}
 
 
-field_sets = st.builds(lambda value: typed.compare({}, value, None).added, maps)
+field_sets = st.builds(lambda value: comparing.compare({}, value, None).added, maps)
 
 
 @given(field_sets, field_sets)

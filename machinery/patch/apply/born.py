@@ -7,22 +7,17 @@ whoever changes a managedFields entry makes a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
-from machinery.patch.apply import sets, typed
+from machinery.patch.apply import comparing, sets
 from machinery.patch.apply.sets import FieldSet
+from machinery.patch.apply.unowned import without_unowned
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
 
-# Parts that every typed object has from its birth: upstream never counts them as added.
-_ALWAYS_THERE = frozenset(
-    ("f:spec", "f:status", "f:template", "f:strategy", "f:jobTemplate", "f:metadata", "f:containers")
-)
-_METADATA = ("f:metadata",)
 _REMEMBERED = 256
 _LARGEST_BYTES = 16 * 1024
 # (the schema's identity, key, the value's JSON) → (the schema, which lives as long as this does; the fields)
@@ -48,21 +43,5 @@ def fields_of_new(owned: Obj, schema: Schema | None) -> FieldSet:
 
 
 def _added(key: str, value: Any, schema: Schema | None) -> FieldSet:
-    return without_births(typed.compare({}, {key: value}, schema).added, schema)
-
-
-def without_births(added: FieldSet, schema: Schema | None) -> FieldSet:
-    """Built-in kinds have a spec and a status even where JSON leaves them out: no one adds those nodes. Metadata is
-    nobody's in any kind."""
-    if schema is None or not schema.name.startswith("io.k8s."):
-        return _drop_births(added, _METADATA)
-    return _drop_births(added, _ALWAYS_THERE)
-
-
-def _drop_births(added: FieldSet, keys: Iterable[str]) -> FieldSet:
-    out = added.copy()
-    for key in keys:
-        inner = {name: item for name, item in out.get(key, sets.LEAF).items() if name != "."}
-        if inner:
-            out[key] = _drop_births(inner, keys)
-    return out
+    found = comparing.compare({}, {key: value}, schema)
+    return without_unowned(sets.union(found.added, found.modified))

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from machinery.patch.apply import managed, sets, typed
+from machinery.patch.apply import comparing, sets, typed, unowned
 from machinery.patch.apply.sets import FieldSet
 from machinery.schema import Schema
 
@@ -33,11 +33,11 @@ def excused(live: Obj, schema: Schema | None) -> FieldSet:
         last = orjson.loads(said(live) or "{}")
         if not isinstance(last, dict):
             return sets.EMPTY
-        last = managed.owned_part(last)
+        last = unowned.owned_part(last)
         fields = typed.field_set(last, schema)
     except ValueError:  # no JSON, or lists that cannot be told apart
         return sets.EMPTY
-    change = typed.compare(last, managed.owned_part(live), schema)
+    change = comparing.compare(last, unowned.owned_part(live), schema)
     differing = sets.union(sets.union(change.modified, change.added), change.removed)
     return sets.difference(fields, differing)
 

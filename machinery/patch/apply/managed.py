@@ -14,10 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from machinery.clock import rfc3339
-from machinery.patch.apply import born, sets, typed
+from machinery.patch.apply import born, comparing, sets
+from machinery.patch.apply.comparing import Comparison
 from machinery.patch.apply.sets import FieldSet
-from machinery.patch.apply.typed import Comparison
+from machinery.patch.apply.unowned import owned_part, without_unowned
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
@@ -26,33 +29,6 @@ Entry = dict[str, Any]
 MAX_UPDATE_MANAGERS = 10
 NO_FOREIGN: Mapping[str, Comparison | None] = {}
 ANCIENT = "ancient-changes"
-# Fields that belong to nobody: identity, and what the server alone writes.
-_UNOWNED_META = frozenset(
-    (
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "clusterName",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-    )
-)
-
-
-def owned_part(obj: Obj) -> Obj:
-    """The object without what nobody owns."""
-    out = {key: value for key, value in obj.items() if key != "apiVersion" and key != "kind"}
-    meta = obj.get("metadata")
-    if meta is not None:
-        kept = {key: value for key, value in meta.items() if key not in _UNOWNED_META}
-        if kept:
-            out["metadata"] = kept
-        else:
-            del out["metadata"]
-    return out
 
 
 def identity(entry: Entry) -> tuple[str, str, str, str]:
@@ -60,6 +36,13 @@ def identity(entry: Entry) -> tuple[str, str, str, str]:
     operation = entry.get("operation", "")
     version = "" if operation == "Apply" else entry.get("apiVersion", "")
     return operation, entry.get("manager", ""), version, entry.get("subresource", "")
+
+
+def identity_text(entry: Entry) -> bytes:
+    """Upstream's name for whom an entry speaks of, by which it puts them in order."""
+    operation, manager, version, subresource = identity(entry)
+    parts = {"manager": manager, "operation": operation, "apiVersion": version, "subresource": subresource}
+    return orjson.dumps({key: value for key, value in parts.items() if value})
 
 
 def entries_of(obj: Obj | None) -> list[Entry]:
@@ -154,10 +137,8 @@ def update_managed_fields(
     if live is None:
         added, modified, removed = born.fields_of_new(owned_part(new), schema), sets.EMPTY, sets.EMPTY
     else:
-        added, modified, removed = typed.compare(owned_part(live), owned_part(new), schema)
-        if added:
-            added = born.without_births(added, schema)
-    touched = sets.union(modified, added)
+        added, modified, removed = comparing.compare(owned_part(live), owned_part(new), schema)
+    touched = without_unowned(sets.union(modified, added))
     if not touched and not removed:
         store(new, entries)
         return

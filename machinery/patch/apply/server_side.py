@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from machinery.clock import rfc3339
 from machinery.errors import BadRequest, Cause, Conflict
-from machinery.patch.apply import born, last_applied, managed, sets, typed
+from machinery.patch.apply import born, comparing, last_applied, managed, merging, sets, typed, unowned
+from machinery.patch.apply.comparing import Comparison
 from machinery.patch.apply.managed import NO_FOREIGN, Entry
 from machinery.patch.apply.sets import FieldSet
-from machinery.patch.apply.typed import Comparison
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
@@ -41,7 +41,13 @@ def apply(
     Fields owned in other versions of the kind are compared by name; `versioned.apply` converts instead.
     """
     plan = plan_apply(
-        live, config, manager=manager, api_version=api_version, schema=schema, subresource=subresource
+        live,
+        config,
+        manager=manager,
+        api_version=api_version,
+        now=now,
+        schema=schema,
+        subresource=subresource,
     )
     last: FieldSet = plan.own["fieldsV1"] if plan.own is not None else {}
     pruned = _prune(plan.merged, plan.applied, last, [entry["fieldsV1"] for entry in plan.others], schema)
@@ -75,19 +81,20 @@ def plan_apply(
     *,
     manager: str,
     api_version: str,
+    now: float,
     schema: Schema | None,
     subresource: str,
 ) -> ApplyPlan:
     if entries_brought := managed.entries_of(config):
         raise BadRequest(f"metadata.managedFields must be nil, but has {len(entries_brought)} entries")
-    entries = _entries_before(live, api_version, schema)
+    entries = _entries_before(live, api_version, subresource, now, schema)
     me = ("Apply", manager, "", subresource)
     own = next((entry for entry in entries if managed.identity(entry) == me), None)
     others = [entry for entry in entries if entry is not own]
-    applied = typed.field_set(managed.owned_part(config), schema)
+    applied = typed.field_set(config, schema)
     base = live if live is not None else {}
     excused = last_applied.excused(base, schema) if manager == last_applied.MANAGER else sets.EMPTY
-    return ApplyPlan(base, typed.merge(base, config, schema), applied, own, others, config, excused)
+    return ApplyPlan(base, merging.merge(base, config, schema), applied, own, others, config, excused)
 
 
 def settle(
@@ -104,7 +111,10 @@ def settle(
 ) -> Obj:
     """`pruned` with its managedFields: conflicts found, what changed taken from the others. `foreign`: how the object
     changes in the other versions in which fields are owned."""
-    here = typed.compare(managed.owned_part(plan.live), managed.owned_part(pruned), schema)
+    here = comparing.compare(unowned.owned_part(plan.live), unowned.owned_part(pruned), schema)
+    restated = comparing.restated(plan.live, plan.config, schema)
+    if restated:
+        here = here._replace(modified=sets.union(here.modified, restated))
     conflicts: list[tuple[Entry, FieldSet]] = []
     kept: list[Entry] = []
     for entry in plan.others:
@@ -120,18 +130,16 @@ def settle(
             kept.append(entry if fields is held else {**entry, "fieldsV1": fields})
     if conflicts and not force:
         raise conflict_error(conflicts)
-    if plan.applied:
-        own = plan.own
-        moved = (
-            own is None
-            or here.modified
-            or here.added
-            or here.removed
-            or own["fieldsV1"] != plan.applied
-            or own.get("apiVersion") != api_version
-        )
-        time = rfc3339(now) if moved or own is None else own.get("time", rfc3339(now))
-        kept.append(managed.make_entry(manager, "Apply", api_version, subresource, time, plan.applied))
+    made = merging.without_nulls(pruned, plan.live, schema)
+    if fields := unowned.without_unowned(plan.applied):
+        entry = managed.make_entry(manager, "Apply", api_version, subresource, rfc3339(now), fields)
+        if (pruned == plan.live and not restated) or (made == plan.live and _is_as_before(plan, entry, kept)):
+            # The time is that of the last apply that changed anything; who never did has none.
+            del entry["time"]
+            if plan.own is not None and "time" in plan.own:
+                entry["time"] = plan.own["time"]
+        kept.append(entry)
+    pruned = made
     if manager == last_applied.MANAGER:
         pruned = last_applied.updated(pruned, plan.config)
     out: Obj = {**pruned, "metadata": dict(pruned.get("metadata") or {})}
@@ -139,19 +147,28 @@ def settle(
     return out
 
 
-def _entries_before(live: Obj | None, api_version: str, schema: Schema | None) -> list[Entry]:
+def _is_as_before(plan: ApplyPlan, entry: Entry, kept: list[Entry]) -> bool:
+    """Whether nobody owns anything else than before."""
+    own = plan.own
+    others_stay = len(kept) == len(plan.others) and all(
+        one is other for one, other in zip(kept, plan.others, strict=True)
+    )
+    return others_stay and own is not None and {**own, "time": ""} == {**entry, "time": ""}
+
+
+def _entries_before(
+    live: Obj | None, api_version: str, subresource: str, now: float, schema: Schema | None
+) -> list[Entry]:
     """An object nobody tracked gets one entry that holds all it has: its fields may not be lost."""
     if live is None:
         return []
     entries = managed.entries_for_write(live, {}, "")
     if entries:
         return entries
-    fields = born.without_births(typed.compare({}, managed.owned_part(live), schema).added, schema)
+    fields = unowned.without_unowned(born.fields_of_new(unowned.owned_part(live), schema))
     if not fields:
         return []
-    entry = managed.make_entry(BEFORE_FIRST, "Update", api_version, "", "", fields)
-    del entry["time"]
-    return [entry]
+    return [managed.make_entry(BEFORE_FIRST, "Update", api_version, subresource, rfc3339(now), fields)]
 
 
 def _prune(
@@ -167,26 +184,25 @@ def _prune(
     named_last = typed.with_named_fields(last, schema)
     present = typed.with_named_fields(fields_present(merged, schema), schema)
     # First everything applied last time goes, then what is owned comes back ...
-    without_last = fields_present(typed.remove(merged, named_last, schema), schema)
+    without_last = fields_present(merging.remove(merged, named_last, schema), schema)
     surplus = sets.difference(present, sets.union(typed.with_named_fields(without_last, schema), owned))
-    pruned = typed.remove(merged, surplus, schema)
+    pruned = merging.remove(merged, surplus, schema)
     # ... and so does what was never this manager's own.
     left = typed.with_named_fields(fields_present(pruned, schema), schema)
     doomed = sets.intersection(sets.difference(present, left), named_last)
-    return typed.remove(merged, doomed, schema)
+    return merging.remove(merged, doomed, schema)
 
 
 def fields_present(obj: Obj, schema: Schema | None) -> FieldSet:
     """All fields of a whole object. Unlike a configuration's, its lists may have faults."""
-    return typed.compare({}, obj, schema).added
+    return typed.field_set(obj, schema, lenient=True)
 
 
 def conflict_error(conflicts: list[tuple[Entry, FieldSet]]) -> Conflict:
     """Upstream's 409: who owns what, and a cause for every field."""
     found: list[tuple[str, str]] = []
-    for entry, fields in conflicts:
+    for entry, fields in sorted(conflicts, key=lambda one: managed.identity_text(one[0])):
         found.extend((show_manager(entry), sets.show(path)) for path in sets.paths(fields))
-    found.sort(key=lambda pair: pair[0])
     if len(found) == 1:
         message = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"
     else:
@@ -210,6 +226,4 @@ def show_manager(entry: Entry) -> str:
         out += f' with subresource "{entry["subresource"]}"'
     if entry.get("operation") == "Update":
         out += f" using {entry.get('apiVersion', '')}"
-        if entry.get("time"):
-            out += f" at {entry['time']}"
     return out

@@ -96,15 +96,32 @@ def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
 
 
 def paths(fields: FieldSet, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every member as its path elements, fields before list elements, in the order of their names."""
-    for key in sorted(fields):
-        if key == ".":
-            continue
-        node = fields[key]
-        here = (*prefix, key)
-        if is_member(node):
-            yield here
-        yield from paths(node, here)
+    """Every member as its path elements: those of a node in their order, then what is below each."""
+    ordered = sorted((key for key in fields if key != "."), key=_rank)
+    for key in ordered:
+        if is_member(fields[key]):
+            yield (*prefix, key)
+    for key in ordered:
+        yield from paths(fields[key], (*prefix, key))
+
+
+def _rank(element: str) -> tuple[Any, ...]:
+    """Fields by name, then elements by keys, by value, by index; numbers by size."""
+    kind, _, rest = element.partition(":")
+    if kind == "f":
+        return (0, rest)
+    if kind == "k":
+        keys = orjson.loads(rest)
+        return (1, tuple((name, *_value_rank(keys[name])) for name in sorted(keys)))
+    return (2, *_value_rank(orjson.loads(rest))) if kind == "v" else (3, int(rest))
+
+
+def _value_rank(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, bool):
+        return (2, value)
+    if isinstance(value, (int, float)):
+        return (0, value)
+    return (1, value) if isinstance(value, str) else (3, orjson.dumps(value))
 
 
 def show(path: Sequence[str]) -> str:
@@ -130,7 +147,7 @@ def value_element(value: Any) -> str:
 
 
 def key_element(item: Any, keys: Sequence[str], defaults: dict[str, Any]) -> str | None:
-    """An element of a list that is a map; None where it lacks all keys, or one that has no default."""
+    """An element of a list that is a map; None where it lacks all keys, and none has a default."""
     if not isinstance(item, dict):
         return None
     if len(keys) == 1:
@@ -143,13 +160,5 @@ def key_element(item: Any, keys: Sequence[str], defaults: dict[str, Any]) -> str
             and value.isprintable()
         ):
             return f'k:{{"{keys[0]}":"{value}"}}'
-    found: dict[str, Any] = {}
-    for key in sorted(keys):
-        value = item.get(key)
-        if value is None:
-            value = defaults.get(key)
-        if value is not None:
-            found[key] = value
-    if not any(key in item for key in keys):
-        return None
-    return "k:" + orjson.dumps(found).decode()
+    found = {key: item.get(key, defaults.get(key)) for key in sorted(keys) if key in item or key in defaults}
+    return "k:" + orjson.dumps(found).decode() if found else None

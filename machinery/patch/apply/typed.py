@@ -1,4 +1,4 @@
-"""Values walked by their schema: which fields one has, where two differ, how one merges into another.
+"""Values read by their schema: the names of list elements, and the fields that a configuration speaks of.
 
 What the schema says of a node decides how it is walked:
 * object and map: by key (granular), unless `map_type` is atomic; atomic ones are one field;
@@ -6,46 +6,21 @@ What the schema says of a node decides how it is walked:
 * `any` (or no schema): maps by key, lists as one field;
 * scalars: one field.
 
-`compare` must be fast, since it runs at every write: equal subtrees are skipped by Python's own dict
-comparison, and only what differs is walked.
+`comparing.py` tells where two values differ, `merging.py` lays one over another and takes fields out.
 
-Source: structured-merge-diff typed/{tofieldset,merge,compare,remove}.go.
+Source: structured-merge-diff typed/{helpers,tofieldset,validate}.go, fieldpath/set.go.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 from machinery.patch import PatchError
-from machinery.patch.apply.sets import (
-    LEAF,
-    FieldSet,
-    key_element,
-    show,
-    value_element,
-)
+from machinery.patch.apply.sets import LEAF, FieldSet, key_element, show, value_element
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
-
-
-class Comparison(NamedTuple):
-    """Three roots. A container that appears or goes is a member, and so is everything in it."""
-
-    added: FieldSet
-    modified: FieldSet
-    removed: FieldSet
-
-
-_NO_FIELDS: dict[str, Schema] = {}
-
-
-def _is_granular(schema: Schema | None) -> bool:
-    return schema is None or schema.map_type != "atomic"
-
-
-def _is_associative(schema: Schema | None) -> bool:
-    return schema is not None and schema.list_type in ("map", "set")
+Form = Literal["map", "list", "leaf"]
 
 
 def child_of(schema: Schema | None, key: str) -> Schema | None:
@@ -54,14 +29,72 @@ def child_of(schema: Schema | None, key: str) -> Schema | None:
     return schema.fields.get(key) or schema.values
 
 
+def form_of(value: Any, schema: Schema | None) -> Form:
+    """How a value of the schema is walked: by key, by element, or not at all."""
+    kind = schema.kind if schema is not None else "any"
+    if kind == "any":
+        return "map" if value is None or isinstance(value, dict) else "leaf"
+    assert schema is not None
+    if kind == "object" or kind == "map":
+        return "leaf" if schema.map_type == "atomic" or schema.format == "raw-extension" else "map"
+    return "list" if kind == "list" and schema.list_type in ("map", "set") else "leaf"
+
+
+def zero_of(schema: Schema) -> Any:
+    """What stands in a typed object where nobody set anything (`Schema.always`)."""
+    if schema.int_or_string:
+        return 0
+    match schema.kind:
+        case "object":
+            return None if schema.preserve_unknown else {}
+        case "integer" | "number":
+            return 0
+        case "boolean":
+            return False
+        case "string":
+            return _ZEROS.get(schema.format, "")
+    return None
+
+
+_ZEROS: dict[str, Any] = {
+    "quantity": "0",
+    "duration": "0s",
+    "date-time": None,
+    "micro-time": None,
+    "byte": None,
+}
+
+
+def filled(value: Any, schema: Schema | None) -> Any:
+    """The value as a typed object holds it: with the zeros that are always there."""
+    if schema is None:
+        return value
+    if isinstance(value, list):
+        return [filled(item, schema.items) for item in value]
+    if not isinstance(value, dict):
+        return value
+    out = {key: filled(item, child_of(schema, key)) for key, item in value.items()}
+    for key in schema.always:
+        if key not in out:
+            child = schema.fields[key]
+            out[key] = filled(zero_of(child), child)
+    return out
+
+
 def _defaults(schema: Schema) -> dict[str, Any]:
+    """What a key of the list's elements is where an element does not say it."""
     if schema.items is None:
         return {}
-    return {
-        key: schema.items.fields[key].default
-        for key in schema.list_map_keys
-        if key in schema.items.fields and schema.items.fields[key].has_default
-    }
+    out: dict[str, Any] = {}
+    for key in schema.list_map_keys:
+        field = schema.items.fields.get(key)
+        if field is None:
+            continue
+        if field.has_default:
+            out[key] = field.default
+        elif key in schema.items.always:
+            out[key] = zero_of(field)
+    return out
 
 
 def elements(items: list[Any], schema: Schema) -> list[str] | None:
@@ -69,11 +102,11 @@ def elements(items: list[Any], schema: Schema) -> list[str] | None:
     out: list[str] = []
     if schema.list_type == "set":
         for item in items:
-            if isinstance(item, (dict, list)):
+            if item is None or isinstance(item, (dict, list)):
                 return None
             out.append(value_element(item))
         return out
-    defaults = _defaults(schema) if len(schema.list_map_keys) > 1 else {}
+    defaults = _defaults(schema)
     for item in items:
         element = key_element(item, schema.list_map_keys, defaults)
         if element is None:
@@ -82,284 +115,99 @@ def elements(items: list[Any], schema: Schema) -> list[str] | None:
     return out
 
 
-# Which fields a value has
-
-
-def field_set(value: Obj, schema: Schema | None) -> FieldSet:
+def field_set(value: Obj, schema: Schema | None, *, lenient: bool = False) -> FieldSet:
     """The fields that a configuration speaks of: leaves, list elements, entries of maps.
 
-    PatchError for lists with duplicate or missing keys.
+    PatchError for lists with duplicate or missing keys; with `lenient`, which is for whole objects, such elements are
+    one field together, and such lists one field.
     """
-    return _fields(value, schema, False, ())
+    return _contents(value, schema, lenient, ()) or {}
 
 
-def _fields(value: Any, schema: Schema | None, full: bool, path: tuple[str, ...]) -> FieldSet:
-    """`full`: containers are members, too, and faulty lists are one field instead of an error."""
-    kind = type(value)
-    if kind is dict:
-        if not value or not _is_granular(schema):
-            return LEAF
-        out: FieldSet = {".": LEAF} if full else {}
-        if schema is None:
-            fields, values = _NO_FIELDS, None
-        else:
-            fields, values = schema.fields, schema.values
-        for key, item in value.items():
-            inner_kind = type(item)
-            if inner_kind is not dict and inner_kind is not list:
-                out["f:" + key] = LEAF
-                continue
-            element = "f:" + key
-            declared = fields.get(key)
-            node = _fields(item, declared or values, full, path if full else (*path, element))
-            if not full:
-                if node is _NOTHING:
-                    continue
-                if declared is None and node and "." not in node:
-                    node["."] = LEAF
+_NO_FIELDS: dict[str, Schema] = {}
+
+
+def _contents(value: Any, schema: Schema | None, lenient: bool, path: tuple[str, ...]) -> FieldSet | None:
+    """The node of a value: LEAF where it is one field, None where it has none."""
+    form = form_of(value, schema)
+    if form == "leaf":
+        if not lenient and schema is not None:
+            _check_inside(value, schema, path)
+        return LEAF
+    if not value:
+        return None
+    if form == "list":
+        assert schema is not None
+        return _list_contents(value, schema, lenient, path)
+    out: FieldSet = {}
+    fields, values = (schema.fields, schema.values) if schema is not None else (_NO_FIELDS, None)
+    for key, item in value.items():
+        element = "f:" + key
+        kind = type(item)
+        if (kind is not dict and kind is not list) or (kind is dict and not item):
+            out[element] = LEAF
+            continue
+        declared = fields.get(key)
+        node = _contents(item, declared or values, lenient, (*path, element))
+        if declared is None:
+            out[element] = {".": LEAF, **node} if node else LEAF
+        elif node is not None:
             out[element] = node
-        return out
-    if kind is list and schema is not None and schema.list_type in ("map", "set"):
-        return _list_fields(value, schema, full, path)
-    return LEAF
+    return out or None
 
 
-_NOTHING: FieldSet = {}  # compared by identity: an empty associative list owns nothing
-
-
-def _list_fields(items: list[Any], schema: Schema, full: bool, path: tuple[str, ...]) -> FieldSet:
+def _list_contents(items: list[Any], schema: Schema, lenient: bool, path: tuple[str, ...]) -> FieldSet | None:
     names = elements(items, schema)
-    if not items:
-        return LEAF if full else _NOTHING
     if names is None:
-        if full:
+        if lenient:
             return LEAF
         raise PatchError(f"{show(path)}: {_missing_key(items, schema)}")
-    out: FieldSet = {".": LEAF} if full else {}
+    out: FieldSet = {}
     for name, item in zip(names, items, strict=True):
         if name in out:
-            if full:
-                return LEAF
-            raise PatchError(f"{show(path)}: duplicate entries for key {show((name,))}")
-        node = _fields(item, schema.items, full, (*path, name))
-        out[name] = node if not node or "." in node else {".": LEAF, **node}
+            if not lenient:
+                raise PatchError(f"{show(path)}: duplicate entries for key {show((name,))}")
+            out[name] = LEAF
+            continue
+        node = _contents(item, schema.items, lenient, (*path, name))
+        out[name] = {".": LEAF, **node} if node else LEAF
     return out
+
+
+def _check_inside(value: Any, schema: Schema, path: tuple[str, ...]) -> None:
+    """An atomic value is one field, but the lists in it must be sound as well."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if (child := child_of(schema, key)) is not None and isinstance(item, (dict, list)):
+                _contents(item, child, False, (*path, "f:" + key))
+    elif isinstance(value, list) and schema.items is not None:
+        for index, item in enumerate(value):
+            if isinstance(item, (dict, list)):
+                _contents(item, schema.items, False, (*path, f"i:{index}"))
 
 
 def _missing_key(items: list[Any], schema: Schema) -> str:
+    """Why the first element that has no name has none."""
     for index, item in enumerate(items):
-        if schema.list_type == "set":
-            if isinstance(item, (dict, list)):
-                return f"element {index}: an element of a set must be a scalar"
-        elif not isinstance(item, dict):
-            return f"element {index}: associative list with keys may not have non-map elements"
-        elif not any(key in item for key in schema.list_map_keys):
-            keys = ", ".join(f'"{key}"' for key in schema.list_map_keys)
-            return (
-                f"element {index}: associative list with keys has an element that omits key field {keys} "
-                "(and doesn't have default value)"
-            )
-    return "associative list with bad elements"
+        if elements([item], schema) is None:
+            return f"element {index}: {_why_nameless(item, schema)}"
+    raise AssertionError("every element has a name")
 
 
-# Where two values differ
-
-
-def compare(old: Obj, new: Obj, schema: Schema | None) -> Comparison:
-    added: FieldSet = {}
-    modified: FieldSet = {}
-    removed: FieldSet = {}
-    _compare_maps(old, new, schema, added, modified, removed)
-    return Comparison(added, modified, removed)
-
-
-def _compare_maps(
-    old: Obj, new: Obj, schema: Schema | None, added: FieldSet, modified: FieldSet, removed: FieldSet
-) -> None:
-    for key, value in new.items():
-        before = old.get(key)
-        if before is value or before == value:
-            continue
-        _compare_values("f:" + key, before, value, child_of(schema, key), added, modified, removed)
-    for key, before in old.items():
-        if key not in new and before is not None:
-            removed["f:" + key] = _fields(before, child_of(schema, key), True, ())
-
-
-def _compare_values(
-    element: str,
-    before: Any,
-    value: Any,
-    schema: Schema | None,
-    added: FieldSet,
-    modified: FieldSet,
-    removed: FieldSet,
-) -> None:
-    """Of two values that differ."""
-    if before is None:
-        added[element] = _fields(value, schema, True, ())
-        return
-    if value is None:
-        removed[element] = _fields(before, schema, True, ())
-        return
-    kind = type(value)
-    if kind is type(before):
-        inner: tuple[FieldSet, FieldSet, FieldSet] = ({}, {}, {})
-        if kind is dict and _is_granular(schema):
-            _compare_maps(before, value, schema, *inner)
-            _attach(element, inner, added, modified, removed)
-            return
-        if (
-            kind is list
-            and schema is not None
-            and schema.list_type in ("map", "set")
-            and _compare_lists(before, value, schema, *inner)
-        ):
-            _attach(element, inner, added, modified, removed)
-            return
-    modified[element] = LEAF
-
-
-def _attach(element: str, inner: tuple[FieldSet, FieldSet, FieldSet], *outer: FieldSet) -> None:
-    for node, parent in zip(inner, outer, strict=True):
-        if node:
-            parent[element] = node
-
-
-def _compare_lists(
-    old: list[Any],
-    new: list[Any],
-    schema: Schema,
-    added: FieldSet,
-    modified: FieldSet,
-    removed: FieldSet,
-) -> bool:
-    """False where the elements cannot be told apart: the list then counts as one field."""
-    old_names, new_names = elements(old, schema), elements(new, schema)
-    if old_names is None or new_names is None:
-        return False
-    before = dict(zip(old_names, old, strict=True))
-    after = dict(zip(new_names, new, strict=True))
-    if len(before) != len(old) or len(after) != len(new):
-        return False
-    for name, item in after.items():
-        was = before.get(name)
-        if was is not item and (was != item or name not in before):
-            if name not in before:
-                added[name] = _fields(item, schema.items, True, ())
-            else:
-                _compare_values(name, was, item, schema.items, added, modified, removed)
-    for name, was in before.items():
-        if name not in after:
-            removed[name] = _fields(was, schema.items, True, ())
-    return True
-
-
-# How a configuration merges into the live object
-
-
-def merge(live: Any, config: Any, schema: Schema | None) -> Any:
-    """`config` laid over `live`. Untouched parts are shared with both."""
-    if isinstance(config, dict) and _is_granular(schema):
-        out = live.copy() if isinstance(live, dict) else {}
-        for key, value in config.items():
-            child = child_of(schema, key)
-            if value is None and not (child is not None and child.nullable):
-                out.pop(key, None)
-            else:
-                out[key] = merge(out.get(key), value, child)
-        return out
-    if isinstance(config, list) and schema is not None and _is_associative(schema):
-        return _merge_lists(live if isinstance(live, list) else [], config, schema)
-    return config
-
-
-def _merge_lists(live: list[Any], config: list[Any], schema: Schema) -> list[Any]:
-    """Elements that both have stand in the configuration's order; the rest keep their place beside them."""
-    live_names, config_names = elements(live, schema), elements(config, schema)
-    if live_names is None or config_names is None:
-        return config
-    ours = dict(zip(config_names, config, strict=True))
-    theirs: dict[str, Any] = {}
-    for name, item in zip(live_names, live, strict=True):
-        theirs.setdefault(name, item)
-    shared = [name for name in config_names if name in theirs]
-    shared_at = 0
-    merged: set[str] = set()
-    out: list[Any] = []
-    i = j = 0
-    while i < len(live_names) or j < len(config_names):
-        wanted = shared[shared_at] if shared_at < len(shared) else None
-        if i < len(live_names):
-            name = live_names[i]
-            if j < len(config_names) and name == config_names[j]:
-                merged.add(name)
-                out.append(merge(theirs[name], ours[name], schema.items))
-                i, j, shared_at = i + 1, j + 1, shared_at + 1
-                continue
-            if name not in ours:
-                out.append(live[i])
-                i += 1
-                continue
-            if name in merged or (wanted is not None and wanted != name) or j >= len(config_names):
-                i += 1  # stands, or will stand, where the configuration has it
-                continue
-        name = config_names[j]
-        merged.add(name)
-        out.append(merge(theirs.get(name), ours[name], schema.items))
-        if name == wanted:
-            shared_at += 1
-        j += 1
-    return out
-
-
-# Taking fields away
-
-_GONE = object()
-
-
-def remove(value: Obj, fields: FieldSet, schema: Schema | None) -> Obj:
-    """`value` without the members of `fields`; containers that this empties go as well."""
-    out = _remove(value, fields, schema)
-    return {} if out is _GONE else out
-
-
-def _remove(value: Any, fields: FieldSet, schema: Schema | None) -> Any:
-    if not fields:
-        return value
-    if isinstance(value, dict) and _is_granular(schema):
-        kept: Obj = {}
-        changed = False
-        for key, item in value.items():
-            node = fields.get("f:" + key)
-            if node is None:
-                kept[key] = item
-                continue
-            left = _GONE if not node or "." in node else _remove(item, node, child_of(schema, key))
-            changed = changed or left is not item
-            if left is not _GONE:
-                kept[key] = left
-        if not changed:
-            return value
-        return kept or _GONE
-    if isinstance(value, list) and schema is not None and _is_associative(schema):
-        names = elements(value, schema)
-        if names is None:
-            return value
-        items: list[Any] = []
-        changed = False
-        for name, item in zip(names, value, strict=True):
-            node = fields.get(name)
-            left = item
-            if node is not None:
-                left = _GONE if not node or "." in node else _remove(item, node, schema.items)
-            changed = changed or left is not item
-            if left is not _GONE:
-                items.append(left)
-        if not changed:
-            return value
-        return items or _GONE
-    return value
+def _why_nameless(item: Any, schema: Schema) -> str:
+    if schema.list_type == "set":
+        if isinstance(item, dict):
+            return "associative list without keys has an element that's a map type"
+        if isinstance(item, list):
+            return "not supported: associative list with lists as elements"
+        return "associative list without keys has an element that's an explicit null"
+    if not isinstance(item, dict):
+        return f"associative list with keys may not have {'a null element' if item is None else 'non-map elements'}"
+    keys = " ".join(f'"{key}"' for key in schema.list_map_keys)
+    return (
+        f"associative list with keys has an element that omits all key fields [{keys}] "
+        "(and doesn't have default values for any key fields)"
+    )
 
 
 def with_named_fields(fields: FieldSet, schema: Schema | None) -> FieldSet:

@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from machinery.patch.apply import managed, server_side, sets, typed
+from machinery.patch.apply import comparing, merging, server_side, sets, typed, unowned
+from machinery.patch.apply.comparing import Comparison
 from machinery.patch.apply.managed import Entry, Obj
 from machinery.patch.apply.sets import FieldSet
-from machinery.patch.apply.typed import Comparison
 from machinery.schema import Schema
 
 
@@ -51,8 +51,8 @@ async def foreign_comparisons(
         after = await translate(new, api_version, version)
         out[version] = None
         if before is not None and after is not None:
-            out[version] = typed.compare(
-                managed.owned_part(before.obj), managed.owned_part(after.obj), after.schema
+            out[version] = comparing.compare(
+                unowned.owned_part(before.obj), unowned.owned_part(after.obj), after.schema
             )
     return out
 
@@ -71,7 +71,13 @@ async def apply(
 ) -> Obj:
     """The object after the apply. Raises as `server_side.apply`."""
     plan = server_side.plan_apply(
-        live, config, manager=manager, api_version=api_version, schema=schema, subresource=subresource
+        live,
+        config,
+        manager=manager,
+        api_version=api_version,
+        now=now,
+        schema=schema,
+        subresource=subresource,
     )
     pruned = await _prune(plan, api_version, schema, translate)
     foreign = await foreign_comparisons(live, pruned, plan.others, api_version, translate)
@@ -99,7 +105,7 @@ async def _prune(
     if last is None:
         return plan.merged
     named_last = typed.with_named_fields(plan.own["fieldsV1"], last.schema)
-    pruned, at = typed.remove(last.obj, named_last, last.schema), last_version
+    pruned, at = merging.remove(last.obj, named_last, last.schema), last_version
     for version, owned in _owned_by_version(plan, api_version, last_version):
         merged_there = await translate(plan.merged, api_version, version)
         pruned_there = await translate(pruned, at, version)
@@ -109,13 +115,13 @@ async def _prune(
         present = typed.with_named_fields(server_side.fields_present(merged_there.obj, there), there)
         left = typed.with_named_fields(server_side.fields_present(pruned_there.obj, there), there)
         surplus = sets.difference(present, sets.union(left, typed.with_named_fields(owned, there)))
-        pruned, at = typed.remove(merged_there.obj, surplus, there), version
+        pruned, at = merging.remove(merged_there.obj, surplus, there), version
     pruned_last = await translate(pruned, at, last_version)
     assert pruned_last is not None
     present = typed.with_named_fields(server_side.fields_present(last.obj, last.schema), last.schema)
     left = typed.with_named_fields(server_side.fields_present(pruned_last.obj, last.schema), last.schema)
     doomed = sets.intersection(sets.difference(present, left), named_last)
-    out = await translate(typed.remove(last.obj, doomed, last.schema), last_version, api_version)
+    out = await translate(merging.remove(last.obj, doomed, last.schema), last_version, api_version)
     return plan.merged if out is None else out.obj
 
 

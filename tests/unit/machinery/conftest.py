@@ -8,9 +8,12 @@ import pytest
 
 from machinery.schema import Schema
 
+ALWAYS = frozenset({"metadata", "spec", "status", "template", "strategy", "containers"})
+
 
 def obj(name: str = "", /, **fields: Schema) -> Schema:
-    return Schema("object", name=name, fields={key.rstrip("_"): value for key, value in fields.items()})
+    made = {key.rstrip("_"): value for key, value in fields.items()}
+    return Schema("object", name=name, fields=made, always=ALWAYS & made.keys())
 
 
 def s(kind: Any = "string", **kw: Any) -> Schema:

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"sort"
 
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	definitions "k8s.io/apiextensions-apiserver/pkg/client/applyconfiguration"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +25,9 @@ import (
 )
 
 func init() {
+	if err := apiextensions.AddToScheme(scheme.Scheme); err != nil {
+		panic(err)
+	}
 	functions["apply"] = func(in request) (any, error) { return own(in, true) }
 	functions["update"] = func(in request) (any, error) { return own(in, false) }
 	functions["normal"] = normal
@@ -37,8 +42,12 @@ var fieldManagers = map[string]*managedfields.FieldManager{}
 func fieldManager(kind schema.GroupVersionKind, subresource string) *managedfields.FieldManager {
 	key := kind.String() + "/" + subresource
 	if fieldManagers[key] == nil {
+		types := applyconfigurations.NewTypeConverter(scheme.Scheme)
+		if kind.Group == apiextensions.GroupName {
+			types = definitions.NewTypeConverter(scheme.Scheme)
+		}
 		made, err := managedfields.NewDefaultFieldManager(
-			applyconfigurations.NewTypeConverter(scheme.Scheme), runtime.UnsafeObjectConvertor(scheme.Scheme),
+			types, runtime.UnsafeObjectConvertor(scheme.Scheme),
 			nothingToDefault{}, scheme.Scheme, kind, kind.GroupVersion(), subresource, nil)
 		if err != nil {
 			panic(err)

@@ -1,0 +1,24 @@
+"""The list of what is compared. An area is a module with
+
+fresh(rng, ask)                 → (request, upstream's answer), a few of them, asked of the oracle
+ours(request)                   → our answer to the same
+difference(request, theirs, mine) → what differs, in words; "" for nothing
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from oracles import owners
+from oracles.process import Answer, Ask, Request
+
+AREAS: dict[str, ModuleType] = {
+    "owners": owners,
+}
+
+__all__ = ["AREAS", "Ask", "compared"]
+
+
+def compared(area: ModuleType, request: Request, theirs: Answer) -> str:
+    found: str = area.difference(request, theirs, area.ours(request))
+    return found
