@@ -52,7 +52,8 @@ class TypedCodec:
         reader = _Reader(self._schema)
         obj = reader.read(raw, self._schema, "", "", "")
         if reader.mismatches:
-            raise BadRequest(reader.message(raw), causes=reader.mismatches[:MAX_CAUSES])
+            several = reader.mismatches[:MAX_CAUSES] if len(reader.mismatches) > 1 else ()
+            raise BadRequest(reader.message(raw), causes=several)
         return obj, reader.unknown
 
 
@@ -73,13 +74,17 @@ def _parse_time(value: str) -> float:
     return parse_rfc3339(value)
 
 
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+
+
 def read_bytes(value: str) -> str:
     """Base64, checked and kept as it is but for line breaks, which encoders like to add."""
     text = value.replace("\n", "").replace("\r", "")
     try:
         base64.b64decode(text, validate=True)
     except binascii.Error as error:
-        raise ValueError(f"illegal base64 data: {error}") from error
+        place = next((index for index, char in enumerate(text) if char not in _BASE64), len(text) // 4 * 4)
+        raise ValueError(f"illegal base64 data at input byte {place}") from error
     return text
 
 

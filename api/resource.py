@@ -97,6 +97,10 @@ class Strategy:
         """Advice sent as Warning headers: deprecated fields, kinds and fields that nothing here honours."""
         return notices(obj) if old is None else ()
 
+    def mark_deleted(self, obj: Obj, now: str) -> bool:
+        """For a kind that marks its objects itself when they are first deleted; False leaves it to the engine."""
+        return False
+
     def grace_s(self, obj: Obj, requested_s: int | None) -> int:
         """Seconds between a delete request and the removal; 0 removes at once."""
         return 0

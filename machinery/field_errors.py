@@ -14,6 +14,9 @@ from typing import Any
 
 from machinery.errors import Cause
 
+# In place of a value that is too large to be told.
+OMITTED = object()
+
 
 def quote(text: str) -> str:
     """Go's %q for ordinary text."""
@@ -24,10 +27,17 @@ def show(value: Any) -> str:
     """A value as field.Error prints it: strings quoted, numbers and booleans plain, the rest as JSON."""
     if isinstance(value, str):
         return quote(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return text.translate(_ESCAPED) if isinstance(value, (dict, list)) else text
+
+
+# As in JSON that may stand in HTML, which is what field.Error makes of structures.
+_ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def invalid_value(path: str, value: Any, detail: str) -> Cause:
+    if value is OMITTED:
+        return Cause("FieldValueInvalid", f"Invalid value: {detail}", path)
     return Cause("FieldValueInvalid", f"Invalid value: {show(value)}: {detail}", path)
 
 
@@ -50,6 +60,8 @@ def not_supported(path: str, value: Any, supported: Iterable[str]) -> Cause:
 
 
 def duplicate(path: str, value: Any) -> Cause:
+    if value is OMITTED:
+        return Cause("FieldValueDuplicate", "Duplicate value", path)
     return Cause("FieldValueDuplicate", f"Duplicate value: {show(value)}", path)
 
 

@@ -28,7 +28,24 @@ def _compiled(pattern: str) -> Any:
     except (re2.error, UnicodeError) as error:
         said = error.args[0] if error.args else ""
         text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise PatternError(f"error parsing regexp: {text}") from error
+        raise PatternError(f"error parsing regexp: {_in_go_words(text)}") from error
+
+
+# The same engine tells its errors a little differently in each language; the left one is what this one says.
+_WORDS = {
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "unexpected )": "unexpected )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+}
+
+
+def _in_go_words(text: str) -> str:
+    said, _, what = text.partition(": ")
+    return f"{_WORDS.get(said, said)}: `{what}`" if what else said
 
 
 def check(pattern: str) -> None:

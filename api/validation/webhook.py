@@ -106,12 +106,12 @@ def validate_client_config(errors: Errors, config: Obj, path: str) -> None:
     if (url is None) == (service is None):
         errors.required(path, "exactly one of url or service is required")
     elif url is not None:
-        _validate_url(errors, url, f"{path}.url")
+        validate_url(errors, url, f"{path}.url")
     elif service is not None:
         validate_service_reference(errors, service, f"{path}.service")
 
 
-def _validate_url(errors: Errors, url: str, path: str) -> None:
+def validate_url(errors: Errors, url: str, path: str) -> None:
     form = "; desired format: https://host[/path]"
     try:
         parts = urlsplit(url)
@@ -123,7 +123,7 @@ def _validate_url(errors: Errors, url: str, path: str) -> None:
     if not parts.netloc:
         errors.invalid(path, parts.netloc, f"host must be specified{form}")
     if parts.username is not None:
-        errors.invalid(path, parts.username, "user information is not permitted in the URL")
+        errors.invalid(path, parts.netloc.rpartition("@")[0], "user information is not permitted in the URL")
     if parts.fragment:
         errors.invalid(path, parts.fragment, "fragments are not permitted in the URL")
     if parts.query:
@@ -133,7 +133,7 @@ def _validate_url(errors: Errors, url: str, path: str) -> None:
 def validate_service_reference(errors: Errors, service: Obj, path: str) -> None:
     for field in ("name", "namespace"):
         if not service.get(field):
-            errors.required(f"{path}.{field}", f"service {field} is required")
+            errors.required(f"{path}.{field}")
     port = service.get("port", 443)
     if names.port_number(port):
         errors.invalid(f"{path}.port", port, "port is not valid: must be between 1 and 65535, inclusive")

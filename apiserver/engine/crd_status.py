@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from api.apiextensions.v1.approval import APPROVED, is_protected, missing_approval, says_approved
+from api.apiextensions.v1.conditions import is_true, set_condition
 from api.resource import Obj
-
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def plan_status(crd: Obj, others: Iterable[Obj], now: str) -> dict[str, Any]:
@@ -102,35 +101,6 @@ def _copy(names: dict[str, Any], out: dict[str, Any], key: str) -> None:
         out[key] = list(names[key])
     else:
         out.pop(key, None)
-
-
-def set_condition(
-    conditions: list[dict[str, Any]], kind: str, status: str, reason: str, message: str, now: str
-) -> None:
-    wanted = {"type": kind, "status": status, "reason": reason, "message": message}
-    for condition in conditions:
-        if condition["type"] == kind:
-            if condition["status"] != status:
-                condition["lastTransitionTime"] = now
-            condition.update(wanted)
-            return
-    conditions.append(
-        {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
-    )
-
-
-def set_terminating(crd: Obj, now: str, *, done: bool) -> None:
-    """Whether the definition's instances are gone."""
-    conditions = crd.setdefault("status", {}).setdefault("conditions", [])
-    if done:
-        said = ("False", "InstanceDeletionCompleted", "removed all instances")
-    else:
-        said = ("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
-    set_condition(conditions, "Terminating", *said, now)
-
-
-def is_true(conditions: Iterable[dict[str, Any]], kind: str) -> bool:
-    return any(each["type"] == kind and each["status"] == "True" for each in conditions)
 
 
 def is_established(crd: Obj) -> bool:

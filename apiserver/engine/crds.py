@@ -1,8 +1,8 @@
 """Serves CustomResourceDefinitions: stored, and the very next request finds the resource.
 
-    create/update of a definition → names judged, status and finalizer set (before it is stored)
+    create/update of a definition → names judged, status set (before it is stored)
                                   → its versions put into the catalog (before the write is answered)
-    delete                        → marked (finalizer) → instances deleted one by one → finalizer taken → gone
+    delete                        → marked, with a finalizer → instances deleted one by one → finalizer taken → gone
 
 A new server process loads what is stored, and takes up deletions that were under way.
 """
@@ -13,12 +13,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from api.apiextensions.v1.conditions import CLEANUP, set_terminating
 from api.resource import Obj, Resource
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.bootstrap import SELF
 from apiserver.engine.catalog import Served, version_priority
 from apiserver.engine.conversion import CustomForm
-from apiserver.engine.crd_status import CLEANUP, has_its_names, is_established, plan_status, set_terminating
+from apiserver.engine.crd_status import has_its_names, is_established, plan_status
 from apiserver.engine.delete import delete
 from apiserver.engine.delete_options import DeleteOptions
 from apiserver.engine.engine import Call, Engine, Undo, WriteHook
@@ -60,7 +61,9 @@ class CustomResources(WriteHook):
         """Owns the deletions under way, until cancelled; gives names that became free to who waits for them.
         May be called again when it failed: what was under way is found anew."""
         for name, crd in self._definitions.items():
-            if crd["metadata"].get("deletionTimestamp") and CLEANUP in (crd["metadata"].get("finalizers") or ()):
+            if crd["metadata"].get("deletionTimestamp") and CLEANUP in (
+                crd["metadata"].get("finalizers") or ()
+            ):
                 self._due.put_nowait(("clean", name))
             if not has_its_names(crd):
                 self._due.put_nowait(("judge", name))
@@ -74,9 +77,6 @@ class CustomResources(WriteHook):
                     self._cleaning[name] = group.create_task(self._clean(name), name=f"clean {name}")
 
     async def before_create(self, call: Call, obj: Obj) -> Undo | None:
-        finalizers = obj["metadata"].setdefault("finalizers", [])
-        if CLEANUP not in finalizers:
-            finalizers.append(CLEANUP)
         self._judge(obj)
         return None
 

@@ -14,8 +14,9 @@ import orjson
 from api.builtin import Body
 from api.resource import Obj
 from apiserver.engine.engine import Call
+from machinery import field_errors
 from machinery.codec import json_
-from machinery.errors import MAX_CAUSES, BadRequest, TooLarge
+from machinery.errors import MAX_CAUSES, BadRequest, TooLarge, invalid
 
 _MAX_NAMED = 10
 MAX_VALUES = (
@@ -79,6 +80,11 @@ def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None
         raise BadRequest(f"the body must be a {kind} object")
     if body is not None and raw.get("apiVersion") in [f"{body.group}/{version}" for version in body.older]:
         raw["apiVersion"] = api_version
+    said = raw.get("kind") or kind
+    if resource.custom and body is None and said != kind and isinstance(said, str):
+        refused = field_errors.invalid_value("kind", said, f"must be {kind}")
+        name = raw["metadata"].get("name", "") if isinstance(raw.get("metadata"), dict) else ""
+        raise invalid(call.group, said, name, [refused])
     check_kind(raw, api_version, kind)
     raw["apiVersion"] = api_version
     raw["kind"] = kind
@@ -117,7 +123,9 @@ def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], so
     strange = set(unknown)
     found: list[tuple[str, str]] = [(path, f'unknown field "{path}"') for path in unknown]
     found += [(path, f'duplicate field "{path}"') for path in duplicates if path not in strange]
-    if source is not None and len(found) > 1 and source.text[:1] == b"{":
+    if call.served.resource.custom:
+        found = found[len(unknown) :] + found[: len(unknown)]  # theirs come sorted, after what stands twice
+    elif source is not None and len(found) > 1 and source.text[:1] == b"{":
         places = _places(source.text)
         found.sort(key=lambda each: places.get(each[0], -1))
     messages = [message for _, message in found]

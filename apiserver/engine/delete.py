@@ -48,6 +48,8 @@ def plan_delete(resource: Resource, obj: Obj, options: DeleteOptions, now: float
     graceful = resource.strategy.default_grace_s is not None
     grace_s = max(resource.strategy.grace_s(obj, options.grace_s), 0) if graceful else 0
     marked = bool(meta.get("deletionTimestamp"))
+    if not marked and resource.strategy.mark_deleted(obj, rfc3339(now)):
+        return DeletePlan("mark", obj)
     before = list(meta.get("finalizers") or ())
     finalizers = _with_policy(before, options.policy)
     if finalizers:

@@ -76,16 +76,18 @@ _UNSURE = (
 
 
 class Findings(NamedTuple):
-    """Every mistake with its place; and how many steps an evaluation may take at most, a step for each node."""
+    """Every mistake with its place; how many steps an evaluation may take at most, a step for each node; and the kind of
+    what comes out."""
 
     mistakes: list[str]
     steps: int
+    result: str
 
 
 def check(tree: Tree, text: str, schemas: Mapping[str, Schema | None]) -> Findings:
     checker = _Checker(tree, text)
-    checker.type(tree.root, {name: type_of(schema) for name, schema in schemas.items()})
-    return Findings(checker.found, checker.steps)
+    result = checker.type(tree.root, {name: type_of(schema) for name, schema in schemas.items()})
+    return Findings(checker.found, checker.steps, result.kind)
 
 
 def most_items(schema: Schema | None) -> int:

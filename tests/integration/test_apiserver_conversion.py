@@ -368,20 +368,20 @@ def test_a_default_given_later_shows_in_objects_stored_before(run_hook):
 def test_a_webhook_configuration_that_cannot_work_is_refused(run_api):
     async def body(api):
         for spoilt, where in (
-            ({"strategy": "Webhook"}, "spec.conversion.webhook.clientConfig"),
+            ({"strategy": "Webhook"}, "spec.conversion.webhookClientConfig"),
             (
                 {
                     "strategy": "Webhook",
                     "webhook": {"clientConfig": {"url": "http://x/y"}, "conversionReviewVersions": ["v1"]},
                 },
-                "spec.conversion.webhook.clientConfig.url",
+                "spec.conversion.webhookClientConfig.url",
             ),
             (
                 {
                     "strategy": "Webhook",
                     "webhook": {"clientConfig": {"url": "https://x/y"}, "conversionReviewVersions": ["v7"]},
                 },
-                "spec.conversion.webhook.conversionReviewVersions",
+                "spec.conversion.conversionReviewVersions",
             ),
         ):
             crd = definition()

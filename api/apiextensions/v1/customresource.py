@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from api.apiextensions.v1.pruning import StructuralCodec
 from api.apiextensions.v1.rules import BLOCKING, NOT_CHECKED, rules_of
 from api.apiextensions.v1.structural import root_schema
-from api.apiextensions.v1.values import validate_value
+from api.apiextensions.v1.values import NEW, validate_embedded, validate_lists, validate_value
 from api.builtin import STATUS_VERBS, status_of
-from api.codec import TypedCodec
 from api.columns import AGE, NAME
 from api.resource import Codec, Column, Resource, Strategy, Subresource
 from api.strategy import restore
 from api.validation.errors import Errors
-from machinery.errors import BadRequest, Cause
+from machinery.errors import Cause
 from machinery.gvk import GVR
 from machinery.objects import deep_copy
 from machinery.schema import Schema
@@ -27,60 +27,7 @@ from machinery.schema import Schema
 Obj = dict[str, Any]
 
 _ENVELOPE = ("apiVersion", "kind", "metadata")
-
-
-class StructuralCodec:
-    """Prunes by the version's schema. Types are judged by validation; only the envelope must be right here."""
-
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
-        self._metadata = TypedCodec(schema.fields["metadata"])
-
-    def decode(self, raw: Any) -> tuple[Obj, list[str]]:
-        if not isinstance(raw, dict):
-            raise BadRequest("json: cannot unmarshal into Go value of type map[string]interface {}")
-        unknown: list[str] = []
-        metadata = raw.get("metadata")
-        out: Obj = self._prune(raw, self._schema, "", unknown)
-        if metadata is not None:
-            out["metadata"], strange = self._metadata.decode(metadata)
-            unknown += [f"metadata.{path}" for path in strange]
-        else:
-            out.pop("metadata", None)
-        return out, unknown
-
-    def _prune(self, value: Any, schema: Schema, path: str, unknown: list[str]) -> Any:
-        if isinstance(value, dict):
-            if schema.kind == "map" and schema.values is not None:
-                items = value.items()
-                return {k: self._prune(v, schema.values, _child(path, k), unknown) for k, v in items}
-            if schema.kind == "object":
-                return self._prune_object(value, schema, path, unknown)
-        elif isinstance(value, list) and schema.kind == "list" and schema.items is not None:
-            items_schema = schema.items
-            return [self._prune(v, items_schema, f"{path}[{i}]", unknown) for i, v in enumerate(value)]
-        return value
-
-    def _prune_object(self, value: Obj, schema: Schema, path: str, unknown: list[str]) -> Obj:
-        out: Obj = {}
-        for name, item in value.items():
-            child = schema.fields.get(name)
-            if child is None:
-                if schema.preserve_unknown:
-                    out[name] = item
-                else:
-                    unknown.append(_child(path, name))
-            elif item is None and child.has_default and not child.nullable:
-                continue  # a null where a default stands means "not set"
-            elif path == "" and name == "metadata":
-                out[name] = item
-            else:
-                out[name] = self._prune(item, child, _child(path, name), unknown)
-        return out
-
-
-def _child(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+_MAX_INT32 = 2**31 - 1
 
 
 class CustomStrategy(Strategy):
@@ -88,8 +35,11 @@ class CustomStrategy(Strategy):
 
     allow_unconditional_update = False
 
-    def __init__(self, schema: Callable[[], Schema], raw: Obj, *, has_status: bool) -> None:
+    def __init__(
+        self, schema: Callable[[], Schema], raw: Obj, *, has_status: bool, scale: Obj | None = None
+    ) -> None:
         self._schema = schema
+        self._scale = scale
         self._raw = {
             **raw,
             "properties": {k: v for k, v in (raw.get("properties") or {}).items() if k not in _ENVELOPE},
@@ -122,28 +72,62 @@ class CustomStrategy(Strategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.causes += self._by_schema(obj)
+        self._by_schema(errors, obj, None)
         self._by_rules(errors, obj, None)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        """What was wrong before and was not touched is forgiven (a schema may have become stricter)."""
         errors = Errors()
-        found = self._by_schema(obj)
-        if found:
-            before = set(self._by_schema(old))
-            errors.causes += [cause for cause in found if cause not in before]
+        self._by_schema(errors, obj, old)
         self._by_rules(errors, obj, old)
         return errors.causes
 
-    def _by_schema(self, obj: Obj) -> Sequence[Cause]:
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        """Of the object only its status is looked at; rules see the whole."""
         errors = Errors()
-        body = {key: value for key, value in obj.items() if key not in _ENVELOPE}
-        required = [each for each in self._raw.get("required") or () if each not in _ENVELOPE]
-        validate_value(errors, body, {**self._raw, "required": required}, "")
-        if self._named:
-            validate_value(errors, _names_of(obj), {**self._named, "required": []}, "metadata")
+        schema = self._raw["properties"].get("status")
+        if schema is not None and "status" in obj:
+            below = Errors()
+            validate_value(below, obj["status"], schema, "", old.get("status", NEW))
+            errors.causes += [
+                cause._replace(field=f"status.{cause.field}" if cause.field else "status") for cause in below
+            ]
+        self._validate_scale_status(errors, obj)
+        self._validate_lists(errors, obj, old)
+        self._by_rules(errors, obj, old)
         return errors.causes
+
+    def _by_schema(self, errors: Errors, obj: Obj, old: Obj | None) -> None:
+        body, was = _body(obj), _body(old) if old is not None else NEW
+        required = [each for each in self._raw.get("required") or () if each not in _ENVELOPE]
+        validate_value(errors, body, {**self._raw, "required": required}, "", was)
+        if self._named:
+            names, before = _names_of(obj), _names_of(old) if old is not None else NEW
+            validate_value(errors, names, {**self._named, "required": []}, "metadata", before)
+        if self._scale is not None:
+            path = self._scale["specReplicasPath"]
+            _validate_replicas(errors, obj, path)
+        self._validate_scale_status(errors, obj)
+        validate_embedded(errors, body, self._raw, "")
+        self._validate_lists(errors, obj, old)
+
+    def _validate_scale_status(self, errors: Errors, obj: Obj) -> None:
+        if self._scale is None:
+            return
+        _validate_replicas(errors, obj, self._scale["statusReplicasPath"])
+        path = self._scale.get("labelSelectorPath") or ""
+        found = _at(errors, obj, path) if path else None
+        if found is not None and not isinstance(found, str):
+            errors.invalid(path, "", _wrong_go_type(path, found, "string"))
+
+    def _validate_lists(self, errors: Errors, obj: Obj, old: Obj | None) -> None:
+        """Lists with doubles stay as wrong as they were."""
+        found, before = Errors(), Errors()
+        validate_lists(found, _body(obj), self._raw, "")
+        if found and old is not None:
+            validate_lists(before, _body(old), self._raw, "")
+        if not before:
+            errors.causes += found.causes
 
     def _by_rules(self, errors: Errors, obj: Obj, old: Obj | None) -> None:
         rules = self._rules()
@@ -155,8 +139,39 @@ class CustomStrategy(Strategy):
         before = _as_self(old) if old is not None else None
         rules.check(errors, _as_self(obj), before, "", has_old=old is not None)
 
-    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        return self.validate_update(obj, old)
+
+def _body(obj: Obj) -> Obj:
+    return {key: value for key, value in obj.items() if key not in _ENVELOPE}
+
+
+def _validate_replicas(errors: Errors, obj: Obj, path: str) -> None:
+    found = _at(errors, obj, path)
+    if found is None:
+        return
+    if isinstance(found, bool) or not isinstance(found, int):
+        errors.invalid(path, 0, _wrong_go_type(path, found, "int64"))
+    elif found < 0:
+        errors.invalid(path, found, "should be a non-negative integer")
+    elif found > _MAX_INT32:
+        errors.invalid(path, found, f"should be less than or equal to {_MAX_INT32}")
+
+
+def _at(errors: Errors, obj: Obj, path: str) -> Any:
+    """What stands at a dotted path, None where there is nothing."""
+    found: Any = obj
+    for name in path.strip(".").split("."):
+        if not isinstance(found, dict):
+            return None
+        found = found.get(name)
+    return found
+
+
+def _wrong_go_type(path: str, found: Any, wanted: str) -> str:
+    """In the words of the language in which this API was first served, which clients see."""
+    kinds = {bool: "bool", int: "int64", float: "float64", str: "string", list: "[]interface {}"}
+    kind = kinds.get(type(found), "map[string]interface {}")
+    shown = str(found).lower() if isinstance(found, bool) else str(found)
+    return f"{path} accessor error: {shown} is of the type {kind}, expected {wanted}"
 
 
 def _names_of(obj: Obj) -> Obj:
@@ -232,7 +247,12 @@ def _resource(crd: Obj, version: Obj) -> Resource:
         singular=names.get("singular") or gvr.kind.lower(),
         schema=schema,
         codec=codec,
-        strategy=CustomStrategy(schema, raw, has_status="status" in subresources),
+        strategy=CustomStrategy(
+            schema,
+            raw,
+            has_status="status" in subresources,
+            scale=(version.get("subresources") or {}).get("scale"),
+        ),
         columns=_columns(version),
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Required, TypedDict
 
 from api.annotations import ATOMIC, Bytes, In, Int32, Int64, ListMap, Proto, Time
+from api.apiextensions.v1.conditions import mark_deleted
 from api.builtin import builtin, status_of
 from api.columns import CREATED_AT, NAME
 from api.meta.v1 import ObjectMeta
@@ -194,11 +195,28 @@ class CustomResourceDefinitionStrategy(SpecStatusStrategy):
         if kind:
             names.setdefault("singular", kind.lower())
             names.setdefault("listKind", f"{kind}List")
-        conversion = spec.setdefault("conversion", {})
-        conversion.setdefault("strategy", "None")
+        conversion = spec.setdefault("conversion", {"strategy": "None"})
+        if spec.get("preserveUnknownFields") is False:
+            del spec["preserveUnknownFields"]
+        for version in spec.get("versions") or ():
+            version.setdefault("served", False)
+            version.setdefault("storage", False)
+            _drop_nulls((version.get("schema") or {}).get("openAPIV3Schema"))
         service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
         if service is not None:
             service.setdefault("port", 443)
+
+    def prepare_create(self, obj: Obj) -> None:
+        obj["status"] = {}
+        _note_stored(obj)
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        super().prepare_update(obj, old)
+        _note_stored(obj)
+
+    def mark_deleted(self, obj: Obj, now: str) -> bool:
+        mark_deleted(obj, now)
+        return True
 
     # Schemas, and their checks, are imported only when a definition is written.
 
@@ -216,6 +234,35 @@ class CustomResourceDefinitionStrategy(SpecStatusStrategy):
         from api.apiextensions.v1.definition import validate_definition_status
 
         return validate_definition_status(obj, old)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        from api.apiextensions.v1.definition import unknown_formats
+
+        before = unknown_formats(old) if old is not None else ()
+        return [f'unrecognized format "{each}"' for each in unknown_formats(obj) if each not in before]
+
+
+def _drop_nulls(schema: Obj | None) -> None:
+    """A default, or an example, of null is none."""
+    if schema is None:
+        return
+    from api.apiextensions.v1.schema_words import nodes
+
+    for node in nodes(schema):
+        for word in ("default", "example"):
+            if word in node and node[word] is None:
+                del node[word]
+
+
+def _note_stored(crd: Obj) -> None:
+    """Objects may be stored in the storage version from now on."""
+    for version in (crd.get("spec") or {}).get("versions") or ():
+        if version.get("storage"):
+            status = crd["status"] = dict(crd.get("status") or {})
+            stored = status.get("storedVersions") or []
+            if version.get("name") not in stored:
+                status["storedVersions"] = [*stored, version.get("name", "")]
+            return
 
 
 CUSTOMRESOURCEDEFINITION = builtin(

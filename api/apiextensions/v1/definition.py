@@ -1,290 +1,263 @@
 """What a CustomResourceDefinition must be: names, versions, schemas, columns, subresources; and what may change.
 
-Source: Kubernetes "CustomResourceDefinition", API conventions on names.
+What all versions say alike is judged once, at the place where the first form of this API had it: the errors of the only
+schema stand at `spec.validation`, those of columns and subresources at `spec` itself.
+
+Source: apiextensions-apiserver pkg/apis/apiextensions/validation; v1/conversion.go for the places.
 """
 
 from __future__ import annotations
 
-import base64
-import re
-import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from api.apiextensions.v1 import definition_parts as parts
 from api.apiextensions.v1.approval import APPROVED, is_protected, missing_approval, says_approved
-from api.apiextensions.v1.structural import validate_structural
-from api.apiextensions.v1.values import validate_value
+from api.apiextensions.v1.default_values import validate_defaults
+from api.apiextensions.v1.schema_words import is_readable, nodes, validate_words
+from api.apiextensions.v1.structurality import unstructural
 from api.validation.errors import Errors
-from api.validation.webhook import validate_client_config, validate_review_versions
-from machinery import jsonpath, names
+from machinery import names
 from machinery.errors import Cause
 
 Obj = dict[str, Any]
 
-_PATH = re.compile(r"(\.[A-Za-z0-9_-]+|\[['\"]?[^\]]+['\"]?\])+")
-_SIMPLE_PATH = re.compile(r"(\.[A-Za-z_][A-Za-z0-9_-]*)+")
-_COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
-_COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+_SHARED = (
+    ("schema", "validation"),
+    ("subresources", "subresources"),
+    ("additionalPrinterColumns", "additionalPrinterColumns"),
+    ("selectableFields", "selectableFields"),
+)
+# At the root of a schema with the status subresource: what still says all of it when only the status is judged.
+_ROOT_WORDS = (
+    *("description", "type", "format", "title", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
+    *("maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "multipleOf", "required"),
+    *("items", "properties", "externalDocs", "example", "x-kubernetes-preserve-unknown-fields"),
+    "x-kubernetes-validations",
+)
+_ROOT_WORDS_SHOWN = (
+    "[Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern "
+    "MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields "
+    "XValidations]"
+)
 
 
-def validate_definition(crd: Obj) -> Sequence[Cause]:
+def validate_definition(crd: Obj, old: Obj | None = None) -> Sequence[Cause]:
     errors = Errors()
     spec = crd.get("spec") or {}
-    _validate_group(errors, crd, spec)
-    _validate_names(errors, spec.get("names") or {}, "spec.names")
-    if spec.get("scope") not in ("Cluster", "Namespaced"):
-        errors.one_of("spec.scope", spec.get("scope"), ("Cluster", "Namespaced"), required=True)
-    _validate_versions(errors, spec)
-    _validate_conversion(errors, spec)
-    if spec.get("preserveUnknownFields"):
+    if old is None:
+        _validate_own_name(errors, crd, spec)
+    _validate_spec(errors, spec, established=old is not None and _is_established(old))
+    if old is not None:
+        _validate_changes(errors, spec, old)
+    stored = (crd.get("status") or {}).get("storedVersions") or None
+    _validate_stored(errors, stored, spec.get("versions") or [])
+    _validate_approval(errors, crd, old)
+    if spec.get("preserveUnknownFields") and not (old and old["spec"].get("preserveUnknownFields")):
         message = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         errors.invalid("spec.preserveUnknownFields", True, message)
     return errors.causes
 
 
-def _validate_group(errors: Errors, crd: Obj, spec: Obj) -> None:
-    group, plural = spec.get("group", ""), (spec.get("names") or {}).get("plural", "")
-    name = crd["metadata"].get("name", "")
-    if name != f"{plural}.{group}":
-        errors.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
-    if not group:
-        errors.required("spec.group")
-        return
-    errors.invalid_each("spec.group", group, names.dns1123_subdomain(group))
-    if "." not in group:
-        errors.invalid("spec.group", group, "should be a domain with at least one dot")
-    if is_protected(group):
-        said = (crd["metadata"].get("annotations") or {}).get(APPROVED, "")
-        at = f"metadata.annotations[{APPROVED}]"
-        if not said:
-            errors.required(at, missing_approval(said))
-        elif not said.startswith("unapproved") and not says_approved(said):
-            errors.invalid(at, said, missing_approval(said))
-
-
-def _validate_names(errors: Errors, wanted: Obj, path: str) -> None:
-    for field in ("plural", "singular", "kind", "listKind"):
-        value = wanted.get(field, "")
-        if not value:
-            errors.required(f"{path}.{field}")
-        else:
-            errors.invalid_each(f"{path}.{field}", value, names.dns1035_label(value.lower()))
-    for field in ("plural", "singular"):
-        value = wanted.get(field, "")
-        if value != value.lower():
-            errors.invalid_each(f"{path}.{field}", value, names.dns1035_label(value))
-    if wanted.get("kind") and wanted.get("kind") == wanted.get("listKind"):
-        errors.invalid(f"{path}.listKind", wanted["listKind"], "kind and listKind may not be the same")
-    for field in ("shortNames", "categories"):
-        for index, each in enumerate(wanted.get(field) or ()):
-            errors.invalid_each(f"{path}.{field}[{index}]", each, names.dns1035_label(each))
-
-
-def _validate_versions(errors: Errors, spec: Obj) -> None:
-    versions = spec.get("versions") or []
-    if not versions:
-        errors.required("spec.versions")
-        return
-    seen: set[str] = set()
-    for index, version in enumerate(versions):
-        at, name = f"spec.versions[{index}]", version.get("name", "")
-        errors.invalid_each(f"{at}.name", name, names.dns1035_label(name))
-        if name in seen:
-            errors.invalid(
-                "spec.versions", [v.get("name") for v in versions], "must contain unique version names"
-            )
-        seen.add(name)
-        _validate_version(errors, version, spec, at)
-    if sum(bool(version.get("storage")) for version in versions) != 1:
-        shown = [v.get("name") for v in versions]
-        errors.invalid("spec.versions", shown, "must have exactly one version marked as storage version")
-
-
-def _validate_version(errors: Errors, version: Obj, spec: Obj, path: str) -> None:
-    if version.get("deprecationWarning") is not None and not version.get("deprecated"):
-        message = "can only be set for deprecated versions"
-        errors.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], message)
-    schema = (version.get("schema") or {}).get("openAPIV3Schema")
-    at = f"{path}.schema.openAPIV3Schema"
-    if schema is None:
-        errors.required(at, "schemas are required")
-    else:
-        found = len(errors.causes)
-        validate_structural(errors, schema, at)
-        if len(errors.causes) == found:
-            _validate_defaults(errors, schema, at)
-    _validate_columns(errors, version, path)
-    _validate_subresources(errors, version, path)
-    _validate_selectable(errors, version, schema, path)
-
-
-def _validate_defaults(errors: Errors, schema: Obj, path: str) -> None:
-    """A default must itself be right."""
-    if "default" in schema and schema["default"] is not None:
-        inner = Errors()
-        validate_value(inner, schema["default"], schema, f"{path}.default")
-        errors.causes += inner.causes
-        if unknown := list(unknown_fields(schema["default"], schema)):
-            message = f"must not have unknown fields: {', '.join(unknown)}"
-            errors.invalid(f"{path}.default", schema["default"], message)
-    for name, child in (schema.get("properties") or {}).items():
-        _validate_defaults(errors, child, f"{path}.properties[{name}]")
-    for word in ("items", "additionalProperties"):
-        if isinstance(schema.get(word), dict):
-            _validate_defaults(errors, schema[word], f"{path}.{word}")
-
-
-def unknown_fields(value: Any, schema: Obj, path: str = "") -> Iterator[str]:
-    """Fields that pruning would take away."""
-    if isinstance(value, list) and isinstance(schema.get("items"), dict):
-        for index, item in enumerate(value):
-            yield from unknown_fields(item, schema["items"], f"{path}[{index}]")
-    if not isinstance(value, dict):
-        return
-    known, additional = schema.get("properties") or {}, schema.get("additionalProperties")
-    envelope = ("apiVersion", "kind", "metadata") if schema.get("x-kubernetes-embedded-resource") else ()
-    for name, item in value.items():
-        here = f"{path}.{name}" if path else name
-        if name in known:
-            yield from unknown_fields(item, known[name], here)
-        elif isinstance(additional, dict):
-            yield from unknown_fields(item, additional, here)
-        elif (
-            not additional and not schema.get("x-kubernetes-preserve-unknown-fields") and name not in envelope
-        ):
-            yield here
-
-
-def _validate_columns(errors: Errors, version: Obj, path: str) -> None:
-    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
-        at = f"{path}.additionalPrinterColumns[{index}]"
-        if not column.get("name"):
-            errors.required(f"{at}.name")
-        errors.one_of(f"{at}.type", column.get("type"), _COLUMN_TYPES, required=True)
-        errors.one_of(f"{at}.format", column.get("format"), _COLUMN_FORMATS)
-        _validate_json_path(errors, column.get("jsonPath", ""), f"{at}.jsonPath")
-
-
-def _validate_json_path(errors: Errors, value: str, path: str) -> None:
-    if not value:
-        errors.required(path)
-    elif not value.startswith("."):
-        errors.invalid(path, value, "must be a simple json path starting with .")
-    elif not _PATH.fullmatch(value) or not _is_json_path(value):
-        errors.invalid(path, value, "must be a valid json path")
-
-
-def _is_json_path(text: str) -> bool:
-    try:
-        jsonpath.compile(text)
-    except jsonpath.JSONPathError:
-        return False
-    return True
-
-
-def _validate_subresources(errors: Errors, version: Obj, path: str) -> None:
-    scale = (version.get("subresources") or {}).get("scale")
-    if scale is None:
-        return
-    for field, below, optional in (
-        ("specReplicasPath", ".spec.", False),
-        ("statusReplicasPath", ".status.", False),
-        ("labelSelectorPath", "", True),
-    ):
-        at, value = f"{path}.subresources.scale.{field}", scale.get(field, "")
-        if not value:
-            if not optional:
-                errors.required(at)
-        elif not _SIMPLE_PATH.fullmatch(value):
-            errors.invalid(
-                at, value, f"should be a json path under {below[:-1] or 'either .spec or .status'}"
-            )
-        elif below and not value.startswith(below):
-            errors.invalid(at, value, f"should be a json path under {below[:-1]}")
-        elif not below and not value.startswith((".spec.", ".status.")):
-            errors.invalid(at, value, "should be a json path under either .spec or .status")
-
-
-def _validate_selectable(errors: Errors, version: Obj, schema: Obj | None, path: str) -> None:
-    fields = version.get("selectableFields") or []
-    if len(fields) > 8:
-        errors.too_many(f"{path}.selectableFields", len(fields), 8)
-    seen: set[str] = set()
-    for index, each in enumerate(fields):
-        at, value = f"{path}.selectableFields[{index}].jsonPath", each.get("jsonPath", "")
-        if not value:
-            errors.required(at)
-            continue
-        if value in seen:
-            errors.duplicate(at, value)
-        seen.add(value)
-        if not _SIMPLE_PATH.fullmatch(value):
-            errors.invalid(at, value, "is an invalid path: only simple paths are supported")
-        elif value.startswith(".metadata."):
-            errors.invalid(at, value, "must not point to fields in metadata")
-        elif schema is not None and not _is_selectable(schema, value):
-            message = (
-                "is an invalid path: must point to a field that exists and is a string, boolean or integer"
-            )
-            errors.invalid(at, value, message)
-
-
-def _is_selectable(schema: Obj, path: str) -> bool:
-    node: Any = schema
-    for name in path.strip(".").split("."):
-        node = (node.get("properties") or {}).get(name) if isinstance(node, dict) else None
-    return isinstance(node, dict) and node.get("type") in ("string", "boolean", "integer")
-
-
-def _validate_conversion(errors: Errors, spec: Obj) -> None:
-    conversion = spec.get("conversion") or {}
-    strategy, webhook = conversion.get("strategy"), conversion.get("webhook")
-    errors.one_of("spec.conversion.strategy", strategy, ("None", "Webhook"), required=True)
-    if strategy == "Webhook":
-        at = "spec.conversion.webhook"
-        client = (webhook or {}).get("clientConfig")
-        if client is None:
-            errors.required(f"{at}.clientConfig", "required when strategy is set to Webhook")
-        else:
-            validate_client_config(errors, client, f"{at}.clientConfig")
-            _validate_ca_bundle(errors, client.get("caBundle") or "", f"{at}.clientConfig.caBundle")
-        known = (webhook or {}).get("conversionReviewVersions") or []
-        validate_review_versions(errors, known, f"{at}.conversionReviewVersions")
-    elif webhook is not None:
-        errors.forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook")
-
-
-def _validate_ca_bundle(errors: Errors, bundle: str, path: str) -> None:
-    """Certificates in PEM, as base64; one that cannot be used would fail every conversion."""
-    if not bundle:
-        return
-    try:
-        ssl.create_default_context(cadata=base64.b64decode(bundle).decode("ascii"))
-    except (ValueError, ssl.SSLError):
-        errors.invalid(path, bundle, "unable to load root certificates: unable to parse bytes as PEM block")
-
-
 def validate_definition_update(crd: Obj, old: Obj) -> Sequence[Cause]:
-    errors = Errors()
-    errors.causes += validate_definition(crd)
-    spec, was = crd["spec"], old["spec"]
-    errors.immutable("spec.group", spec.get("group"), was.get("group"))
-    errors.immutable("spec.names.plural", spec["names"].get("plural"), was["names"].get("plural"))
-    conditions = (old.get("status") or {}).get("conditions") or ()
-    if any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions):
-        errors.immutable("spec.scope", spec.get("scope"), was.get("scope"))
-        errors.immutable("spec.names.kind", spec["names"].get("kind"), was["names"].get("kind"))
-    return errors.causes
+    return validate_definition(crd, old)
 
 
 def validate_definition_status(crd: Obj, old: Obj) -> Sequence[Cause]:
-    """storedVersions: never empty, only versions that exist, the storage version among them."""
     errors = Errors()
-    stored = (crd.get("status") or {}).get("storedVersions") or []
-    if not stored:
-        errors.invalid("status.storedVersions", stored, "must have at least one stored version")
-    known = {version.get("name", ""): version for version in crd["spec"].get("versions") or ()}
-    for index, name in enumerate(stored):
-        if name not in known:
-            errors.invalid(f"status.storedVersions[{index}]", name, "must appear in spec.versions")
+    accepted = (crd.get("status") or {}).get("acceptedNames") or {}
+    parts.validate_names(errors, accepted, "status.acceptedNames")
     return errors.causes
+
+
+def unknown_formats(crd: Obj) -> list[str]:
+    """Formats that nothing is checked by, in the order of the schema."""
+    from api.apiextensions.v1.formats import is_known
+
+    found: list[str] = []
+    for schema in _distinct_schemas(crd.get("spec") or {}):
+        for node in nodes(schema):
+            format_ = node.get("format")
+            if format_ and not is_known(format_, node.get("type") or ""):
+                found.append(format_)
+    return found
+
+
+def _distinct_schemas(spec: Obj) -> list[Obj]:
+    told = _internal(spec)
+    holders = [{"schema": told.get("validation")}, *told["versions"]]
+    return [
+        schema
+        for each in holders
+        if (schema := (each.get("schema") or {}).get("openAPIV3Schema")) is not None
+    ]
+
+
+def _internal(spec: Obj) -> Obj:
+    """What all versions say alike is moved out of them."""
+    versions = [dict(each) for each in spec.get("versions") or ()]
+    out = {**spec, "versions": versions}
+    for word, at in _SHARED:
+        if versions and all(_same(each.get(word), versions[0].get(word)) for each in versions):
+            out[at] = versions[0].get(word)
+            for each in versions:
+                each.pop(word, None)
+    return out
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other or (one in (None, []) and other in (None, []))
+
+
+def _is_established(crd: Obj) -> bool:
+    conditions = (crd.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)
+
+
+def _validate_own_name(errors: Errors, crd: Obj, spec: Obj) -> None:
+    name = crd["metadata"].get("name", "")
+    wanted = f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}"
+    if name and name != wanted:
+        errors.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
+
+
+def _validate_spec(errors: Errors, spec: Obj, *, established: bool) -> None:
+    group, scope = spec.get("group") or "", spec.get("scope")
+    if not group:
+        errors.required("spec.group")
+    elif wrong := names.dns1123_subdomain(group):
+        errors.invalid("spec.group", group, ",".join(wrong))
+    elif "." not in group:
+        errors.invalid("spec.group", group, "should be a domain with at least one dot")
+    errors.one_of("spec.scope", scope, ("Cluster", "Namespaced"), required=True)
+    told = _internal(spec)
+    versions, shared = told["versions"], (told.get("validation") or {}).get("openAPIV3Schema")
+    if shared is None:
+        for index, version in enumerate(versions):
+            if (version.get("schema") or {}).get("openAPIV3Schema") is None:
+                errors.required(f"spec.versions[{index}].schema.openAPIV3Schema")
+    for index, version in enumerate(versions):
+        _validate_version(errors, version, told, f"spec.versions[{index}]")
+    _validate_version_names(errors, spec.get("versions"))
+    wanted = spec.get("names") or {}
+    for field in ("plural", "singular", "kind", "listKind"):
+        if not wanted.get(field):
+            errors.required(f"spec.names.{field}")
+    parts.validate_names(errors, wanted, "spec.names")
+    has_status = any((each.get("subresources") or {}).get("status") is not None for each in (told, *versions))
+    if shared is not None:
+        validate_schema(errors, shared, "spec.validation.openAPIV3Schema", has_status=has_status)
+    parts.validate_subresources(errors, told.get("subresources"), "spec.subresources")
+    parts.validate_columns(errors, told.get("additionalPrinterColumns"), "spec.additionalPrinterColumns")
+    parts.validate_selectable(errors, told.get("selectableFields"), shared, "spec.selectableFields")
+    parts.validate_conversion(errors, spec.get("conversion") or {}, check_bundle=established)
+
+
+def _validate_version(errors: Errors, version: Obj, told: Obj, path: str) -> None:
+    parts.validate_version_name(errors, version.get("name") or "", f"{path}.name")
+    parts.validate_warning(errors, version, f"{path}.deprecationWarning")
+    subresources = version.get("subresources") or told.get("subresources") or {}
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if schema is not None:
+        has_status = subresources.get("status") is not None
+        validate_schema(errors, schema, f"{path}.schema.openAPIV3Schema", has_status=has_status)
+    parts.validate_subresources(errors, version.get("subresources"), f"{path}.subresources")
+    parts.validate_columns(
+        errors, version.get("additionalPrinterColumns"), f"{path}.additionalPrinterColumns"
+    )
+    parts.validate_selectable(errors, version.get("selectableFields"), schema, f"{path}.selectableFields")
+
+
+def _validate_version_names(errors: Errors, versions: list[Obj] | None) -> None:
+    called = [each.get("name") or "" for each in versions or ()]
+    shown = called if versions is not None else None
+    if len(set(called)) < len(called):
+        errors.invalid("spec.versions", shown, "must contain unique version names")
+    if sum(bool(each.get("storage")) for each in versions or ()) != 1:
+        errors.invalid("spec.versions", shown, "must have exactly one version marked as storage version")
+    if called and called[0]:  # the first form of this API had it at this place, too
+        parts.validate_version_name(errors, called[0], "spec.version")
+
+
+def validate_schema(errors: Errors, schema: Obj, at: str, *, has_status: bool = False) -> None:
+    """A version's schema, which stands `at` that path: its structure, its defaults, its words and rules."""
+    found = Errors()
+    if has_status:
+        _validate_root(found, schema, at)
+    if schema.get("nullable"):
+        found.forbidden(f"{at}.nullable", "nullable cannot be true at the root")
+    readable = is_readable(schema)
+    flawed = list(unstructural(schema, at)) if readable else []
+    if readable and not flawed:
+        judged = Errors()
+        validate_defaults(judged, {**schema, "x-kubernetes-embedded-resource": True}, at)
+        flawed = judged.causes
+    found.causes += flawed
+    validate_words(found, schema, at, with_rules=readable and not flawed)
+    errors.causes += found.causes
+
+
+def _validate_root(errors: Errors, schema: Obj, path: str) -> None:
+    if schema.get("type") not in (None, "", "object"):
+        message = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        errors.invalid(f"{path}.type", schema["type"], message)
+    elif any(
+        value not in (None, "", False, [], {}) and word not in _ROOT_WORDS for word, value in schema.items()
+    ):
+        message = f"only {_ROOT_WORDS_SHOWN} fields are allowed at the root of the schema if the status subresource is enabled"
+        errors.invalid(path, schema, message)
+
+
+def _validate_changes(errors: Errors, spec: Obj, old: Obj) -> None:
+    was = old["spec"]
+    if _is_established(old):
+        errors.immutable("spec.scope", spec.get("scope"), was.get("scope"))
+        errors.immutable("spec.names.kind", spec["names"].get("kind"), was["names"].get("kind"))
+    errors.immutable("spec.group", spec.get("group"), was.get("group"))
+    errors.immutable("spec.names.plural", spec["names"].get("plural"), was["names"].get("plural"))
+
+
+def _validate_stored(errors: Errors, stored: list[str] | None, versions: Sequence[Obj]) -> None:
+    """Versions in which objects may be stored stay, the storage version among them."""
+    at = "status.storedVersions"
+    if not stored:
+        errors.invalid(at, stored, "must have at least one stored version")
+        return
+    called = {each.get("name") or "" for each in versions}
+    for version in versions:
+        if version.get("storage") and (version.get("name") or "") not in stored:
+            errors.invalid(at, stored, f"must have the storage version {version.get('name')}")
+    for index, name in enumerate(stored):
+        if name not in called:
+            message = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions "
+                f"until a storage migration ensures no data remains persisted in {name} and removes {name} from "
+                "status.storedVersions"
+            )
+            errors.invalid(f"{at}[{index}]", name, message)
+
+
+def _validate_approval(errors: Errors, crd: Obj, old: Obj | None) -> None:
+    if not is_protected((crd.get("spec") or {}).get("group") or ""):
+        return
+    said = _approval(crd)
+    state = _approval_state(said)
+    if old is not None and state == _approval_state(_approval(old)):
+        return
+    at = f"metadata.annotations[{APPROVED}]"
+    if state == "missing":
+        errors.required(at, missing_approval(said))
+    elif state == "invalid":
+        errors.invalid(at, said, missing_approval(said))
+
+
+def _approval(crd: Obj) -> str:
+    return str((crd["metadata"].get("annotations") or {}).get(APPROVED) or "")
+
+
+def _approval_state(said: str) -> str:
+    if not said:
+        return "missing"
+    if said.startswith("unapproved"):
+        return "bypassed"
+    return "approved" if says_approved(said) else "invalid"

