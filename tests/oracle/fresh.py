@@ -1,6 +1,6 @@
 """Fresh random questions to upstream's libraries and to ours: `make oracle`.
 
-    python tests/oracle/fresh.py BINARY [--area owners] [--seed 1] [--cases 1000] [--show 5] [--record FILE]
+    python tests/oracle/fresh.py BINARY [--area owners] [--seed 1] [--cases 1000] [--show 5] [--record FOLDER]
 
 Prints each difference (the first --show of an area in full) and a count; ends with 1 if there was any. `--record` writes
 what was asked and answered, for tests/oracle/recorded.
@@ -9,6 +9,7 @@ what was asked and answered, for tests/oracle/recorded.
 from __future__ import annotations
 
 import argparse
+import lzma
 import random
 import sys
 from pathlib import Path
@@ -58,7 +59,9 @@ def _compare(name: str, ask: areas.Ask, options: argparse.Namespace) -> int:
                     )
     print(f"{name}: {asked} questions, {differing} answered otherwise", flush=True)
     if options.record:
-        options.record.write_bytes(b"\n".join(kept) + b"\n")
+        options.record.mkdir(exist_ok=True)
+        text = b"\n".join(kept) + b"\n"
+        (options.record / f"{name}.jsonl.xz").write_bytes(lzma.compress(text, preset=9))
     return differing
 
 
