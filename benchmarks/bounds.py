@@ -21,7 +21,9 @@ import uvloop
 from apiserver.backends.retention import Retention
 from apiserver.backends.sqlite import SqliteBackend
 from apiserver.backends.sqlite_file import WAL_KEPT_BYTES
+from benchmarks import bounds_etcd
 from benchmarks.bench import Bench
+from benchmarks.moved_clock import MovedClock
 from benchmarks.rows import Row, Target
 from benchmarks.sampling import median, percentile
 from machinery.clock import Clock, SystemClock
@@ -29,19 +31,6 @@ from machinery.clock import Clock, SystemClock
 _DAY_S, _RATE = 24 * 3600, 20
 _OBJECTS = 400
 _VALUE = b"x" * 2048
-
-
-class MovedClock(SystemClock):
-    """Time, some way ahead."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead_s
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead_s
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -59,7 +48,7 @@ def measure(bench: Bench) -> list[Row]:
         rows.append(Row(f"20 writes at once, {what}, p99", median(samples), "ms", target, None, samples))
     bench.say("a simulated day")
     rows.append(_day(bench))
-    return rows
+    return [*rows, *bounds_etcd.measure(bench)]
 
 
 def _latencies(directory: Path, keep: Retention, seconds: float = 3.0) -> list[float]:

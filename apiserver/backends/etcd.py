@@ -212,6 +212,10 @@ class EtcdBackend:
         failure = await asyncio.shield(self._failure)
         raise StoreFailed(f"the etcd backend failed: {failure!r}") from failure
 
+    async def look(self) -> None:
+        """Brings `figures` up to date. Raises StoreUnavailable."""
+        await self._upkeep.look()
+
     def figures(self) -> StoreFigures:
         return self._upkeep.figures()
 
