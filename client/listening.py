@@ -12,6 +12,9 @@ from collections.abc import Mapping
 
 ENVIRONMENT = "KCTL_LISTEN"
 BACKLOG = 2048
+# A peer that vanished without a word (a laptop that sleeps, a cable) is noticed after two minutes of silence; accepted
+# sockets have what their listener has.
+_SILENCE_S, _PROBE_S, _PROBES = 60, 15, 4
 
 
 def inherited(host: str, port: int) -> socket.socket | None:
@@ -35,6 +38,10 @@ def listen(host: str, port: int, backlog: int = BACKLOG) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENCE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _PROBE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
         sock.bind((host, port))
         sock.listen(backlog)
     except BaseException:
