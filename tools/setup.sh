@@ -2,7 +2,8 @@
 # Sets up what a make target needs, says what it installs, and does nothing the second time.
 #   runtime         .venv with the locked dependencies and kctl itself, and the system packages a cluster needs
 #   dev             the same with what development needs
-#   test-packages   system packages that only tests talk to, and a client in JavaScript (.venv/javascript) where there is npm
+#   test-packages   system packages that only tests talk to; a client in JavaScript (.venv/javascript) where there is npm, and
+#                   Debian 12's kubectl 1.20 (.venv/kubectl-1.20) where it can be had
 #   fuzz-packages   schemathesis, in a virtual environment of its own (.venv/fuzz)
 #   vm-packages     what boots virtual machines
 #   bench-packages  peers to measure against
@@ -85,10 +86,25 @@ javascript_environment() { # node itself is left to who has it: without it the t
   rm -f "$log"
 }
 
+old_kubectl() { # Debian 12's kubectl 1.20, beside whatever kubectl is installed: one from before websockets and policy/v1 evictions
+  [ -x .venv/kubectl-1.20/kubectl ] && return 0
+  [[ $(apt-cache show kubernetes-client 2>/dev/null) == *$'\nVersion: 1.20.'* ]] || return 0
+  say "unpacking Debian's kubectl 1.20 into .venv/kubectl-1.20"
+  local there; there=$(mktemp -d)
+  if (cd "$there" && apt-get download -q kubernetes-client && dpkg-deb -x ./*.deb .) >"$there/log" 2>&1; then
+    mkdir -p .venv/kubectl-1.20
+    cp "$there/usr/bin/kubectl" .venv/kubectl-1.20/
+  else
+    cat "$there/log" >&2
+    say "it could not be had: tests with it are skipped"
+  fi
+  rm -rf "$there"
+}
+
 case "${1:-}" in
   runtime) system_packages; environment requirements.lock .runtime ;;
   dev) system_packages; environment requirements-dev.lock .dev; touch .venv/.runtime ;;
-  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; need prometheus prometheus golang-github-prometheus; need victoria-metrics victoria-metrics victoria-metrics; install_wanted; javascript_environment ;;
+  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; need prometheus prometheus golang-github-prometheus; need victoria-metrics victoria-metrics victoria-metrics; install_wanted; javascript_environment; old_kubectl ;;
   fuzz-packages) fuzz_environment ;;
   vm-packages) need qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core; need mmdebstrap mmdebstrap mmdebstrap; need mke2fs e2fsprogs e2fsprogs; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;

@@ -1,5 +1,5 @@
-"""kubectl over SPDY against real containers: one from before websockets (KCTL_TEST_OLD_KUBECTL, or kubectl-1.20 on the
-PATH; Debian 12's `kubernetes-client` is one), and today's, told to use none. Needs root and a kernel that makes namespaces.
+"""kubectl over SPDY against real containers: one from before websockets (Debian 12's `kubernetes-client`, see
+clusters.old_kubectl), and today's, told to use none. Needs root and a kernel that makes namespaces.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
-from clusters import Cluster, running, why_no_containers
+from clusters import Cluster, old_kubectl, running, why_no_containers
 
 pytestmark = [pytest.mark.node]
-OLD = os.environ.get("KCTL_TEST_OLD_KUBECTL") or shutil.which("kubectl-1.20")
+OLD = old_kubectl()
 NO_WEBSOCKETS = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"}
 POD = """
 apiVersion: v1

@@ -146,6 +146,13 @@ def running(name: str, *flags: str) -> Iterator[Cluster]:
         assert not troubles, "\n".join(troubles)
 
 
+def old_kubectl() -> str | None:
+    """A kubectl from before websockets: KCTL_TEST_OLD_KUBECTL, kubectl-1.20 on the PATH, or what tools/setup.sh unpacked."""
+    unpacked = REPO / ".venv/kubectl-1.20/kubectl"
+    named = os.environ.get("KCTL_TEST_OLD_KUBECTL") or shutil.which("kubectl-1.20")
+    return named or (str(unpacked) if unpacked.exists() else None)
+
+
 def why_no_containers() -> str:
     """Why this machine cannot run real containers; "" where it can."""
     if os.geteuid() != 0:
