@@ -30,6 +30,15 @@ _DDL = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+# What the writer's connection has for itself, and the file knows nothing of: a row put into `writes` goes into both tables.
+_WRITES = (
+    "PRAGMA temp_store=MEMORY",
+    "CREATE TEMP VIEW writes AS SELECT rev, key, create_rev, deleted, at, NULL AS value FROM main.log",
+    "CREATE TEMP TRIGGER written INSTEAD OF INSERT ON writes BEGIN"
+    " INSERT INTO log VALUES(NEW.rev, NEW.key, NEW.create_rev, NEW.deleted, NEW.at);"
+    " INSERT INTO val SELECT NEW.rev, NEW.value WHERE NOT NEW.deleted;"
+    " END",
+)
 
 
 class StoreLocked(StoreUnavailable):
@@ -99,6 +108,8 @@ def open_store(path: Path) -> sqlite3.Connection:
         connection = connect(path, cache_kib=8192)
         try:
             _prepare(connection, path)
+            for statement in _WRITES:
+                connection.execute(statement)
         except BaseException:
             connection.close()
             raise

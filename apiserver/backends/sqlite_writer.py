@@ -23,12 +23,13 @@ from apiserver.backends.sqlite_file import connect
 BATCH = 2048
 WAL_LIMIT_BYTES = 64 << 20
 CHECKPOINT_EVERY_S = 0.5
-_ROWS = 48  # of one statement; with two tables all sizes fit among the connection's prepared statements
-_LOG = [
-    "INSERT INTO log(rev,key,create_rev,deleted,at) VALUES" + ",".join(["(?,?,?,?,?)"] * n)
+_ROWS = 64  # of one statement; all sizes fit among the connection's prepared statements
+# A statement alone is a transaction: each call of sqlite gives the interpreter's lock away, and has to get it back from a
+# busy event loop.
+_INSERT = [
+    "INSERT INTO writes(rev,key,create_rev,deleted,at,value) VALUES" + ",".join(["(?,?,?,?,?,?)"] * n)
     for n in range(_ROWS + 1)
 ]
-_VAL = ["INSERT INTO val(rev,value) VALUES" + ",".join(["(?,?)"] * n) for n in range(_ROWS + 1)]
 
 
 @dataclass(slots=True)
@@ -147,7 +148,8 @@ class Writer:
                         return
                     self._go_on.wait()
                     continue
-                self._dirty.set()
+                if not self._dirty.is_set():
+                    self._dirty.set()
                 if not self._tell(self._committed, batch):
                     return
             if self._stop.is_set():
@@ -180,14 +182,19 @@ class Writer:
     def _commit(self, batch: Batch) -> None:
         execute = self._connection.execute
         writes = [op for op in batch.ops if op.revision]
+        alone = (
+            len(writes) == len(batch.ops) <= _ROWS and not batch.purges and not any(op.read for op in writes)
+        )
         if self._wal_full:
             self._wal_full = False
             execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        if alone:
+            self._insert(writes)
+            return
         if writes or batch.purges:
             execute("BEGIN IMMEDIATE")
-            log = [(op.revision, op.key, op.create, op.value is None, op.at_ms) for op in writes]
-            self._insert(_LOG, log)
-            self._insert(_VAL, [(op.revision, op.value) for op in writes if op.value is not None])
+            for i in range(0, len(writes), _ROWS):
+                self._insert(writes[i : i + _ROWS])
             for purge in batch.purges:
                 self._purge(purge)
         for op in batch.ops:
@@ -197,11 +204,12 @@ class Writer:
         if writes or batch.purges:
             execute("COMMIT")
 
-    def _insert(self, statements: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Many rows to a statement: each gives the interpreter's lock away, and has to get it back, only once."""
-        for i in range(0, len(rows), _ROWS):
-            some = rows[i : i + _ROWS]
-            self._connection.execute(statements[len(some)], [value for row in some for value in row])
+    def _insert(self, ops: Sequence[Op]) -> None:
+        """At most _ROWS of them."""
+        values: list[object] = []
+        for op in ops:
+            values += (op.revision, op.key, op.create, op.value is None, op.at_ms, op.value)
+        self._connection.execute(_INSERT[len(ops)], values)
 
     def _purge(self, purge: Purge) -> None:
         execute = self._connection.execute
