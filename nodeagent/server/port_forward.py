@@ -14,7 +14,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from machinery import integers
 from machinery.spdy.session import (
+    CANCEL,
     REFUSED_STREAM,
     DataReceived,
     SessionClosed,
@@ -40,6 +42,7 @@ Dial = Callable[[int], Awaitable[Connection]]
 class _Forward:
     """One forwarded connection: its pair of streams, and what came before it was dialled."""
 
+    request: str
     port: int
     error: int = 0
     data: int = 0
@@ -82,8 +85,8 @@ class _Tunnel:
                     await self._received(event)
                 elif isinstance(event, StreamReset):
                     self._reset(event.stream)
-                elif isinstance(event, SessionClosed):
-                    return
+                elif isinstance(event, SessionClosed) and not self._requests:
+                    return  # with connections open the client waits for their ends, or leaves
             await self._flush()
 
     def end(self) -> None:
@@ -92,12 +95,13 @@ class _Tunnel:
                 forward.task.cancel()
 
     def _opened(self, event: StreamOpened) -> None:
-        kind, port = event.headers.get("streamtype", ""), event.headers.get("port", "")
-        if kind not in ("data", "error") or not port.isdigit() or not 0 < int(port) < 65536:
+        kind = event.headers.get("streamtype", "")
+        port = integers.parse(event.headers.get("port", ""), (1, 65535))
+        if kind not in ("data", "error") or port is None:
             self._session.reset(event.stream)
             return
         request = event.headers.get("requestid") or str(event.stream if kind == "error" else event.stream - 2)
-        forward = self._requests.setdefault(request, _Forward(int(port)))
+        forward = self._requests.setdefault(request, _Forward(request, port))
         if forward.error if kind == "error" else forward.data:
             self._session.reset(event.stream, REFUSED_STREAM)
             return
@@ -110,16 +114,14 @@ class _Tunnel:
             if event.fin:
                 forward.inbox.put_nowait(None)
         if forward.error and forward.data and forward.task is None:
-            forward.task = self._group.create_task(self._forward(request, forward), name=f"forward {port}")
+            forward.task = self._group.create_task(self._forward(forward), name=f"forward {port}")
 
     async def _received(self, event: DataReceived) -> None:
         forward = self._by_stream.get(event.stream)
         if forward is None or event.stream != forward.data:
             return
-        if (
-            forward.task is None and forward.inbox.full()
-        ):  # its other stream, which would start it, may never come
-            self._session.reset(event.stream, REFUSED_STREAM)
+        if forward.task is None and forward.inbox.full():
+            self._break(forward, REFUSED_STREAM)  # its other stream, which would start it, may never come
             return
         if event.data:
             await forward.inbox.put(event.data)
@@ -127,11 +129,27 @@ class _Tunnel:
             await forward.inbox.put(None)
 
     def _reset(self, stream: int) -> None:
-        forward = self._by_stream.pop(stream, None)
-        if forward is not None and forward.task is not None:
-            forward.task.cancel()
+        forward = self._by_stream.get(stream)
+        if forward is not None:
+            self._break(forward, CANCEL)
 
-    async def _forward(self, request: str, forward: _Forward) -> None:
+    def _break(self, forward: _Forward, status: int) -> None:
+        """Ends both of its streams at once."""
+        for stream in (forward.error, forward.data):
+            self._session.reset(stream, status)
+        if forward.task is not None:
+            forward.task.cancel()
+        else:
+            self._forget(forward)
+
+    def _forget(self, forward: _Forward) -> None:
+        self._requests.pop(forward.request, None)
+        self._by_stream.pop(forward.error, None)
+        self._by_stream.pop(forward.data, None)
+        while not forward.inbox.empty():  # somebody may wait for room
+            forward.inbox.get_nowait()
+
+    async def _forward(self, forward: _Forward) -> None:
         try:
             try:
                 connection = await self._dial(forward.port)
@@ -149,11 +167,7 @@ class _Tunnel:
             finally:
                 await connection.close()
         finally:
-            self._requests.pop(request, None)
-            self._by_stream.pop(forward.error, None)
-            self._by_stream.pop(forward.data, None)
-            while not forward.inbox.empty():  # somebody may wait for room
-                forward.inbox.get_nowait()
+            self._forget(forward)
 
     async def _relay(self, connection: Connection, forward: _Forward) -> None:
         """Ends when the pod's side has. The client's end is told to the pod, whose answer may still flow; one that says
