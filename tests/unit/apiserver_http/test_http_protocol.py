@@ -560,7 +560,7 @@ def test_upgrade_answered_with_101_carries_raw_bytes_both_ways(body):
         # What looks like a request is none any more.
         peer = await Peer(raw_echo).send(UPGRADE + body + b"\x80early", b"GET / HTTP/1.1\r\n\r\n")
         assert peer.wire.out == SWITCHED + b"\x80earlyGET / HTTP/1.1\r\n\r\n"
-        await asyncio.sleep(10_000)
+        await peer.wait(1000)
         assert not peer.wire.closed
         await peer.send(b"the end")
         assert peer.wire.closed and not peer.wire.aborted
@@ -586,7 +586,7 @@ def test_tunnel_holds_back_who_sends_more_than_is_taken_and_waits_for_who_reads_
         assert sum(map(len, taken)) == 5 * 65536 and peer.wire.reading
         await peer.send(*[b"y" * 65536] * 9)  # the client reads nothing
         assert not peer.wire.reading
-        await asyncio.sleep(10_000)
+        await peer.wait(1000)
         assert not peer.wire.closed
         peer.wire.read()
         await peer.settle()

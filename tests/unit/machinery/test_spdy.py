@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -180,6 +181,18 @@ def bomb(pairs: int, value: bytes) -> bytes:
     block = struct.pack(">I", pairs) + pairs * (struct.pack(">II", 0, len(value)) + value)
     deflate = zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
     return struct.pack(">IIBB", 1, 0, 0, 0) + deflate.compress(block) + deflate.flush(zlib.Z_SYNC_FLUSH)
+
+
+def test_bomb_is_refused_before_it_is_whole() -> None:
+    frame, session = control(1, bomb(1, b"a" * (1 << 25))), SpdySession()
+    tracemalloc.start()
+    try:
+        with pytest.raises(SpdyError, match="longer"):
+            session.receive(frame)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1 << 20
 
 
 @pytest.mark.parametrize(

@@ -335,6 +335,27 @@ def test_port_forward_without_its_error_stream_takes_little(in_world, make_pod):
     with_agent(in_world, make_pod, test)
 
 
+def test_port_forward_refuses_what_it_cannot_pair_and_forgets_what_is_reset(in_world, make_pod):
+    async def test(world, agent):
+        call = Call(agent.app, "/portForward/default/web", "", ["SPDY/3.1+portforward.k8s.io"])
+        await call.sent.get()
+        spdy = SpdySession(client=True)
+        for port in ("0", "65536", "x", "²", ""):
+            spdy.open_stream({"streamType": "data", "port": port, "requestID": "0"})
+        spdy.open_stream({"streamType": "stdin", "port": "80", "requestID": "0"})
+        twice = [spdy.open_stream({"streamType": "error", "port": "80", "requestID": "0"}) for _ in range(2)]
+        spdy.reset(twice[0])
+        again = spdy.open_stream({"streamType": "error", "port": "80", "requestID": "0"})
+        call.send(spdy.take_output())
+        answers = spdy.receive((await call.sent.get())["bytes"])
+        refused = [each.stream for each in answers if isinstance(each, StreamReset)]
+        assert refused == [1, 3, 5, 7, 9, 11, twice[1]] and again not in refused
+        call.leave()
+        await asyncio.wait_for(call.task, 1)
+
+    with_agent(in_world, make_pod, test)
+
+
 def append(path: str, data: bytes) -> None:
     with open(path, "ab") as file:
         file.write(data)
