@@ -268,7 +268,7 @@ def conflict(group: str, plural: str, name: str, why: str) -> Conflict:
 def invalid(group: str, kind: str, name: str, causes: Iterable[Cause]) -> Invalid:
     """422 with every cause (the first MAX_CAUSES of them); the message lists them as upstream's aggregate does."""
     causes = tuple(islice(causes, MAX_CAUSES))
-    each = [f"{c.field}: {c.message}" if c.field else c.message for c in causes]
+    each = list(dict.fromkeys(f"{c.field}: {c.message}" if c.field else c.message for c in causes))
     text = each[0] if len(each) == 1 else "[" + ", ".join(each) + "]"
     return Invalid(
         f'{qualified(group, kind)} "{name}" is invalid: {text}',

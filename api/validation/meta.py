@@ -10,6 +10,7 @@ from typing import Any
 
 from api.validation.errors import Errors
 from machinery import names
+from machinery.field_errors import quote
 
 Obj = dict[str, Any]
 
@@ -94,7 +95,8 @@ def validate_object_meta_update(errors: Errors, meta: Obj, old: Obj, path: str =
     if old.get("deletionTimestamp"):
         added = [f for f in meta.get("finalizers") or () if f not in (old.get("finalizers") or ())]
         if added:
-            message = f"no new finalizers can be added if the object is being deleted, found new finalizers {added!r}"
+            shown = ", ".join(quote(each) for each in added)
+            message = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
             errors.forbidden(f"{path}.finalizers", message)
     for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"):
         if meta.get(field) != old.get(field):

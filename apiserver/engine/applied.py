@@ -11,13 +11,15 @@ import re
 from typing import Any
 
 from api.resource import Obj
-from apiserver.engine.decode import Parsed, check_kind, judge_fields
+from apiserver.engine.decode import Parsed, judge_fields
 from apiserver.engine.engine import Call
 from machinery.errors import BadRequest
 from machinery.patch.apply import sets, typed
 from machinery.schema import Schema
 
 _TOLD_WITH_STATUS = ("apiVersion", "kind", "metadata", "status")
+# With the status of a custom resource: only which object is meant.
+_TOLD_OF_METADATA = ("name", "namespace", "uid", "resourceVersion", "managedFields")
 _STEP = re.compile(r"\[(\d+)\]|([^.\[]+)")
 
 
@@ -27,18 +29,16 @@ def decode_applied(call: Call, raw: Any, source: Parsed | None) -> Obj:
     if not isinstance(raw, dict):
         raise BadRequest("the applied configuration must be an object")
     wanted, said = resource.gvr.api_version, raw.get("apiVersion") or ""
-    if said != wanted:
-        raise BadRequest(
-            f"Incorrect version specified in apply patch. Specified patch version: {said}, expected: {wanted}"
-        )
-    check_kind(raw, wanted, resource.kind)
-    raw["kind"] = resource.kind
+    kind = raw.get("kind") or ""
+    if said != wanted or kind != resource.kind:
+        group, _, version = str(said).rpartition("/")
+        raise BadRequest(f"invalid object type: {group}/{version}, Kind={kind}")
     schema = resource.schema()
     # The codec may change what it reads, and the names of list elements are wanted as they were said.
     obj, unknown = resource.codec().decode(raw)
     if unknown:
         paths = [_shown(path, obj, schema) for path in unknown]
-        raise refuse_untyped(call, [f"{path}: field not declared in schema" for path in paths])
+        raise refuse_untyped(call, obj, [f"{path}: field not declared in schema" for path in paths])
     judge_fields(call, resource.kind, wanted, [], source)
     if obj.get("metadata") is None:
         obj["metadata"] = {}
@@ -52,14 +52,18 @@ def _heard(call: Call, obj: Obj) -> Obj:
     if not call.subresource:
         obj.pop("status", None)
     elif call.subresource == "status":
-        return {key: value for key, value in obj.items() if key in _TOLD_WITH_STATUS}
+        heard = {key: value for key, value in obj.items() if key in _TOLD_WITH_STATUS}
+        if call.served.resource.custom:
+            heard["metadata"] = {k: v for k, v in obj["metadata"].items() if k in _TOLD_OF_METADATA}
+        return heard
     return obj
 
 
-def refuse_untyped(call: Call, wrong: list[str]) -> BadRequest:
+def refuse_untyped(call: Call, obj: Obj, wrong: list[str]) -> BadRequest:
     """The configuration does not fit its schema."""
-    gvr = call.served.resource.gvr
-    what = f"{call.namespace}/{call.name}; {gvr.group}/{gvr.version}, Kind={call.served.resource.kind}"
+    gvr, meta = call.served.resource.gvr, obj.get("metadata") or {}
+    where = meta.get("namespace", "") if isinstance(meta, dict) else ""
+    what = f"{where}/{call.name}; {gvr.group}/{gvr.version}, Kind={call.served.resource.kind}"
     text = wrong[0] if len(wrong) == 1 else "\n  ".join(["errors:", *wrong])
     return BadRequest(f"failed to create typed patch object ({what}): {text}")
 

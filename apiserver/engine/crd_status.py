@@ -64,7 +64,7 @@ def approval_of(group: str, annotations: dict[str, str]) -> tuple[str, str, str]
 def plan_names(
     spec: dict[str, Any], accepted: dict[str, Any], others: Iterable[Obj]
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
-    """(accepted names, (reason, message) of the first clash). A name that clashes keeps what was accepted before."""
+    """(accepted names, (reason, message) of the last clash). A name that clashes keeps what was accepted before."""
     names = spec["names"]
     resources: set[str] = set()
     kinds: set[str] = set()
@@ -79,21 +79,25 @@ def plan_names(
     for key, taken_by, reason in (
         ("plural", resources, "PluralConflict"),
         ("singular", resources, "SingularConflict"),
+        ("shortNames", resources, "ShortNamesConflict"),
         ("kind", kinds, "KindConflict"),
         ("listKind", kinds, "ListKindConflict"),
     ):
         wanted = names.get(key)
-        if wanted and wanted in taken_by:
-            clash = clash or (reason, f'"{wanted}" is already in use')
+        used = [each for each in (wanted if isinstance(wanted, list) else [wanted]) if each in taken_by]
+        if used:
+            clash = reason, _in_use(used, several=key == "shortNames")
+        elif key == "shortNames":
+            _copy(names, out, key)
         elif wanted:
             out[key] = wanted
-    short = [each for each in names.get("shortNames") or () if each in resources]
-    if short:
-        clash = clash or ("ShortNamesConflict", f'"{short[0]}" is already in use')
-    else:
-        _copy(names, out, "shortNames")
     _copy(names, out, "categories")
     return out, clash
+
+
+def _in_use(names: list[str], *, several: bool) -> str:
+    told = [f'"{each}" is already in use' for each in names]
+    return told[0] if len(told) == 1 or not several else f"[{', '.join(told)}]"
 
 
 def _copy(names: dict[str, Any], out: dict[str, Any], key: str) -> None:

@@ -15,7 +15,7 @@ from apiserver.engine.write import admission_request, judge, mutate, refuse_inva
 from apiserver.storage.store import StaleRevision
 from machinery import names
 from machinery.clock import rfc3339
-from machinery.errors import AlreadyExists, BadRequest, MethodNotAllowed, already_exists, qualified
+from machinery.errors import AlreadyExists, BadRequest, Forbidden, already_exists, qualified
 from machinery.objects import deep_copy
 
 _GENERATED_NAME_TRIES = 8
@@ -24,9 +24,10 @@ _GENERATED_NAME_TRIES = 8
 async def create(engine: Engine, call: Call, obj: Obj, *, tracked: bool = False) -> Written:
     """`obj` is decoded and belongs to this call. `tracked`: its managedFields are complete (apply). Answers 201."""
     if not call.served.creatable:
-        raise MethodNotAllowed(
-            f"create not allowed while custom resource definition is terminating: {call.plural}.{call.group}"
-        )
+        why = "create not allowed while custom resource definition is terminating"
+        name = str(metadata_of(obj).get("name", ""))
+        said = f'{qualified(call.group, call.plural)} "{name}" is forbidden: {why}'
+        raise Forbidden(said, group=call.group, kind=call.plural, name=name)
     meta = metadata_of(obj)
     check_namespace(call, obj)
     if call.name and meta.get("name", call.name) != call.name:

@@ -132,11 +132,8 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
         raise BadRequest(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
-    if meta.get("managedFields"):
+    if meta.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
-    meta["name"] = call.name
-    if resource.namespaced:
-        meta["namespace"] = call.namespace
     expect = str(meta.pop("resourceVersion", "") or "")
 
     async def changer(old: Obj, entry: Entry) -> Change:
@@ -153,8 +150,14 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
                 "and no existing object was found"
             )
             raise conflict(call.group, call.plural, call.name, why) from error
+    if not meta.get("name"):
+        raise BadRequest(
+            f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided"
+        )
     try:
         made = await apply_config(engine, call, None, applied)
+        if resource.namespaced:
+            made["metadata"]["namespace"] = call.namespace
         return await create(engine, call, made, tracked=True)
     except ApiError as error:
         if error.reason != "AlreadyExists":
@@ -167,7 +170,7 @@ async def apply_config(engine: Engine, call: Call, live: Obj | None, config: Obj
     try:
         return await ownership.apply(engine, call, live, config)
     except PatchError as error:
-        raise refuse_untyped(call, [str(error)]) from error
+        raise refuse_untyped(call, config, [str(error)]) from error
 
 
 def need_manager(call: Call) -> None:

@@ -8,9 +8,10 @@ from api.resource import Obj
 from apiserver.engine.create import check_namespace, create
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.metadata import metadata_of
-from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope, refuse_invalid
+from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
-from machinery.errors import BadRequest, Cause, NotFound
+from machinery import field_errors
+from machinery.errors import BadRequest, NotFound, invalid
 from machinery.objects import deep_copy
 
 
@@ -27,17 +28,8 @@ async def update(engine: Engine, call: Call, obj: Obj, scope: Scope | None = Non
     check_namespace(call, obj)
     expect = str(meta.get("resourceVersion") or "")
     if not expect and not resource.strategy.allow_unconditional_update:
-        raise refuse_invalid(
-            call,
-            call.name,
-            [
-                Cause(
-                    "FieldValueInvalid",
-                    'Invalid value: "": must be specified for an update',
-                    "metadata.resourceVersion",
-                )
-            ],
-        )
+        cause = field_errors.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+        raise invalid(call.group, call.plural, call.name, [cause])
     try:
         return await guaranteed_update(engine, call, _replace_by(obj, expect), scope or main_scope(resource))
     except NotFound:

@@ -185,7 +185,7 @@ def test_deleting_a_definition_deletes_its_instances_and_waits_for_their_finaliz
         response = await api.send(
             "POST", "/apis/stable.example.com/v1/namespaces/default/shirts", shirt("late")
         )
-        assert response.status == 405
+        assert response.status == 403
         await api.client.patch(SHIRTS, "held", {"metadata": {"finalizers": None}}, NS)
         await asyncio.sleep(10)
         with pytest.raises(NotFound):

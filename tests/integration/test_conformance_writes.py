@@ -249,7 +249,7 @@ def test_status_is_applied_by_its_own_endpoint_and_owned_there(run_api):
         ({"metadata": {"name": "web", "managedFields": [{}]}}, "metadata.managedFields must be nil"),
         (
             {"apiVersion": "v1"},
-            "Incorrect version specified in apply patch. Specified patch version: v1, expected: apps/v1",
+            "invalid object type: /v1, Kind=Deployment",
         ),
         (
             {"unknown": 1},

@@ -73,6 +73,8 @@ class _Known:
                 value = [
                     "<age>" if isinstance(each, str) and _AGE.fullmatch(each) else each for each in value
                 ]
+            if key == "managedFields":  # their order is that of whole seconds
+                value = sorted(value, key=_entry)
             return [self.replaced(each) for each in value]
         if not isinstance(value, str):
             return value
@@ -81,6 +83,11 @@ class _Known:
         if key == "continue" and value:
             return "<continue>"
         return self._text(value)
+
+
+def _entry(told: Any) -> list[str]:
+    words = ("operation", "manager", "apiVersion", "subresource")
+    return [str(told.get(word, "")) if isinstance(told, dict) else "" for word in words]
 
 
 def _metadata(value: Any) -> Iterator[dict[str, Any]]:

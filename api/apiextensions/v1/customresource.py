@@ -116,7 +116,7 @@ class CustomStrategy(Strategy):
             return
         _validate_replicas(errors, obj, self._scale["statusReplicasPath"])
         path = self._scale.get("labelSelectorPath") or ""
-        found = _at(errors, obj, path) if path else None
+        found = _at(errors, obj, path, "") if path else None
         if found is not None and not isinstance(found, str):
             errors.invalid(path, "", _wrong_go_type(path, found, "string"))
 
@@ -145,7 +145,7 @@ def _body(obj: Obj) -> Obj:
 
 
 def _validate_replicas(errors: Errors, obj: Obj, path: str) -> None:
-    found = _at(errors, obj, path)
+    found = _at(errors, obj, path, 0)
     if found is None:
         return
     if isinstance(found, bool) or not isinstance(found, int):
@@ -156,11 +156,16 @@ def _validate_replicas(errors: Errors, obj: Obj, path: str) -> None:
         errors.invalid(path, found, f"should be less than or equal to {_MAX_INT32}")
 
 
-def _at(errors: Errors, obj: Obj, path: str) -> Any:
-    """What stands at a dotted path, None where there is nothing."""
+def _at(errors: Errors, obj: Obj, path: str, told: Any) -> Any:
+    """What stands at a dotted path, None where there is nothing. `told`: the value to tell of a way that ends early."""
     found: Any = obj
+    gone = ""
     for name in path.strip(".").split("."):
+        gone += f".{name}"
+        if found is None:
+            return None
         if not isinstance(found, dict):
+            errors.invalid(path, told, _wrong_go_type(gone, found, "map[string]interface{}"))
             return None
         found = found.get(name)
     return found

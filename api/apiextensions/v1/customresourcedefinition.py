@@ -195,6 +195,9 @@ class CustomResourceDefinitionStrategy(SpecStatusStrategy):
         if kind:
             names.setdefault("singular", kind.lower())
             names.setdefault("listKind", f"{kind}List")
+        status = obj.get("status")
+        if isinstance(status, dict) and not status.get("storedVersions"):
+            _note_stored(obj)
         conversion = spec.setdefault("conversion", {"strategy": "None"})
         if spec.get("preserveUnknownFields") is False:
             del spec["preserveUnknownFields"]

@@ -136,6 +136,11 @@ def _validate_spec(errors: Errors, spec: Obj, *, established: bool) -> None:
         for index, version in enumerate(versions):
             if (version.get("schema") or {}).get("openAPIV3Schema") is None:
                 errors.required(f"spec.versions[{index}].schema.openAPIV3Schema")
+    if spec.get("preserveUnknownFields") and any(
+        node.get("default") is not None for schema in _distinct_schemas(spec) for node in nodes(schema)
+    ):
+        message = "must be false in order to use defaults in the schema"
+        errors.invalid("spec.preserveUnknownFields", True, message)
     for index, version in enumerate(versions):
         _validate_version(errors, version, told, f"spec.versions[{index}]")
     _validate_version_names(errors, spec.get("versions"))
@@ -150,6 +155,9 @@ def _validate_spec(errors: Errors, spec: Obj, *, established: bool) -> None:
     parts.validate_subresources(errors, told.get("subresources"), "spec.subresources")
     parts.validate_columns(errors, told.get("additionalPrinterColumns"), "spec.additionalPrinterColumns")
     parts.validate_selectable(errors, told.get("selectableFields"), shared, "spec.selectableFields")
+    if spec.get("preserveUnknownFields") and (spec.get("conversion") or {}).get("strategy") == "Webhook":
+        message = "must be None if spec.preserveUnknownFields is true"
+        errors.invalid("spec.conversion.strategy", "Webhook", message)
     parts.validate_conversion(errors, spec.get("conversion") or {}, check_bundle=established)
 
 
