@@ -1,6 +1,6 @@
 """What Helm does to a cluster, request by request: discovery, release Secrets, hooks in order, three-way strategic merges,
-waits, rollback, uninstall. Helm itself is in no package registry that tests may use; its requests are written out here,
-with the patches that its library computes from (last release, new release, live object).
+waits, rollback, uninstall, and Helm 4's server-side apply. Helm 3 itself is driven in test_helm.py; here its requests
+are written out, for wherever there is none, with the patches that it computes from (last release, new release, live object).
 """
 
 from __future__ import annotations
