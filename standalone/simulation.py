@@ -55,6 +55,7 @@ from runtime.fake_images import FakeImages
 from scheduler.component import Scheduler
 from scheduler.profile import default_profile
 from standalone.inprocess_nodes import InProcessNodes
+from standalone.simulated_way import SimulatedWay
 
 Obj = dict[str, Any]
 T = TypeVar("T")
@@ -126,7 +127,15 @@ class Simulation:
         return random.Random(f"{self.seed}/{who}")
 
     def client_as(self, user: User, *, manager: str = "") -> Client:
+        """Without a way between: what a scenario asks is answered at the same moment."""
         return Client(InProcessTransport(self._app, user), user_agent=user.name, field_manager=manager)
+
+    def _component(self, user: User, *, manager: str) -> Client:
+        """The client of a component, whose requests take a moment."""
+        way = SimulatedWay(
+            InProcessTransport(self._app, user), self.clock, self._rng(f"the way of {user.name}")
+        )
+        return Client(way, user_agent=user.name, field_manager=manager)
 
     # -- parts -------------------------------------------------------------------------------------------
 
@@ -145,7 +154,7 @@ class Simulation:
         await self._start_server(group)
         self._start_scheduler(group)
         manager = ControllerManager(
-            self.client_as(
+            self._component(
                 User("system:kube-controller-manager", ("system:authenticated",)),
                 manager="kube-controller-manager",
             ),
@@ -176,7 +185,7 @@ class Simulation:
 
     def _start_scheduler(self, group: asyncio.TaskGroup) -> None:
         rng = self._rng("scheduler")
-        client = self.client_as(
+        client = self._component(
             User("system:kube-scheduler", ("system:authenticated",)), manager="kube-scheduler"
         )
         informers = InformerFactory(client, self.clock, rng)
@@ -209,7 +218,7 @@ class Simulation:
                 pod_cidr=cidr,
                 **config,
             ),
-            client=self.client_as(user, manager="kubelet"),
+            client=self._component(user, manager="kubelet"),
             runtime=runtime,
             images=images,
             clock=self.clock,

@@ -61,6 +61,7 @@ def test_controllers_recover_when_their_store_forgets_everything_and_counts_from
     async def scenario(cluster: Simulation) -> None:
         for n in range(300):  # the old revisions are far beyond what the new store will reach
             await cluster.client.create(CONFIGMAPS, config_map(f"c{n}"))
+        await cluster.clock.sleep(90)  # until bookmarks have told every informer so
         old = await cluster.backend.revision()
         await cluster.restart_api_server(forgetting=True)
         assert await cluster.backend.revision() < old
@@ -75,6 +76,24 @@ def test_controllers_recover_when_their_store_forgets_everything_and_counts_from
         assert await cluster.backend.revision() < old
 
     simulate(scenario, nodes=2)
+
+
+def test_components_that_remember_what_a_new_store_never_had_do_not_turn_in_circles_at_one_moment() -> None:
+    """A ReplicaSet that only its controller remembers has its pods deleted as soon as they are made. Each of these requests takes a
+    moment, so that the controller's cache has caught up before long."""
+
+    async def scenario(cluster: Simulation) -> None:
+        for n in range(40):
+            await cluster.client.create(CONFIGMAPS, config_map(f"c{n}"))
+        await cluster.client.create(DEPLOYMENTS, deployment("web", 3))
+        await cluster.wait_ready_pods(3)
+        await cluster.clock.sleep(130)
+        await cluster.restart_api_server(forgetting=True)
+        await cluster.client.create(DEPLOYMENTS, deployment("web", 2))
+        await cluster.clock.sleep(60)
+        assert len(await cluster.pods()) == 2
+
+    simulate(scenario, nodes=2, seed=1)
 
 
 def test_nodes_register_again_with_a_store_that_forgot_them() -> None:
