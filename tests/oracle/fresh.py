@@ -34,7 +34,7 @@ def main() -> int:
     options = parser.parse_args()
     wrong = 0
     with Oracle(options.binary) as ask:
-        for name in options.area or sorted(areas.AREAS):
+        for name in options.area or sorted(set(areas.AREAS) - {"suite"}):
             wrong += _compare(name, ask, options)
     return 1 if wrong else 0
 

@@ -102,9 +102,10 @@ def _compare(element: str, before: Any, after: Any, schema: Schema | None, out: 
         return
     inner = Comparison({}, {}, {})
     form, was = form_of(after, schema), form_of(before, schema)
-    if was != form:
-        _compare_as(was, before, after, schema, inner)  # say, text where a map stood
-    if _compare_as(form, before, after, schema, inner):
+    is_leaf = was != form and _compare_as(
+        was, before, after, schema, inner
+    )  # say, text where a map stands now
+    if _compare_as(form, before, after, schema, inner) or is_leaf:
         inner.modified["."] = LEAF
     for parent, node in zip(out, inner, strict=True):
         if node:

@@ -19,6 +19,7 @@ import orjson
 from machinery.clock import rfc3339
 from machinery.patch.apply import born, comparing, sets
 from machinery.patch.apply.comparing import Comparison
+from machinery.patch.apply.reconciling import reconcile
 from machinery.patch.apply.sets import FieldSet
 from machinery.patch.apply.unowned import owned_part, without_unowned
 from machinery.schema import Schema
@@ -55,8 +56,9 @@ def _are_valid(entries: list[Entry]) -> bool:
     return all(
         isinstance(entry, dict)
         and entry.get("operation") in ("Apply", "Update")
+        and entry.get("apiVersion")
         and isinstance(entry.get("fieldsV1"), dict)
-        and entry.get("fieldsType", "FieldsV1") == "FieldsV1"
+        and entry.get("fieldsType") == "FieldsV1"
         for entry in entries
     )
 
@@ -74,6 +76,20 @@ def entries_for_write(live: Obj | None, new: Obj, subresource: str) -> list[Entr
             return brought
     held = entries_of(live)
     return held if _are_valid(held) else []
+
+
+def in_terms_of(entries: list[Entry], api_version: str, schema: Schema | None) -> list[Entry]:
+    """The entries after the schema of their version may have changed: custom resources' do."""
+    if schema is None or schema.name.startswith("io.k8s."):
+        return entries
+    out = []
+    for entry in entries:
+        if entry["apiVersion"] == api_version:
+            fields = reconcile(entry["fieldsV1"], schema)
+            if fields is not entry["fieldsV1"]:
+                entry = {**entry, "fieldsV1": fields}
+        out.append(entry)
+    return out
 
 
 def _order(entry: Entry) -> tuple[str, str, str, str, str]:
@@ -134,6 +150,7 @@ def update_managed_fields(
         who = (manager or "unknown", operation, "" if operation == "Apply" else api_version, subresource)
         store(new, [make_entry(*who, rfc3339(now), fields)] if fields else [])
         return
+    entries = in_terms_of(entries, api_version, schema)
     if live is None:
         added, modified, removed = born.fields_of_new(owned_part(new), schema), sets.EMPTY, sets.EMPTY
     else:

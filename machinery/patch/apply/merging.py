@@ -26,7 +26,7 @@ def merge(live: Any, config: Any, schema: Schema | None) -> Any:
     form = form_of(config, schema)
     if form == "map":
         if config is None:
-            return live or None  # null takes no granular map away
+            return live if live and isinstance(live, dict) else None  # null takes no granular map away
         if not isinstance(config, dict):
             return config
         out = live.copy() if isinstance(live, dict) else {}
@@ -36,7 +36,7 @@ def merge(live: Any, config: Any, schema: Schema | None) -> Any:
     if form == "list":
         assert schema is not None
         if config is None:
-            return live or None
+            return live if live and isinstance(live, list) else None
         if isinstance(config, list):
             held = live if isinstance(live, list) else []
             return _merge_lists(held, config, schema) if held or config else config

@@ -87,7 +87,9 @@ def plan_apply(
 ) -> ApplyPlan:
     if entries_brought := managed.entries_of(config):
         raise BadRequest(f"metadata.managedFields must be nil, but has {len(entries_brought)} entries")
-    entries = _entries_before(live, api_version, subresource, now, schema)
+    entries = managed.in_terms_of(
+        _entries_before(live, api_version, subresource, now, schema), api_version, schema
+    )
     me = ("Apply", manager, "", subresource)
     own = next((entry for entry in entries if managed.identity(entry) == me), None)
     others = [entry for entry in entries if entry is not own]

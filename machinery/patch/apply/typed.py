@@ -32,7 +32,7 @@ def child_of(schema: Schema | None, key: str) -> Schema | None:
 def form_of(value: Any, schema: Schema | None) -> Form:
     """How a value of the schema is walked: by key, by element, or not at all."""
     kind = schema.kind if schema is not None else "any"
-    if kind == "any":
+    if kind == "any" and (schema is None or schema.map_type != "atomic"):
         return "map" if value is None or isinstance(value, dict) else "leaf"
     assert schema is not None
     if kind == "object" or kind == "map":

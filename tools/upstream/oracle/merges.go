@@ -51,6 +51,16 @@ func init() {
 			return value.RemoveItems(readSet(in["fields"])).AsValue().Unstructured(), nil
 		case "run":
 			return run(in)
+		case "union":
+			return setText(readSet(in["left"]).Union(readSet(in["right"]))), nil
+		case "difference":
+			return setText(readSet(in["left"]).Difference(readSet(in["right"]))), nil
+		case "intersection":
+			return setText(readSet(in["left"]).Intersection(readSet(in["right"]))), nil
+		case "paths":
+			paths := []string{}
+			readSet(in["left"]).Iterate(func(path fieldpath.Path) { paths = append(paths, path.String()) })
+			return paths, nil
 		}
 		return nil, fmt.Errorf("do what?")
 	}
