@@ -1,12 +1,11 @@
 """The real Helm against a cluster of processes: every chapter of helm/ is a transcript that must come true, in a namespace
 of its own and with configuration, cache and plugins of its own. The chart is charts/shop.
 
-Helm comes with the development dependencies on Linux x86_64; elsewhere one on the PATH is used, or the tests are skipped.
+Helm comes with the development dependencies on Linux x86_64; elsewhere the tests are skipped.
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,10 +19,9 @@ BESIDE_PYTHON = Path(sys.executable).with_name("helm")
 
 @pytest.fixture(scope="module")
 def helm_program() -> Path:
-    found = str(BESIDE_PYTHON) if BESIDE_PYTHON.exists() else shutil.which("helm")
-    if not found:
-        pytest.skip("there is no helm, neither beside this Python nor on the PATH")
-    return Path(found)
+    if not BESIDE_PYTHON.exists():
+        pytest.skip("there is no helm beside this Python: the package helm-binary has none for this machine")
+    return BESIDE_PYTHON
 
 
 @pytest.mark.kubectl
