@@ -240,7 +240,11 @@ async def _prepare(
             if undo is not None:
                 await undo()
             return None
-        causes = validate_metadata_update(obj, old)
+        causes = list(validate_metadata_update(obj, old))
+        if resource.custom:
+            causes += (
+                causes  # told twice, as upstream does: by what all kinds share and by the kind's own rules
+            )
         causes += judged(scope.validate, obj, old)
         if causes:
             raise refuse_invalid(call, was["name"], causes)

@@ -32,6 +32,7 @@ _EXTENSIONS = (
     "two-var-comprehensions",
 )
 _CODE = re.compile(r"^(?:[A-Z_]+: )?(.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
+_NO_INDEX = re.compile(r"Index error: index=(-?\d+) size=\d+")
 _NO_KEY = re.compile(r'^Key not found in map : "(.*)"$', re.DOTALL)
 _KEPT = 4096
 
@@ -146,6 +147,8 @@ def _said(text: str) -> str:
     """The engine's message without its status codes, in the words of upstream's engine where they differ."""
     found = _CODE.match(text)
     text = found.group(1) if found else text
+    if beyond := _NO_INDEX.match(text):
+        return f"index out of bounds: {beyond.group(1)}"
     if missing := _NO_KEY.match(text):
         return f"no such key: {missing.group(1)}"
     if text.startswith("No matching overloads found"):

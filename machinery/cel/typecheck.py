@@ -46,6 +46,7 @@ _LOGIC = ("_&&_", "_||_", "!_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_
 _ORDERED = ("_<_", "_<=_", "_>_", "_>=_")
 _ARITHMETIC = ("_+_", "_-_", "_*_", "_/_", "_%_")
 _RESULTS = {"size": "int", "string": "string", "int": "int", "double": "double", "bool": "bool"}
+_OF_OPTIONALS = ("hasValue", "value", "or", "orValue")
 _TESTS = ("startsWith", "endsWith", "contains", "matches")
 
 
@@ -154,6 +155,9 @@ class _Checker:
                     f"'({', '.join(map(str, given))})'",
                 )
             return Type("bool") if node.name in _LOGIC else given[0] if given[0] == given[1] else DYN
+        if node.is_member and node.name in _OF_OPTIONALS and given and given[0].kind != "dyn":
+            applied = f"{given[0]}.({', '.join(map(str, given[1:]))})"
+            self._say(node, f"found no matching overload for '{node.name}' applied to '{applied}'")
         if node.name == "_[_]" and given[0].kind in ("list", "map"):
             return type_of(given[0].item)
         if node.name in _TESTS and node.is_member:

@@ -18,6 +18,7 @@ from api.apiextensions.v1.rules import environment, expression_of, names_old_sel
 from api.validation.errors import Errors
 from machinery.cel import CelError
 from machinery.cel.typecheck import check
+from machinery.errors import Cause
 from machinery.schema import Schema
 
 Json = dict[str, Any]
@@ -27,6 +28,10 @@ MAX_STEPS = 1_000_000_000
 TOO_EXPENSIVE = (
     "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding maxItems, "
     "maxProperties, and maxLength where arrays, maps, and strings are declared)"
+)
+_NO_TYPE = (
+    "Internal error: internal error: failed to construct type information for x-kubernetes-validations rules: "
+    "unable to convert structural schema to CEL declarations"
 )
 _MOST_ITEMS = 1024 * 1024  # that a request of the largest size can hold, three bytes each
 _REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
@@ -88,6 +93,9 @@ def _validate_field_path(errors: Errors, said: str, node: Json, path: str) -> No
 
 def validate_rules(errors: Errors, node: Json, path: str, place: Place, *, root: bool = False) -> None:
     """Of rules whose words are right, in a schema that is structural."""
+    if not node.get("type") and not node.get("x-kubernetes-int-or-string"):
+        errors.causes.append(Cause("InternalError", _NO_TYPE, f"{path}.x-kubernetes-validations"))
+        return
     seen = seen_schema(node, root=root)
     for index, rule in enumerate(node["x-kubernetes-validations"]):
         at, text = f"{path}.x-kubernetes-validations[{index}]", str(rule["rule"])
