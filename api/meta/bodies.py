@@ -23,9 +23,9 @@ def _validate(obj: Obj) -> Sequence[Cause]:
         errors.invalid("propagationPolicy", policy, message)
     if policy is not None and policy not in _POLICIES:
         errors.not_supported("propagationPolicy", policy, (*_POLICIES, "nil"))
-    for index, each in enumerate(obj.get("dryRun") or ()):
-        if each != "All":
-            errors.not_supported(f"dryRun[{index}]", each, ("All",))
+    dry_run = obj.get("dryRun") or []
+    if set(dry_run) - {"All"}:
+        errors.not_supported("dryRun", dry_run, ("All",))
     return errors.causes
 
 

@@ -154,20 +154,17 @@ async def delete(
 
 def check_preconditions(call: Call, obj: Obj, entry: Entry, options: DeleteOptions) -> None:
     if options.uid and options.uid != obj["metadata"].get("uid"):
-        raise conflict(
-            call.group,
-            call.plural,
-            entry.name,
-            f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {obj['metadata'].get('uid', '')}",
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record "
+            f"({obj['metadata'].get('uid', '')}). The object might have been deleted and then recreated"
         )
+        raise conflict(call.group, call.served.resource.kind, entry.name, why)
     if options.revision and options.revision != str(entry.revision):
-        raise conflict(
-            call.group,
-            call.plural,
-            entry.name,
-            f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
-            f"ResourceVersion in object meta: {entry.revision}",
+        why = (
+            f"the ResourceVersion in the precondition ({options.revision}) does not match the ResourceVersion in record "
+            f"({entry.revision}). The object might have been modified"
         )
+        raise conflict(call.group, call.served.resource.kind, entry.name, why)
 
 
 def _gone(call: Call, obj: Obj) -> Written:

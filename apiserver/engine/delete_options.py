@@ -8,10 +8,8 @@ from typing import Any
 from api.resource import Obj
 from apiserver.engine.bodies import DELETE_OPTIONS, body
 from apiserver.engine.query import Query
-from machinery import integers
+from apiserver.engine.revisions import parse_int
 from machinery.errors import BadRequest, invalid
-
-_QUERY_BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class DeleteOptions:
 def parse_delete(said: Any, query: Query) -> DeleteOptions:
     """Of a body as plain data, or of query parameters where it says nothing. Raises BadRequest, Invalid."""
     form = body(DELETE_OPTIONS)
-    if said and not isinstance(said, dict):
+    if said is not None and not isinstance(said, dict):
         raise BadRequest("the body of a delete must be a DeleteOptions object")
     kind = (said or {}).get("kind") or form.kind
     if kind != form.kind:
@@ -51,14 +49,13 @@ def parse_delete(said: Any, query: Query) -> DeleteOptions:
 
 
 def _of_query(query: Query) -> Obj:
-    """The same fields, as text there. What cannot be their value is left as it is, for the codec to refuse."""
+    """The same fields, as text there."""
     said: Obj = {}
     for key in ("gracePeriodSeconds", "propagationPolicy", "orphanDependents"):
         if key in query:
             said[key] = query[key]
-    grace, orphan = said.get("gracePeriodSeconds", ""), said.get("orphanDependents", "")
-    if (seconds := integers.parse(grace)) is not None:
-        said["gracePeriodSeconds"] = seconds
-    if orphan:
-        said["orphanDependents"] = _QUERY_BOOLS.get(orphan, orphan)
+    if "gracePeriodSeconds" in said:
+        said["gracePeriodSeconds"] = parse_int(query, "gracePeriodSeconds")
+    if "orphanDependents" in said:
+        said["orphanDependents"] = query.flag("orphanDependents")
     return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl
 
 
@@ -26,9 +27,12 @@ class Query(dict[str, str]):
 
 
 _EMPTY = Query([])
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def parse_query(raw: bytes) -> Query:
     if not raw:
         return _EMPTY
+    if b"%" in raw and _BAD_ESCAPE.search(raw):  # such a pair counts for nothing, as in Go
+        raw = b"&".join(pair for pair in raw.split(b"&") if not _BAD_ESCAPE.search(pair))
     return Query(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))

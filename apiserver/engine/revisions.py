@@ -5,7 +5,7 @@ Source: Kubernetes API concepts, "Resource versions" and "Retrieving large resul
 
     resourceVersion   match          list                            watch
     ""                               newest                          everything, then changes
-    "0"                              whatever memory holds           the same
+    "0"                              whatever memory holds, whole    the same
     N                                at least N (with limit: at N)   changes after N
     N                 NotOlderThan   at least N                      (sendInitialEvents) at least N, then changes
     N                 Exact          at N                            refused
@@ -14,6 +14,7 @@ Source: Kubernetes API concepts, "Resource versions" and "Retrieving large resul
 from __future__ import annotations
 
 import base64
+import posixpath
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +56,19 @@ def parse_revision(text: str) -> int:
         return 0
     number = integers.parse(text, integers.UINT64) if text[0] not in "+-" else None
     if number is None:
-        raise _not_a_number("resourceVersion", "ParseUint", text, integers.go_fault(text, signed=False))
+        shown = _shown(text)
+        fault = integers.go_fault(text, signed=False)
+        raise BadRequest(
+            f'resourceVersion: Invalid value: "{shown}": strconv.ParseUint: parsing "{shown}": {fault}'
+        )
     return number
+
+
+def _listed_revision(text: str) -> int:
+    try:
+        return parse_revision(text)
+    except BadRequest as error:
+        raise BadRequest(f"invalid resource version: {error.message}") from None
 
 
 def parse_int(query: Query, key: str) -> int:
@@ -65,13 +77,12 @@ def parse_int(query: Query, key: str) -> int:
         return 0
     number = integers.parse(text)
     if number is None:
-        raise _not_a_number(key, "ParseInt", text, integers.go_fault(text))
+        raise BadRequest(f'strconv.ParseInt: parsing "{_shown(text)}": {integers.go_fault(text)}')
     return number
 
 
-def _not_a_number(key: str, function: str, text: str, fault: str) -> BadRequest:
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-    return BadRequest(f'{key}: Invalid value: "{shown}": strconv.{function}: parsing "{shown}": {fault}')
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def parse_list(query: Query) -> ListOptions:
@@ -79,6 +90,7 @@ def parse_list(query: Query) -> ListOptions:
         return _PLAIN
     revision, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
     token, limit = query.get("continue", ""), parse_int(query, "limit")
+    parse_int(query, "timeoutSeconds")
     _refuse(_wrong_with_list(match, revision, token, query.get("sendInitialEvents")))
     labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
     if token:
@@ -86,10 +98,12 @@ def parse_list(query: Query) -> ListOptions:
             raise BadRequest("specifying resource version is not allowed when using continue")
         at, start = decode_token(token)
         return ListOptions(labels, fields, limit, max(at, 0), 0, start, at < 0)
-    asked = parse_revision(revision)
+    asked = _listed_revision(revision)
     if match == "Exact" or (asked and limit and not match):
         return ListOptions(labels, fields, limit, exact=asked)
-    return ListOptions(labels, fields, limit, at_least=_any_or(asked, revision))
+    at_least = _any_or(asked, revision)
+    # What memory holds is given whole: upstream's watch cache knows no pages of it.
+    return ListOptions(labels, fields, 0 if at_least == ANY else limit, at_least=at_least)
 
 
 _PLAIN = ListOptions()
@@ -160,18 +174,20 @@ def decode_token(token: str) -> tuple[int, str]:
         body: Any = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         version, revision, start = body["v"], body["rv"], body["start"]
     except (ValueError, TypeError, KeyError):
-        raise BadRequest("continue key is not valid: encoded data is malformed") from None
-    if (
-        version != _TOKEN_VERSION
-        or type(revision) is not int
-        or not -1 <= revision <= integers.INT64[1]
-        or not isinstance(start, str)
-        or not revision
-    ):
-        raise BadRequest(
-            f"continue key is not valid: server does not recognize this encoded version {version!r}"
-        )
+        raise _invalid_token("encoded data is malformed") from None
+    if version != _TOKEN_VERSION:
+        raise _invalid_token(f"server does not recognize this encoded version {version}")
+    if type(revision) is not int or not -1 <= revision <= integers.INT64[1] or not revision:
+        raise _invalid_token(f"incorrect encoded start resourceVersion (version {version})")
+    if not isinstance(start, str) or not start:
+        raise _invalid_token(f"encoded start key empty (version {version})")
+    if posixpath.normpath("/" + start.removeprefix("/")) != "/" + start.removeprefix("/").removesuffix("/"):
+        raise _invalid_token(_shown(start))
     return revision, start
+
+
+def _invalid_token(why: str) -> BadRequest:
+    return BadRequest(f"invalid continue token: continue key is not valid: {why}")
 
 
 def refuse_old(revision: int, oldest: int) -> Expired:

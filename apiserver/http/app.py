@@ -25,20 +25,24 @@ from apiserver.engine.query import parse_query
 from apiserver.flowcontrol.flow import Entry, FlowControl
 from apiserver.http.audit import Audit
 from apiserver.http.body import ClientGone, read_body
-from apiserver.http.compress import Compressor
+from apiserver.http.compress import Compressor, takes_gzip
 from apiserver.http.counts import Key, Requests, key_of
 from apiserver.http.denial import refuse
 from apiserver.http.extra import PREFIXES as EXTRA_PREFIXES
 from apiserver.http.extra import Extra
 from apiserver.http.identify import impersonation_of, is_impersonation
+from apiserver.http.negotiation import wants_yaml
 from apiserver.http.reply import (
+    JSON,
     Header,
     Message,
+    PageNotFound,
     Receive,
     Reply,
     Scope,
     Send,
     error_reply,
+    in_yaml,
     send_reply,
     warning_headers,
 )
@@ -49,7 +53,7 @@ from apiserver.http.watch_socket import watch_over_websocket
 from client.logs import get_logger
 from machinery import names
 from machinery.clock import Clock
-from machinery.errors import ApiError, InternalError, NotFound, ServiceUnavailable, Timeout, TooManyRequests
+from machinery.errors import ApiError, InternalError, ServiceUnavailable, Timeout, TooManyRequests
 
 log = get_logger("apiserver")
 
@@ -156,6 +160,8 @@ class App:
                     reply = await self._path(request)
             except (ApiError, StoreUnavailable) as error:
                 reply = error_reply(_refusal(error))
+                if reply.content_type == JSON and wants_yaml(request.header(b"accept")):
+                    reply = in_yaml(reply)
             except ClientGone:
                 return
             except Exception:
@@ -164,7 +170,7 @@ class App:
             if request.warnings:
                 common += warning_headers(request.warnings)
             answered = reply
-            if reply.size > 131072 and b"gzip" in headers.get(b"accept-encoding", b""):
+            if reply.size > 131072 and takes_gzip(headers.get(b"accept-encoding", b"")):
                 reply = await self.compressor.compressed(reply)
             code = reply.status
             with suppress(OSError):  # the client left
@@ -309,7 +315,7 @@ class App:
             reply = await handler(request)
             if reply is not None:
                 return reply
-        raise NotFound("the server could not find the requested resource")
+        raise PageNotFound
 
     def _new_id(self) -> bytes:
         return names.uid(self.rng).encode()

@@ -60,9 +60,7 @@ def parse_body(body: bytes, content_type: str, schema: Callable[[], Schema]) -> 
         return parse_json(body)
     if form == "yaml":
         return parse_yaml(body)
-    if form == "protobuf":
-        return Parsed(parse_protobuf(body, schema))
-    raise BadRequest(f"a body of type {content_type} is only understood by PATCH")
+    return Parsed(parse_protobuf(body, schema))
 
 
 def parse_yaml(body: bytes) -> Parsed:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import replace
 
+from apiserver.http.negotiation import media_ranges
 from apiserver.http.reply import Reply
 from apiserver.storage.store import Piece
 
@@ -36,6 +37,14 @@ class Packed:
         self.checksum = zlib.crc32(raw)
         self.size = len(raw)
         self.shift = _power(8 * len(raw))
+
+
+def takes_gzip(accept_encoding: bytes) -> bool:
+    if b"gzip" not in accept_encoding:
+        return False
+    if b";" not in accept_encoding:
+        return True
+    return any(media == "gzip" for media, _ in media_ranges(accept_encoding.decode("latin-1")))
 
 
 class Compressor:

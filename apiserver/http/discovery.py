@@ -11,13 +11,14 @@ from typing import Any
 
 import orjson
 
+from api.resource import Resource, Subresource
 from apiserver.aggregation.documents import remote_version
 from apiserver.aggregation.priorities import group_place, priority_of
 from apiserver.aggregation.remote import Remotes
 from apiserver.engine.catalog import Catalog, Served, version_priority
 from apiserver.http.negotiation import media_ranges
-from apiserver.http.reply import JSON, Reply, json_reply
-from machinery.errors import NotAcceptable, NotFound
+from apiserver.http.reply import JSON, PageNotFound, Reply, json_reply
+from machinery.errors import NotAcceptable
 
 _AGGREGATED = b"application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList"
 
@@ -42,7 +43,7 @@ class Discovery:
             return self._resources("", parts[1])
         if parts[0] == "apis" and len(parts) == 2:
             if parts[1] not in self._group_names():
-                raise NotFound("the server could not find the requested resource")
+                raise PageNotFound
             return json_reply({"kind": "APIGroup", "apiVersion": "v1", **self._group(parts[1])})
         if parts[0] == "apis" and len(parts) == 3:
             return self._resources(parts[1], parts[2])
@@ -93,7 +94,7 @@ class Discovery:
     def _resources(self, group: str, version: str) -> Reply:
         found = self._catalog.in_version(group, version)
         if not found:
-            raise NotFound("the server could not find the requested resource")
+            raise PageNotFound
         resources: list[dict[str, Any]] = []
         for served in sorted(found, key=_plural):
             resource = served.resource
@@ -102,7 +103,7 @@ class Discovery:
                 "singularName": resource.singular,
                 "namespaced": resource.namespaced,
                 "kind": resource.kind,
-                "verbs": sorted(resource.verbs),
+                "verbs": _verbs(resource),
             }
             if resource.short_names:
                 entry["shortNames"] = list(resource.short_names)
@@ -113,7 +114,7 @@ class Discovery:
                     f"{group}/{served.base.gvr.version}/{resource.kind}"
                 )
             resources.append(entry)
-            for sub in sorted(resource.subresources.values(), key=lambda each: each.name):
+            for sub in _subresources(resource):
                 below: dict[str, Any] = {
                     "name": f"{resource.gvr.resource}/{sub.name}",
                     "singularName": "",
@@ -196,6 +197,23 @@ def _plural(served: Served) -> str:
     return served.resource.gvr.resource
 
 
+# The order in which upstream tells what custom resources have.
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+_CUSTOM_SUBRESOURCES = ("status", "scale")
+
+
+def _verbs(resource: Resource) -> list[str]:
+    if resource.custom:
+        return [verb for verb in _CUSTOM_VERBS if verb in resource.verbs]
+    return sorted(resource.verbs)
+
+
+def _subresources(resource: Resource) -> list[Subresource]:
+    if resource.custom:
+        return [resource.subresources[name] for name in _CUSTOM_SUBRESOURCES if name in resource.subresources]
+    return sorted(resource.subresources.values(), key=lambda each: each.name)
+
+
 def _aggregated_resource(served: Served) -> dict[str, Any]:
     resource = served.resource
     gvr = resource.gvr
@@ -204,7 +222,7 @@ def _aggregated_resource(served: Served) -> dict[str, Any]:
         "responseKind": {"group": gvr.group, "version": gvr.version, "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": sorted(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         out["shortNames"] = list(resource.short_names)
@@ -221,7 +239,7 @@ def _aggregated_resource(served: Served) -> dict[str, Any]:
                 },
                 "verbs": sorted(sub.verbs),
             }
-            for sub in sorted(resource.subresources.values(), key=lambda each: each.name)
+            for sub in _subresources(resource)
         ]
     return out
 

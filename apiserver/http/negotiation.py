@@ -63,14 +63,24 @@ def accepted(accept: str) -> Accepted:
         if params.get("g") != "meta.k8s.io" or params.get("v") not in ("v1", "v1beta1"):
             continue
         if shape in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList"):
-            # The answer's own type says the shape, as clients that asked for several look for it.
-            told = b"%s;as=%s;g=meta.k8s.io;v=%s" % (content, shape.encode(), params["v"].encode())
-            return Accepted(shape, params["v"], yaml, told)  # type: ignore[arg-type]
-    raise NotAcceptable(
-        "only the following media types are accepted: application/json, application/yaml, "
-        "application/json;as=Table;v=v1;g=meta.k8s.io, "
-        "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
-    )
+            return Accepted(shape, params["v"], yaml, content)  # type: ignore[arg-type]
+    raise NotAcceptable("only the following media types are accepted: application/json, application/yaml")
+
+
+def wants_yaml(accept: str) -> bool:
+    """Whether an error is told in YAML; JSON is for those who accept neither."""
+    try:
+        return "yaml" in accept and accepted(accept).yaml
+    except NotAcceptable:
+        return False
+
+
+def accepted_stream(accept: str) -> Accepted:
+    """The form of a watch's events, which are JSON always. Raises NotAcceptable."""
+    shape = accepted(accept)
+    if shape.yaml:
+        raise NotAcceptable("only the following media types are accepted: application/json;stream=watch")
+    return shape
 
 
 BodyType = Literal[
@@ -97,10 +107,10 @@ def body_type(content_type: str) -> BodyType:
     """What a body holds. Raises UnsupportedMediaType (CBOR among them)."""
     media = content_type.partition(";")[0].strip().lower()
     found = _BODY_TYPES.get(media)
-    if found is None:
+    if found is None or found in PATCH_TYPES:
         raise UnsupportedMediaType(
-            f"the body of the request was in an unknown format - accepted media types include: "
-            f"application/json, application/yaml, application/vnd.kubernetes.protobuf (got {media})"
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf"
         )
     return found
 

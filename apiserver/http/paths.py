@@ -12,7 +12,8 @@ import orjson
 from apiserver.http.discovery import Discovery
 from apiserver.http.health import Health
 from apiserver.http.metrics import Metrics
-from apiserver.http.reply import JSON, Reply, json_reply
+from apiserver.http.negotiation import accepted
+from apiserver.http.reply import JSON, Reply, in_yaml, json_reply
 from apiserver.http.request import Request
 from machinery.version import KUBERNETES_VERSION
 
@@ -72,7 +73,11 @@ class Paths:
         if request.method not in ("GET", "HEAD"):
             return None
         if path.startswith("/api"):
-            return self._discovery.reply(path, request.header(b"accept"), request.header(b"if-none-match"))
+            accept = request.header(b"accept")
+            reply = self._discovery.reply(path, accept, request.header(b"if-none-match"))
+            if reply is None or path.count("/") < 2 or path in ("/api/", "/apis/"):
+                return reply
+            return in_yaml(reply) if accepted(accept).yaml else reply
         if path == "/version" or path == "/version/":
             return Reply(200, self._version)
         if path.startswith(("/healthz", "/livez", "/readyz")):

@@ -291,8 +291,9 @@ class Connection(asyncio.Protocol):
             self._upgrading = asks_for_websocket(method, self._headers) and not (tunnels and tunnels(path))
             if self._upgrading:
                 return
-            if method != b"HEAD":
-                asked = {"protocol": dict(self._headers)[b"upgrade"]}
+            protocol = dict(self._headers).get(b"upgrade")  # CONNECT asks for none
+            if method != b"HEAD" and protocol is not None:
+                asked = {"protocol": protocol}
                 scope["extensions"] = {**self._extensions, "upgrade": asked}
         exchange = Exchange(
             self, scope, keep_alive=keep_alive, expects_continue=continues, old=version == "1.0"

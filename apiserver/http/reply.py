@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from apiserver.storage.store import Piece
-from machinery.errors import ApiError
+from machinery.errors import ApiError, NotFound
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -22,6 +22,14 @@ Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
+_UNSNIFFED = ((b"x-content-type-options", b"nosniff"),)
+
+
+class PageNotFound(NotFound):
+    """Nobody serves such a path: answered in plain text."""
+
+    def __init__(self) -> None:
+        super().__init__("404 page not found")
 
 
 @dataclass(slots=True)
@@ -43,12 +51,23 @@ def json_reply(value: Any, status: int = 200, headers: Sequence[Header] = ()) ->
 
 
 def text_reply(text: str, status: int = 200) -> Reply:
-    return Reply(status, text.encode(), TEXT)
+    return Reply(status, text.encode(), TEXT, _UNSNIFFED)
 
 
 def error_reply(error: ApiError) -> Reply:
+    if isinstance(error, PageNotFound):
+        return Reply(404, b"404 page not found\n", TEXT, _UNSNIFFED)
     headers = [(b"retry-after", str(error.retry_after_s).encode())] if error.retry_after_s else []
     return Reply(error.code, orjson.dumps(error.to_status()), JSON, headers)
+
+
+def in_yaml(reply: Reply) -> Reply:
+    """The same answer for who wants YAML."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text = yaml.dump(orjson.loads(reply.body), Dumper=dumper, sort_keys=False, allow_unicode=True)
+    return Reply(reply.status, text.encode(), b"application/yaml", reply.headers)
 
 
 def warning_headers(warnings: Sequence[str]) -> list[Header]:

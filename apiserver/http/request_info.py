@@ -72,8 +72,8 @@ def parse_request(method: str, path: str, query: Query) -> RequestInfo:
         tail += "/"
 
     if method in ("GET", "HEAD"):
-        if name:
-            verb = "watch" if watch_prefix or (query and query.flag("watch") and not subresource) else "get"
+        if name:  # ?watch counts for collections
+            verb = "watch" if watch_prefix else "get"
         else:
             verb = "watch" if watch_prefix or (query and query.flag("watch")) else "list"
     elif method == "DELETE":

@@ -26,18 +26,21 @@ from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.get import get
 from apiserver.engine.list import list_entries, list_pieces
 from apiserver.engine.patch import Patch, patch
+from apiserver.engine.query import Query
 from apiserver.engine.revisions import encode_token, parse_list
 from apiserver.engine.scale import get_scale, write_scale
 from apiserver.engine.update import update
 from apiserver.engine.write import admission_request, admit, own_scope, status_scope
 from apiserver.http.body import parse_body, parse_yaml
+from apiserver.http.dispatch import find
 from apiserver.http.negotiation import Accepted, accepted, patch_type
-from apiserver.http.reply import Reply
+from apiserver.http.reply import Reply, in_yaml
 from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo
-from apiserver.http.table import partial_list, partial_of, table_of
+from apiserver.http.table import included, partial_list, partial_of, table_of
 from apiserver.http.write_options import dry, write_options
-from machinery.errors import BadRequest, MethodNotAllowed, NotAcceptable, NotFound
+from machinery.durations import parse_duration
+from machinery.errors import BadRequest, MethodNotAllowed, NotAcceptable
 
 # An action of a subresource, or the creation of an object that is only an answer (access reviews).
 Action = Callable[[Engine, Call, Any], Awaitable[Written]]
@@ -65,24 +68,7 @@ class Resources:
 
     def find(self, info: RequestInfo) -> Served:
         """Raises NotFound for what is not served, MethodNotAllowed for a verb it does not have."""
-        served = self._engine.catalog.get(info.group, info.version, info.resource)
-        if served is None:
-            raise NotFound("the server could not find the requested resource")
-        resource = served.resource
-        if info.subresource:
-            sub = resource.subresources.get(info.subresource)
-            if sub is None:
-                raise NotFound("the server could not find the requested resource")
-            if info.verb not in sub.verbs:
-                raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        elif info.verb not in resource.verbs or not _is_addressed(info):
-            raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        if resource.namespaced:
-            if not info.namespace and (info.name or info.verb == "create"):
-                raise NotFound("the server could not find the requested resource")
-        elif info.namespace and info.resource != "namespaces":
-            raise NotFound("the server could not find the requested resource")
-        return served
+        return find(self._engine.catalog, info)
 
     def call(self, request: Request, served: Served) -> Call:
         info = request.info
@@ -106,6 +92,8 @@ class Resources:
         served = self.find(request.info)
         call = self.call(request, served)
         shape = accepted(request.header(b"accept"))
+        if request.query:
+            _refuse_unreadable_timeout(request.query)
         verb, subresource = request.info.verb, request.info.subresource
         if subresource:
             return await self._subresource(request, call, shape)
@@ -135,7 +123,9 @@ class Resources:
             if options.dry_run:
                 call.options = dry(call.options)
             written = await delete_collection(self._engine, call, parse_list(request.query), options)
-            return Reply(written.status, written.data)
+            if shape.shape == "object":
+                return self._reply(shape, 200, written.data)
+            return self._items(request, call, shape, written.obj["items"], written.obj["metadata"])
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
 
     async def _create(self, request: Request, call: Call, shape: Accepted) -> Reply:
@@ -180,14 +170,19 @@ class Resources:
 
     async def _scale(self, request: Request, call: Call, shape: Accepted) -> Reply:
         if request.info.verb == "get":
-            return self._reply(shape, 200, orjson.dumps(await get_scale(call)))
+            return self._scale_reply(request, call, shape, 200, orjson.dumps(await get_scale(call)))
         change: Obj | Patch
         if request.info.verb == "update":
             change = self._decoded(request, call, body(SCALE))
         else:
             change = self._patch(request, call)
         written = await write_scale(self._engine, call, change)
-        return self._reply(shape, written.status, written.data)
+        return self._scale_reply(request, call, shape, written.status, written.data)
+
+    def _scale_reply(self, request: Request, call: Call, shape: Accepted, status: int, data: bytes) -> Reply:
+        if shape.shape == "object":
+            return self._reply(shape, status, data)
+        return self._object(request, call, shape, status, orjson.loads(data))
 
     async def _list(self, request: Request, call: Call, shape: Accepted) -> Reply:
         options = parse_list(request.query)
@@ -203,11 +198,17 @@ class Resources:
             metadata["continue"] = encode_token(result.revision, result.next_key)
             if result.remaining is not None:
                 metadata["remainingItemCount"] = result.remaining
+        return self._items(request, call, shape, objects, metadata)
+
+    def _items(
+        self, request: Request, call: Call, shape: Accepted, objects: list[Obj], metadata: Obj
+    ) -> Reply:
         if shape.shape == "Table":
             now = self._engine.clock.now()
-            include = request.query.get("includeObject", "Metadata")
+            include = included(request.query, shape)
             value = table_of(call.served, objects, now, shape.version, include, metadata)
         else:
+            _refuse_other_number(shape, call, is_list=True)
             value = partial_list(objects, shape.version, metadata)
         return self._reply(shape, 200, orjson.dumps(value))
 
@@ -219,21 +220,17 @@ class Resources:
     def _object(self, request: Request, call: Call, shape: Accepted, status: int, obj: Any) -> Reply:
         if shape.shape == "Table":
             metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-            include = request.query.get("includeObject", "Metadata")
+            include = included(request.query, shape)
             now = self._engine.clock.now()
             value = table_of(call.served, [obj], now, shape.version, include, metadata)
         else:
+            _refuse_other_number(shape, call, is_list=False)
             value = partial_of(obj, shape.version)
         return self._reply(shape, status, orjson.dumps(value))
 
     def _reply(self, shape: Accepted, status: int, data: bytes) -> Reply:
-        if shape.yaml:
-            import yaml
-
-            dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-            text = yaml.dump(orjson.loads(data), Dumper=dumper, sort_keys=False, allow_unicode=True)
-            return Reply(status, text.encode(), shape.content_type)
-        return Reply(status, data, shape.content_type)
+        reply = Reply(status, data)
+        return in_yaml(reply) if shape.yaml else reply
 
     def _decoded(self, request: Request, call: Call, form: Body | None = None) -> Obj:
         resource = call.served.resource
@@ -258,11 +255,24 @@ class Resources:
         return Patch(kind, parsed.data, parsed)
 
 
-def _is_addressed(info: RequestInfo) -> bool:
-    """POST goes to a collection, PUT and PATCH to an object; the other verbs were told apart by their path."""
-    if info.verb == "create":
-        return not info.name
-    return bool(info.name) or info.verb not in ("update", "patch")
+def _refuse_other_number(shape: Accepted, call: Call, *, is_list: bool) -> None:
+    """Raises NotAcceptable where metadata of an object is wanted of a list, or the other way round."""
+    wanted = "PartialObjectMetadataList" if is_list else "PartialObjectMetadata"
+    if shape.shape == wanted:
+        return
+    resource = call.served.resource
+    kind, custom = (resource.list_kind, "UnstructuredList") if is_list else (resource.kind, "Unstructured")
+    form = f"*unstructured.{custom}" if resource.custom else f"*{resource.gvr.version}.{kind}"
+    number = "a list" if is_list else "not a list"
+    raise NotAcceptable(f"you requested {shape.shape}, but the requested object is {number} ({form})")
+
+
+def _refuse_unreadable_timeout(query: Query) -> None:
+    """The server's own limits end a request; what is said must be a duration all the same."""
+    try:
+        parse_duration(query.get("timeout") or "0")
+    except ValueError as error:
+        raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
 
 
 def delete_options_schema() -> Any:

@@ -11,9 +11,13 @@ from typing import Any
 
 from api.resource import Column, Obj
 from apiserver.engine.catalog import Served
+from apiserver.engine.query import Query
+from apiserver.http.negotiation import Accepted
 from machinery import jsonpath
 from machinery.clock import parse_rfc3339
 from machinery.durations import human_duration
+from machinery.errors import BadRequest
+from machinery.field_errors import quote
 
 Cell = Callable[[Obj, float], Any]
 
@@ -84,6 +88,17 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def included(query: Query, shape: Accepted) -> str:
+    """What of each object a table's rows carry. Raises BadRequest."""
+    include = query.get("includeObject") or "Metadata"
+    if shape.shape == "Table" and include not in ("Metadata", "Object", "None"):
+        raise BadRequest(
+            f"Unable to convert to Table as requested: includeObject: Invalid value: {quote(include)}: "
+            "must be 'Metadata', 'Object', 'None', or empty"
+        )
+    return include
+
+
 def table_of(
     served: Served,
     objects: Iterable[Obj],
@@ -102,8 +117,8 @@ def table_of(
         row: dict[str, Any] = {"cells": [cell(obj, now) for cell in cells]}
         if include == "Object":
             row["object"] = obj
-        elif include != "None":
-            row["object"] = partial_of(obj, version)
+        else:
+            row["object"] = None if include == "None" else partial_of(obj, version)
         rows.append(row)
     return {
         "kind": "Table",

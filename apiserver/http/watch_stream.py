@@ -44,19 +44,14 @@ def frames_for(
     kept_as = f"{resource.gvr.api_version} {shape.shape} {shape.version} {include}"
 
     def bookmark(event: StoreEvent) -> bytes:
-        meta: dict[str, Any] = {"resourceVersion": str(event.revision), "creationTimestamp": None}
+        meta: dict[str, Any] = {"resourceVersion": str(event.revision)}
         if event.initial_end:
             meta["annotations"] = INITIAL_END
         if shape.shape == "Table":
-            return orjson.dumps(
-                {
-                    "kind": "Table",
-                    "apiVersion": f"meta.k8s.io/{shape.version}",
-                    "metadata": meta,
-                    "columnDefinitions": None,
-                    "rows": [],
-                }
-            )
+            nothing = {"kind": resource.kind, "apiVersion": resource.gvr.api_version, "metadata": meta}
+            at = {"resourceVersion": meta["resourceVersion"]}
+            table = table_of(served, [nothing], now(), shape.version, include, at, headers=False)
+            return orjson.dumps(table)
         if shape.shape != "object":
             return orjson.dumps(
                 {
@@ -195,7 +190,7 @@ async def stream_watch(
 ) -> None:
     """Answer a watch. Errors before the first byte are raised; a revision that is gone is told in the stream."""
     frames = frames_for(call.served, options, shape, include, now)
-    content_type = shape.content_type + b";stream=watch" if shape.shape != "object" else b"application/json"
+    content_type = b"application/json"
     started = False
 
     async def pump(batches: Batches) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from apiserver.engine.engine import Engine
 from apiserver.engine.revisions import parse_watch
-from apiserver.http.negotiation import accepted
+from apiserver.http.negotiation import accepted_stream
 from apiserver.http.reply import Header, Receive, Send, warning_headers
 from apiserver.http.request import Request
 from apiserver.http.resources import Resources
+from apiserver.http.table import included
 from apiserver.http.watch_stream import Streams, stream_watch
 from machinery.errors import MethodNotAllowed
 
@@ -31,10 +32,10 @@ class Watching:
         served = self._resources.find(request.info)
         call = self._resources.call(request, served)
         options = parse_watch(request.query)
-        shape = accepted(request.header(b"accept"))
+        shape = accepted_stream(request.header(b"accept"))
         timeout_s = options.timeout_s or _MIN_TIMEOUT_S * (1 + self._rng.random())
         headers = [*extra, *warning_headers(request.warnings)]
-        include = request.query.get("includeObject", "Metadata")
+        include = included(request.query, shape)
         await stream_watch(
             call,
             options,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from apiserver.engine.engine import WriteOptions
 from apiserver.http.request import Request
 from machinery.errors import Cause, invalid
+from machinery.field_errors import not_supported
 
 _KINDS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 _VALIDATIONS = ("Ignore", "Strict", "Warn")
@@ -30,15 +31,10 @@ def write_options(request: Request) -> WriteOptions:
         wrong.append(
             Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force")
         )
-    if dry_run and dry_run != ["All"]:
-        said = ", ".join(f'"{each}"' for each in dry_run)
-        wrong.append(_unsupported("dryRun", f"[{said}]" if len(dry_run) > 1 else said, '"All"'))
+    if set(dry_run) - {"All"}:
+        wrong.append(not_supported("dryRun", dry_run, ("All",)))
     if validation not in _VALIDATIONS:
-        wrong.append(
-            _unsupported(
-                "fieldValidation", f'"{validation}"', ", ".join(f'"{each}"' for each in _VALIDATIONS)
-            )
-        )
+        wrong.append(not_supported("fieldValidation", validation, ("", *_VALIDATIONS)))
     if wrong:
         raise invalid("meta.k8s.io", _KINDS.get(request.info.verb, "DeleteOptions"), "", wrong)
     return WriteOptions(bool(dry_run), manager, validation, force, agent)  # type: ignore[arg-type]
@@ -55,10 +51,7 @@ def _wrong_manager(manager: str) -> list[Cause]:
         wrong.append(Cause("FieldValueTooLong", text, "fieldManager"))
     if manager and not manager.isprintable():
         shown = manager.encode("unicode_escape").decode()
-        text = f'Invalid value: "{shown}": should only contain printable characters'
+        at = next(index for index, character in enumerate(manager) if not character.isprintable())
+        text = f'Invalid value: "{shown}": invalid character U+{ord(manager[at]):04X} (at position {at})'
         wrong.append(Cause("FieldValueInvalid", text, "fieldManager"))
     return wrong
-
-
-def _unsupported(field: str, said: str, supported: str) -> Cause:
-    return Cause("FieldValueNotSupported", f"Unsupported value: {said}: supported values: {supported}", field)

@@ -376,8 +376,6 @@ def test_errors_are_statuses_of_their_code(run_api):
         cases = [
             ("GET", "/api/v1/namespaces/default/configmaps/none", None, 404, "NotFound"),
             ("GET", "/api/v1/nothings", None, 404, "NotFound"),
-            ("GET", "/apis/none/v1/x", None, 404, "NotFound"),
-            ("GET", "/nowhere", None, 404, "NotFound"),
             ("POST", "/api/v1/namespaces/default/configmaps/x", {}, 405, "MethodNotAllowed"),
             ("POST", "/api/v1/namespaces/default/configmaps", b"{", 400, "BadRequest"),
             (
@@ -393,6 +391,9 @@ def test_errors_are_statuses_of_their_code(run_api):
             response = await api.send(method, path, sent)
             status = orjson.loads(response.body)
             assert (response.status, status["reason"], status["kind"]) == (code, reason, "Status"), path
+        for path in ("/apis/none/v1/x", "/nowhere"):
+            response = await api.send("GET", path)
+            assert (response.status, response.body) == (404, b"404 page not found\n")
         response = await api.send("GET", "/api/v1/namespaces", accept="text/html")
         assert response.status == 406
         response = await api.send(

@@ -106,12 +106,21 @@ def test_options_of_the_wrong_type_are_refused_with_their_path(body):
 def test_every_wrong_option_is_told_at_once():
     with pytest.raises(Invalid) as refused:
         parse_delete({"propagationPolicy": "Maybe", "dryRun": ["Some"]}, parse_query(b""))
-    assert [cause.field for cause in refused.value.causes] == ["propagationPolicy", "dryRun[0]"]
+    assert [cause.field for cause in refused.value.causes] == ["propagationPolicy", "dryRun"]
 
 
-@pytest.mark.parametrize(
-    "query", [b"gracePeriodSeconds=soon", b"orphanDependents=maybe", b"propagationPolicy=x"]
-)
+def test_any_text_but_a_no_orphans_dependents():
+    assert parse_delete(None, parse_query(b"orphanDependents=maybe")).policy == "Orphan"
+    assert parse_delete(None, parse_query(b"orphanDependents=False")).policy == "Background"
+
+
+@pytest.mark.parametrize("body", [[], "", 0, False])
+def test_a_body_that_is_no_object_is_refused(body):
+    with pytest.raises(BadRequest):
+        parse_delete(body, parse_query(b""))
+
+
+@pytest.mark.parametrize("query", [b"gracePeriodSeconds=soon", b"propagationPolicy=x"])
 def test_wrong_query_values_are_refused(query):
     with pytest.raises((BadRequest, Invalid)):
         parse_delete(None, parse_query(query))

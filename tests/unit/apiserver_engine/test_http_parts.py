@@ -49,9 +49,9 @@ def test_nothing_acceptable(accept):
 def test_body_types():
     assert body_type("") == "json"
     assert body_type("application/json; charset=utf-8") == "json"
-    assert body_type("application/apply-patch+yaml") == "apply-patch"
-    with pytest.raises(UnsupportedMediaType):
-        body_type("application/cbor")
+    for other in ("application/cbor", "application/apply-patch+yaml", "/"):
+        with pytest.raises(UnsupportedMediaType):
+            body_type(other)
 
 
 def test_discovery_prefers_what_the_client_lists_first():
