@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from apiserver.http.reply import Header, Receive, Send
 from apiserver.http.watch_stream import Streams
 
 IDLE_S = 4 * 3600.0  # without a byte either way; a kubelet's bound on streaming connections
+_CLOSING_S = 30.0
 
 
 class Tunnel:
@@ -42,7 +44,10 @@ class Tunnel:
         self._stir()
 
     async def close(self) -> None:
-        await self._send({"type": "http.response.body", "body": b""})
+        """Once the client has taken what was written; one that takes nothing is cut off with the end of its request."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                await self._send({"type": "http.response.body", "body": b""})
 
     def _stir(self) -> None:
         if self.idle is not None and not self.idle.expired():

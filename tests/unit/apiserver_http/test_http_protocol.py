@@ -15,6 +15,7 @@ import pytest
 from apiserver.http.body import LIMIT_BYTES, ClientGone, read_body
 from apiserver.http.protocol import Connection, Limits, Served
 from apiserver.http.reply import Reply, error_reply, send_reply
+from apiserver.http.tunnel import Tunnel
 from machinery.errors import ApiError
 from machinery.virtual_loop import run
 
@@ -594,6 +595,26 @@ def test_tunnel_holds_back_who_sends_more_than_is_taken_and_waits_for_who_reads_
         peer.wire.close()
         await peer.settle()
         assert not peer.served.forsaken
+
+    run(main())
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_tunnel_is_closed_when_its_client_has_read_or_will_not(reads):
+    async def main():
+        async def app(scope, receive, send):
+            tunnel = Tunnel(receive, send)
+            await tunnel.open(b"SPDY/3.1", [])
+            await tunnel.write(b"x" * 2000)
+            await tunnel.close()
+
+        peer = await Peer(app, limit=1000).send(UPGRADE + b"\r\n")
+        await peer.wait(20)
+        assert not peer.wire.closed
+        if reads:
+            peer.wire.read()
+        await peer.wait(11)
+        assert peer.wire.closed and peer.wire.aborted is not reads
 
     run(main())
 
