@@ -49,6 +49,7 @@ class Agent:
         self.vanishes = False
         self.may: set[str] = set()  # verbs; none of them means all
         self.over = asyncio.Event()  # a session is
+        self.log = Log()
 
     async def app(self, scope, receive, send) -> None:
         socket, query = WebSocket(scope, receive, send), Query(scope)
@@ -90,6 +91,22 @@ class Agent:
 ADMIN = User("admin", ("system:masters",))
 
 
+class Log:
+    """An audit log in memory: (stage, verb, subresource, code)."""
+
+    is_early = True
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str, int]] = []
+        self.complete = asyncio.Event()
+
+    def record(self, stage, _, scope, request, code, *__) -> None:
+        if request.info.resource == "pods" and request.info.subresource:
+            self.told.append((stage, request.info.verb, request.info.subresource, code))
+            if stage == "ResponseComplete":
+                self.complete.set()
+
+
 class AsAdmin:
     async def authenticate(self, credentials):
         return ADMIN
@@ -125,6 +142,7 @@ def in_cluster(test) -> None:
                 make_guard=guard,
                 connector=nodes,
                 resources_of=resources_of,
+                audit=agent.log,
             )
         )
         async with asyncio.TaskGroup() as group:
@@ -246,13 +264,17 @@ def test_attach_ends_with_the_container_whatever_its_code():
     in_cluster(test)
 
 
-def test_client_that_vanishes_ends_its_session():
+def test_client_that_vanishes_ends_its_session_which_the_audit_log_tells_of():
     async def test(address, agent):
         async with spdy(address, EXEC, V4) as client:
             await client.open("error", "stdout")
             await agent.sessions.get()
             assert not agent.over.is_set()
+            begun = [("RequestReceived", "create", "exec", 0), ("ResponseStarted", "create", "exec", 101)]
+            assert agent.log.told == begun
         await asyncio.wait_for(agent.over.wait(), 5)
+        await asyncio.wait_for(agent.log.complete.wait(), 5)
+        assert agent.log.told == [*begun, ("ResponseComplete", "create", "exec", 101)]
 
     in_cluster(test)
 
