@@ -18,6 +18,7 @@ from pathlib import Path
 
 from api.resource import Resource
 from apiserver.aggregation.reach import FrontProxy
+from apiserver.apart import Worker, breathe
 from apiserver.audit_flags import add_flags as add_audit_flags
 from apiserver.audit_flags import make_audit
 from apiserver.auth.token_file import TokenFileError
@@ -219,6 +220,7 @@ async def run(options: argparse.Namespace) -> None:
             connector=TlsNodeConnector(node_context),
             resources_of=resources_of,
             audit=audit or NoAudit(),
+            apart=Worker(),
             service_cidr=options.service_cluster_ip_range,
             seats=options.max_requests_inflight + options.max_mutating_requests_inflight,
             identity=f"{socket.gethostname()}/{options.audit_log_path or options.data_dir}",
@@ -277,6 +279,7 @@ def _settle() -> None:
     and need not look often at all, since stored objects are bytes without references."""
     import gc
 
+    breathe()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 

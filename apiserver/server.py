@@ -32,6 +32,7 @@ from apiserver.aggregation.local import LocalServices
 from apiserver.aggregation.proxy import RemoteProxy
 from apiserver.aggregation.reach import FrontProxy, Reach, authentication_data
 from apiserver.aggregation.remote import Remotes
+from apiserver.apart import Apart
 from apiserver.backends.backend import Backend
 from apiserver.background import Background, Work, restart_family
 from apiserver.engine.actions import bind
@@ -92,6 +93,7 @@ class Parts:
     resources_of: ResourcesOf
     resources: Sequence[Resource] = ()  # () takes the registry's
     audit: Audit = field(default_factory=NoAudit)
+    apart: Apart | None = None  # where large bodies are worked on
     connect: Connect = connect  # to webhooks that objects name
     service_cidr: str = "10.96.0.0/16"
     advertise: Sequence[str] = ("127.0.0.1",)
@@ -113,7 +115,7 @@ class ApiServer:
         self.streams = Streams()
         self.background = Background(parts.clock, parts.rng)
         self.metrics = Metrics(self._is_counted)
-        self.engine = Engine(self.catalog, parts.clock, parts.rng)
+        self.engine = Engine(self.catalog, parts.clock, parts.rng, apart=parts.apart)
         self._numbers = ServiceNumbers(self._network, parts.rng, parts.clock, self.engine.new_uid)
         self._remotes = Remotes(self.catalog)
         self.flow = FlowControl(parts.clock, CatalogSizes(self.catalog), seats=parts.seats)

@@ -6,6 +6,8 @@ A generated name that is taken is drawn again, a few times; a given one is 409 A
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from api.resource import Obj
 from api.validation.errors import judged
 from apiserver.engine import ownership
@@ -15,7 +17,7 @@ from apiserver.engine.write import admission_request, judge, mutate, refuse_inva
 from apiserver.storage.store import StaleRevision
 from machinery import names
 from machinery.clock import rfc3339
-from machinery.errors import AlreadyExists, BadRequest, Forbidden, already_exists, qualified
+from machinery.errors import AlreadyExists, BadRequest, Cause, Forbidden, already_exists, qualified
 from machinery.objects import deep_copy
 
 _GENERATED_NAME_TRIES = 8
@@ -66,23 +68,31 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
     served, resource, strategy = call.served, call.served.resource, call.served.resource.strategy
     now = engine.clock.now()
     prepare_new(obj, resource, call.namespace, engine.new_uid(), rfc3339(now))
-    dedup_owners(obj, call.warnings)
-    strategy.default(obj)
-    strategy.prepare_create(obj)
+
+    def complete() -> None:
+        dedup_owners(obj, call.warnings)
+        strategy.default(obj)
+        strategy.prepare_create(obj)
+        if not tracked:
+            ownership.track_create(resource, obj, call.options.manager, call.subresource, now)
+
+    def judge_it() -> tuple[list[Cause], Sequence[str]]:
+        causes = [*validate_metadata(obj, resource), *judged(strategy.validate, obj)]
+        return causes, () if causes else strategy.warnings(obj, None)
+
     undo: Undo | None = None
     kept = False
     try:
-        if not tracked:
-            ownership.track_create(resource, obj, call.options.manager, call.subresource, now)
+        await engine.do(call.body_bytes, complete)
         request = admission_request(engine, call, "CREATE", obj, None)
         if await mutate(engine, request):
             strategy.default(obj)
         undo = await engine.hook(call).before_create(call, obj)
-        causes = [*validate_metadata(obj, resource), *judged(strategy.validate, obj)]
+        causes, advice = await engine.do(call.body_bytes, judge_it)
         if causes:
             meta = obj["metadata"]
             raise refuse_invalid(call, meta.get("name") or meta.get("generateName", ""), causes)
-        call.warnings.extend(strategy.warnings(obj, None))
+        call.warnings.extend(advice)
         await judge(engine, request)
         name = obj["metadata"]["name"]
         if call.options.dry_run:

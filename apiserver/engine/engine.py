@@ -12,10 +12,11 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from api.resource import Obj, Resource
 from apiserver.admission.admission import AdmissionPlugin, AdmissionRequest, judges, mutates
+from apiserver.apart import LARGE_BYTES, Apart
 from apiserver.auth.user import User
 from apiserver.engine.catalog import Catalog, Served
 from apiserver.engine.conversion import Conversions
@@ -23,6 +24,7 @@ from apiserver.webhook_client import WebhookClient
 from machinery import names
 from machinery.clock import Clock
 
+T = TypeVar("T")
 FieldValidation = Literal["Ignore", "Warn", "Strict"]
 
 
@@ -52,6 +54,7 @@ class Call:
     options: WriteOptions = field(default_factory=WriteOptions)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # admission's notes for the audit log
+    body_bytes: int = 0  # how large the request's body was
 
     @property
     def plural(self) -> str:
@@ -133,6 +136,7 @@ class Engine:
     hooks: Mapping[tuple[str, str], WriteHook] = field(default_factory=dict)
     conversions: Conversions = field(default_factory=Conversions)
     webhooks: WebhookClient | None = None  # the one client of all webhooks that objects name
+    apart: Apart | None = None  # where large objects are worked on; None: here, like all others
     # Who runs for what kind of request; forgotten when `admission` is replaced.
     _phases: Phases = field(default_factory=lambda: Phases(()), init=False, repr=False)
     # how often an unconditional write is retried when others write the same object
@@ -149,6 +153,12 @@ class Engine:
     def hook(self, call: Call) -> WriteHook:
         gvr = call.served.resource.gvr
         return self.hooks.get((gvr.group, gvr.resource), _NO_HOOK)
+
+    async def do(self, size_bytes: int, work: Callable[[], T]) -> T:
+        """What `work` gives; it touches nothing but objects of its own request, which are about `size_bytes` large."""
+        if size_bytes <= LARGE_BYTES or self.apart is None:
+            return work()
+        return await self.apart(work)
 
     def new_uid(self) -> str:
         return names.uid(self.rng)

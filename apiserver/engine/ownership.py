@@ -93,15 +93,18 @@ async def apply(engine: Engine, call: Call, live: Obj | None, applied: Obj) -> O
             subresource=subresource,
         )
     else:
-        made = structured.apply(
-            live,
-            applied,
-            manager=manager,
-            api_version=api_version,
-            now=now,
-            schema=schema,
-            force=force,
-            subresource=subresource,
+        made = await engine.do(
+            call.body_bytes,
+            lambda: structured.apply(
+                live,
+                applied,
+                manager=manager,
+                api_version=api_version,
+                now=now,
+                schema=schema,
+                force=force,
+                subresource=subresource,
+            ),
         )
     return deep_copy(made)
 

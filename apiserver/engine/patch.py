@@ -50,7 +50,7 @@ async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) 
         return await _apply(engine, call, change, scope)
     refuse_strategic(resource, change)
 
-    def changer(old: Obj, entry: Entry) -> Change:
+    def changed(old: Obj, entry: Entry) -> Change:
         before = str(entry.revision)
         raw = apply_to(resource, old, change)
         said = _said_revision(raw)
@@ -62,6 +62,9 @@ async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) 
         ):
             raise BadRequest("the name and namespace of the object must not be changed by a patch")
         return Change(obj, said if said != before else before if _mentions_revision(change) else "")
+
+    async def changer(old: Obj, entry: Entry) -> Change:
+        return await engine.do(max(call.body_bytes, len(entry.data)), lambda: changed(old, entry))
 
     return await guaranteed_update(engine, call, changer, scope)
 
@@ -122,7 +125,7 @@ async def _apply(engine: Engine, call: Call, change: Patch, scope: Scope) -> Wri
     """Server-side apply. The applied configuration is decoded first, so that its unknown fields are judged."""
     need_manager(call)
     resource = call.served.resource
-    applied = decode_applied(call, change.data, change.source)
+    applied = await engine.do(call.body_bytes, lambda: decode_applied(call, change.data, change.source))
     meta = metadata_of(applied)
     if meta.get("name", call.name) != call.name:
         raise BadRequest(

@@ -204,30 +204,36 @@ async def _prepare(
     resource = call.served.resource
     strategy = resource.strategy
     obj = made.obj
-    carry_over(obj, old, resource, call.plural)
-    dedup_owners(obj, call.warnings)
-    obj["metadata"].pop("resourceVersion", None)
+    size_bytes = max(call.body_bytes, len(entry.data))
     was = dict(old["metadata"])
     revision = was.pop("resourceVersion", "")
-    old["metadata"] = was
-    strategy.default(obj)
-    scope.prepare(obj, old)
+
+    def complete() -> None:
+        carry_over(obj, old, resource, call.plural)
+        dedup_owners(obj, call.warnings)
+        obj["metadata"].pop("resourceVersion", None)
+        old["metadata"] = was
+        strategy.default(obj)
+        scope.prepare(obj, old)
+
+    def judge_it() -> tuple[list[Cause], Sequence[str]]:
+        causes = list(validate_metadata_update(obj, old))
+        if resource.custom:
+            causes += (
+                causes  # told twice, as upstream does: by what all kinds share and by the kind's own rules
+            )
+        causes += judged(scope.validate, obj, old)
+        return causes, () if causes else strategy.warnings(obj, old)
+
+    await engine.do(size_bytes, complete)
     undo = None
     try:
         if made.manager_op:
             foreign = managed.NO_FOREIGN
             if ownership.is_foreign(resource, old):
                 foreign = await ownership.foreign_changes(engine, resource, obj, old)
-            ownership.track_update(
-                resource,
-                obj,
-                old,
-                call.options.manager,
-                made.manager_op,
-                call.subresource,
-                engine.clock.now(),
-                foreign,
-            )
+            who = (call.options.manager, made.manager_op, call.subresource, engine.clock.now())
+            await engine.do(size_bytes, lambda: ownership.track_update(resource, obj, old, *who, foreign))
         request = admission_request(engine, call, "UPDATE", obj, old)
         if not admitted and await mutate(engine, request):
             strategy.default(obj)
@@ -240,15 +246,10 @@ async def _prepare(
             if undo is not None:
                 await undo()
             return None
-        causes = list(validate_metadata_update(obj, old))
-        if resource.custom:
-            causes += (
-                causes  # told twice, as upstream does: by what all kinds share and by the kind's own rules
-            )
-        causes += judged(scope.validate, obj, old)
+        causes, advice = await engine.do(size_bytes, judge_it)
         if causes:
             raise refuse_invalid(call, was["name"], causes)
-        call.warnings.extend(strategy.warnings(obj, old))
+        call.warnings.extend(advice)
         if not admitted:
             await judge(engine, request)
     except BaseException:

@@ -81,6 +81,7 @@ class Resources:
             info.subresource,
             warnings=request.warnings,
             annotations=request.annotations,
+            body_bytes=len(request.body),
         )
         if served.deprecation:
             call.warnings.append(served.deprecation)
@@ -107,10 +108,10 @@ class Resources:
         if verb == "create":
             return await self._create(request, call, shape)
         if verb == "update":
-            written = await update(self._engine, call, self._decoded(request, call))
+            written = await update(self._engine, call, await self._decoded(request, call))
             return self._written(request, call, shape, written)
         if verb == "patch":
-            written = await patch(self._engine, call, self._patch(request, call), None)
+            written = await patch(self._engine, call, await self._patch(request, call), None)
             return self._written(request, call, shape, written)
         if verb == "delete":
             options = parse_delete(self._delete_body(request), request.query)
@@ -129,7 +130,7 @@ class Resources:
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
 
     async def _create(self, request: Request, call: Call, shape: Accepted) -> Reply:
-        obj = self._decoded(request, call)
+        obj = await self._decoded(request, call)
         creator = self._creators.get((call.group, call.plural))
         if creator is not None and shape.shape != "object":
             # An answer, no object: it has no metadata and no columns.
@@ -156,14 +157,14 @@ class Resources:
                 return self._object(request, call, shape, 200, served.load(entry))
             scope = status_scope(served.resource) if rules is None else own_scope(served.resource, rules)
             if verb == "update":
-                written = await update(self._engine, call, self._decoded(request, call), scope)
+                written = await update(self._engine, call, await self._decoded(request, call), scope)
             else:
-                written = await patch(self._engine, call, self._patch(request, call), scope)
+                written = await patch(self._engine, call, await self._patch(request, call), scope)
             return self._written(request, call, shape, written)
         spec = self._actions.get((call.group, call.plural, name))
         if spec is None or verb != "create":
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        obj = self._decoded(request, call, body(spec.body))
+        obj = await self._decoded(request, call, body(spec.body))
         await admit(self._engine, admission_request(self._engine, call, "CREATE", obj, None))
         written = await spec.action(self._engine, call, obj)
         return self._written(request, call, shape, written)
@@ -173,9 +174,9 @@ class Resources:
             return self._scale_reply(request, call, shape, 200, orjson.dumps(await get_scale(call)))
         change: Obj | Patch
         if request.info.verb == "update":
-            change = self._decoded(request, call, body(SCALE))
+            change = await self._decoded(request, call, body(SCALE))
         else:
-            change = self._patch(request, call)
+            change = await self._patch(request, call)
         written = await write_scale(self._engine, call, change)
         return self._scale_reply(request, call, shape, written.status, written.data)
 
@@ -232,14 +233,18 @@ class Resources:
         reply = Reply(status, data)
         return in_yaml(reply) if shape.yaml else reply
 
-    def _decoded(self, request: Request, call: Call, form: Body | None = None) -> Obj:
+    async def _decoded(self, request: Request, call: Call, form: Body | None = None) -> Obj:
         resource = call.served.resource
         schema, kind = (resource.schema, resource.kind) if form is None else (form.schema, form.kind)
         request.schema = schema
-        parsed = parse_body(request.body, request.header(b"content-type"), schema)
-        if parsed is None:
-            raise BadRequest(f"the request has no body: a {kind} is expected")
-        return decode(call, parsed.data, parsed, form)
+
+        def read() -> Obj:
+            parsed = parse_body(request.body, request.header(b"content-type"), schema)
+            if parsed is None:
+                raise BadRequest(f"the request has no body: a {kind} is expected")
+            return decode(call, parsed.data, parsed, form)
+
+        return await self._engine.do(len(request.body), read)
 
     def _delete_body(self, request: Request) -> Any:
         if not request.body:
@@ -247,11 +252,12 @@ class Resources:
         parsed = parse_body(request.body, request.header(b"content-type"), delete_options_schema)
         return None if parsed is None else parsed.data
 
-    def _patch(self, request: Request, call: Call) -> Patch:
+    async def _patch(self, request: Request, call: Call) -> Patch:
         kind = patch_type(request.header(b"content-type"))
         if not request.body:
             raise BadRequest("the request has no body: a patch is expected")
-        parsed = parse_yaml(request.body) if kind == "apply-patch" else parse_json(request.body)
+        parse = parse_yaml if kind == "apply-patch" else parse_json
+        parsed = await self._engine.do(len(request.body), lambda: parse(request.body))
         return Patch(kind, parsed.data, parsed)
 
 

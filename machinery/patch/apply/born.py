@@ -7,6 +7,7 @@ whoever changes a managedFields entry makes a new one.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ Obj = dict[str, Any]
 _REMEMBERED = 256
 _LARGEST_BYTES = 16 * 1024
 # (the schema's identity, key, the value's JSON) → (the schema, which lives as long as this does; the fields)
+_changing = threading.Lock()  # large objects are tracked on a thread of their own
 _known: dict[tuple[int, str, bytes], tuple[Schema | None, FieldSet]] = {}
 
 
@@ -35,9 +37,11 @@ def fields_of_new(owned: Obj, schema: Schema | None) -> FieldSet:
         at = (id(schema), key, text)
         known = _known.get(at)
         if known is None:
-            if len(_known) >= _REMEMBERED:
-                del _known[next(iter(_known))]
-            known = _known[at] = (schema, _added(key, value, schema))
+            known = (schema, _added(key, value, schema))
+            with _changing:
+                if len(_known) >= _REMEMBERED:
+                    del _known[next(iter(_known))]
+                _known[at] = known
         out.update(known[1])
     return out
 
