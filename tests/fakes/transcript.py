@@ -10,7 +10,8 @@
     ...                                    any number of lines, or none
 
 Both sides are normalised before they are compared, so that an expected text may be pasted from a
-real run: ages, instants, addresses, generated names, uids, digests and column widths do not count.
+real run: ages, instants, addresses, generated names, uids, digests and column widths do not count,
+nor does the wording of one release of kubectl or another.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from kubectl_words import one_wording
 
 ANYTHING = "..."
 _GENERATED = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -51,7 +54,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 def normalised(text: str) -> list[str]:
     lines = []
-    for line in text.splitlines():
+    for line in one_wording(text).splitlines():
         for pattern, replacement in _RULES:
             line = pattern.sub(replacement, line)
         lines.append(line)
