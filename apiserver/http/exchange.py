@@ -160,6 +160,8 @@ class Exchange:
             return
         if message["type"] == "http.response.start":
             self._start(message["status"], message.get("headers") or ())
+            if self._chunked:
+                message["write"] = self.write
             return
         if not self.started or self.done:
             raise RuntimeError(f"{message['type']} where none is expected")
@@ -187,6 +189,15 @@ class Exchange:
             self.done = True
             self.wake()
             link.answered(self)
+
+    def write(self, body: bytes) -> bool:
+        """Some of a stream, sent at once and without a turn of a task. False, and nothing is done, where the client does not read
+        fast enough or is gone: `send` waits then. It is left in the message that begins the stream."""
+        if self._link.write_paused or self.gone or self.done:
+            return False
+        if body:
+            self._link.transport.write(self._link.chunk(body))
+        return True
 
     def _start(self, status: int, headers: Any) -> None:
         if self.started:

@@ -119,9 +119,14 @@ async def _send_body(send: Send, body: bytes, *, last: bool) -> None:
         await send({"type": "http.response.body", "body": bytes(view[start:end]), "more_body": more})
 
 
-async def start_stream(send: Send, content_type: bytes, extra: Sequence[Header], status: int = 200) -> None:
+async def start_stream(
+    send: Send, content_type: bytes, extra: Sequence[Header], status: int = 200
+) -> Callable[[bytes], bool] | None:
+    """What writes some of the stream at once, where the connection has such (`Exchange.write`)."""
     headers = [(b"content-type", content_type), *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    message: Message = {"type": "http.response.start", "status": status, "headers": headers}
+    await send(message)
+    return message.get("write")
 
 
 async def end_stream(send: Send) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from apiserver.engine.watch import Batches, watch
 from apiserver.http.negotiation import Accepted
 from apiserver.http.reply import Header, Receive, Send, end_stream, start_stream
 from apiserver.http.table import partial_of, table_of
-from apiserver.storage.store import Batch, Entry, StoreEvent
+from apiserver.storage.store import Batch, Delivering, Entry, StoreEvent
 from machinery.errors import ApiError, Expired
 
 Frames = Callable[[Sequence[StoreEvent]], bytes]
@@ -176,6 +177,10 @@ async def serve_stream(
         return
 
 
+def _write(frames: Frames, write: Callable[[bytes], bool], batch: Sequence[StoreEvent]) -> bool:
+    return write(frames(batch))
+
+
 async def stream_watch(
     call: Call,
     options: WatchOptions,
@@ -193,19 +198,23 @@ async def stream_watch(
     content_type = b"application/json"
     started = False
 
-    async def pump(batches: Batches) -> None:
+    async def pump(batches: Batches, write: Callable[[bytes], bool] | None) -> None:
         async for batch in batches:
             data = frames(batch)
             if data:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
+                if write is not None and isinstance(batches, Delivering):
+                    # The chain has seen the stream begin: what follows needs it no more.
+                    batches.deliver_to(partial(_write, frames, write))
+                    write = None
 
     async def run() -> None:
         nonlocal started
         try:
             async with watch(call, options) as batches:
-                await start_stream(send, content_type, extra)
+                write = await start_stream(send, content_type, extra)
                 started = True
-                await pump(batches)
+                await pump(batches, write)
         except Expired as error:
             if not started:
                 await start_stream(send, content_type, extra)

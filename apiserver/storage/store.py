@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from machinery.value import value
 
@@ -61,6 +61,17 @@ class Batch(list[StoreEvent]):
     def __init__(self, events: Iterable[StoreEvent]) -> None:
         super().__init__(events)
         self.renderings: dict[str, bytes] = {}
+
+
+# Gives False where it cannot take more events now: then they are for the reader of the watch.
+Take = Callable[[Sequence[StoreEvent]], bool]
+
+
+@runtime_checkable
+class Delivering(Protocol):
+    """A watch that hands its events to a function while its reader waits for more."""
+
+    def deliver_to(self, take: Take) -> None: ...
 
 
 class Piece:

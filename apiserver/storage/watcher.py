@@ -3,6 +3,9 @@
 The feed never waits for a reader: a watcher that is too far behind is cut off and gets Compacted, on
 which a client lists again. What has gathered since the reader last looked is handed out as one batch.
 Order: past events (from the window or the backend's history) or the initial objects, then what the audience hears.
+
+A reader may name a function that takes batches while it waits (`deliver_to`): what a crowd of connections is sent then costs no
+turn of a task each. What the function cannot take, the reader is given.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from apiserver.backends.backend import Compacted
 from apiserver.storage.audience import Audience
-from apiserver.storage.store import Batch, Entry, Predicate, StoreEvent
+from apiserver.storage.store import Batch, Entry, Predicate, StoreEvent, Take
 
 BATCH = 500  # events of the beginning handed out at once
 
@@ -42,6 +45,9 @@ class Watcher:
         self._waiter: asyncio.Future[None] | None = None
         self._cut: int | None = None
         self._ended = False
+        self._direct: Take | None = None
+        self._is_called = False  # `_deliver` is, in the loop's next turn
+        self._refused: Sequence[StoreEvent] = ()  # taken from the audience, but not by `_direct`
         self._open = open_
         self._close = close
 
@@ -69,6 +75,9 @@ class Watcher:
         assert audience is not None
         woken = False
         while True:
+            if self._refused:
+                batch, self._refused = self._refused, ()
+                return batch
             if self._cut is not None:
                 raise Compacted(self._cut)
             if audience.owes(self, woken=woken):
@@ -84,6 +93,9 @@ class Watcher:
                 finally:
                     self._waiter = None
                 woken = True
+
+    def deliver_to(self, take: Take) -> None:
+        self._direct = take
 
     def concerns(self, entry: Entry) -> bool:
         if self.name and entry.name != self.name:
@@ -101,7 +113,29 @@ class Watcher:
         self.wake()
 
     def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._direct is None or self._ended or self._cut is not None:
+            self._waiter.set_result(None)
+        elif not self._is_called:
+            self._is_called = True
+            self._waiter.get_loop().call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        """What is there goes to `_direct`; the reader sleeps on, unless there is something to do for it."""
+        self._is_called = False
+        audience, take = self.audience, self._direct
+        if self._waiter is None or self._waiter.done() or audience is None or take is None:
+            return
+        if not audience.owes(self, woken=True):
+            return
+        batch = self._unseen(audience.take(self))
+        try:
+            if batch and not take(batch):
+                self._refused = batch
+        except Exception:  # to be met by the reader, who is given the same batch
+            self._refused = batch
+        if self._refused or audience.owes(self, woken=True):
             self._waiter.set_result(None)
 
     def _unseen(self, batch: Batch) -> Sequence[StoreEvent]:
