@@ -134,7 +134,7 @@ def with_annotation(obj: Obj) -> Obj:
 
 def plan_patch(found: Found, modified: Obj, current: Obj) -> tuple[Obj, str]:
     """The patch that turns `current` into what the file says ({}: nothing to do), and its media type."""
-    from machinery.patch import merge, strategic_diff
+    from machinery.patch import PatchError, merge, strategic_diff
 
     text = (current["metadata"].get("annotations") or {}).get(LAST_APPLIED, "")
     try:
@@ -144,7 +144,10 @@ def plan_patch(found: Found, modified: Obj, current: Obj) -> tuple[Obj, str]:
     schema = schema_of(found.info.gvr)
     if schema is None:
         return merge.three_way(original, modified, current), "application/merge-patch+json"
-    patch = strategic_diff.three_way(original, modified, current, schema)
+    try:
+        patch = strategic_diff.three_way(original, modified, current, schema)
+    except PatchError as error:
+        raise Failure(f"cannot make a patch for {found}: {error}") from error
     return patch, "application/strategic-merge-patch+json"
 
 

@@ -69,13 +69,16 @@ def _edit(options: Options, session: Session, found: Found) -> None:
 def _send(
     options: Options, session: Session, found: Found, live: dict[str, Any], wanted: dict[str, Any]
 ) -> Any:
-    from machinery.patch import merge, strategic_diff
+    from machinery.patch import PatchError, merge, strategic_diff
 
     schema = schema_of(found.info.gvr)
     if schema is None:
         patch, content_type = merge.diff(live, wanted), "application/merge-patch+json"
     else:
-        patch = strategic_diff.two_way(live, wanted, schema)
+        try:
+            patch = strategic_diff.two_way(live, wanted, schema)
+        except PatchError as error:
+            raise Failure(f"cannot make a patch for {found}: {error}") from error
         content_type = "application/strategic-merge-patch+json"
     if not patch:
         return live

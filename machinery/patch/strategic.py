@@ -2,22 +2,23 @@
 
 `Schema.patch_strategy` and `Schema.merge_key` of a list say how it merges; a list without the strategy
 `merge` is replaced. Directives inside a patch:
-* `$patch: replace | delete | merge` in an object or in an element of a list;
+* `$patch: replace | delete` in an object or in an element of a list;
 * `$retainKeys: [...]`: of the object's members only these stay;
 * `$deleteFromPrimitiveList/NAME: [...]`: values to take out of the list NAME;
 * `$setElementOrder/NAME: [...]`: the order of NAME's elements; those it does not speak of keep their place
   relative to the rest as well as they can.
+
+`apply` lays a patch over an object. `combine` lays a patch over a patch (`strategic_diff.py`): directives and nulls stay.
 
 Source: apimachinery pkg/util/strategicpatch (semantics), sig-api-machinery/strategic-merge-patch.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from machinery.objects import deep_copy
 from machinery.patch import PatchError
+from machinery.patch.element_order import arrange, distinct
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
@@ -25,13 +26,19 @@ PATCH = "$patch"
 RETAIN_KEYS = "$retainKeys"
 DELETE_FROM = "$deleteFromPrimitiveList/"
 SET_ORDER = "$setElementOrder/"
+_GONE: Any = object()
 
 
 def apply(target: Obj, patch: Any, schema: Schema | None) -> Obj:
     """The target after the patch. Untouched parts are shared with `target`: treat both as frozen."""
     if not isinstance(patch, dict):
         raise PatchError("a strategic merge patch must be a JSON object")
-    return _merge_map(target, patch, schema)
+    return _merge_map(target, patch, schema, False)
+
+
+def combine(patch: Obj, other: Obj, schema: Schema | None) -> Obj:
+    """`other` laid over `patch`: a patch that does what both do."""
+    return _merge_map(patch, other, schema, True)
 
 
 def child_schema(schema: Schema | None, key: str) -> Schema | None:
@@ -41,145 +48,216 @@ def child_schema(schema: Schema | None, key: str) -> Schema | None:
     return found if found is not None else schema.values
 
 
-def _merge_map(original: Obj, patch: Obj, schema: Schema | None) -> Obj:
+def _merge_map(original: Obj, patch: Obj, schema: Schema | None, combining: bool) -> Obj:
     if PATCH in patch:
         directive = patch[PATCH]
         if directive == "replace":
-            whole: Obj = _without_directives({key: value for key, value in patch.items() if key != PATCH})
-            return whole
+            return {key: value for key, value in patch.items() if key != PATCH}
         if directive == "delete":
             return {}
-        if directive != "merge":
-            raise PatchError(f"unknown patch type: {directive} in map: {patch}")
+        raise PatchError(f"unknown patch type: {directive} in map: {patch}")
     out = dict(original)
-    if RETAIN_KEYS in patch:
-        _retain_keys(out, patch)
-    orders = {key[len(SET_ORDER) :]: value for key, value in patch.items() if key.startswith(SET_ORDER)}
-    for key, value in patch.items():
-        if key in (PATCH, RETAIN_KEYS) or key.startswith(SET_ORDER):
+    rest = dict(patch)
+    if RETAIN_KEYS in rest:
+        _retain_keys(out, rest, combining)
+    for key in [key for key in rest if key.startswith(SET_ORDER.rstrip("/"))]:
+        _merge_ordered(out, rest, key, schema, combining)
+    for key, value in rest.items():
+        if key.startswith(DELETE_FROM.rstrip("/")):
+            if combining:
+                out[key] = value
+            else:
+                _delete_from(out, _field_of(key, DELETE_FROM), value, schema)
             continue
-        if key.startswith(DELETE_FROM):
-            _delete_from(out, key[len(DELETE_FROM) :], value)
-            continue
-        child = child_schema(schema, key)
         if value is None:
             out.pop(key, None)
-        elif key not in out or out[key] is None:
-            out[key] = _without_directives(value)
-        elif isinstance(value, dict) and isinstance(out[key], dict):
-            if child is not None and "replace" in child.patch_strategy:
-                out[key] = _without_directives(value)
-            else:
-                out[key] = _merge_map(out[key], value, child)
-        elif isinstance(value, list) and isinstance(out[key], list):
-            out[key] = _merge_list(out[key], value, child, orders.get(key))
-        else:
-            out[key] = _without_directives(value)
-    for key, order in orders.items():
-        if isinstance(out.get(key), list):
-            before = original.get(key)
-            out[key] = _in_order(
-                out[key], order, before if isinstance(before, list) else [], child_schema(schema, key)
-            )
+            if combining:
+                out[key] = None
+            continue
+        _merge_member(out, key, value, child_schema(schema, key), combining)
     return out
 
 
-def _retain_keys(out: Obj, patch: Obj) -> None:
-    keys = patch[RETAIN_KEYS]
+def _merge_member(out: Obj, key: str, value: Any, child: Schema | None, combining: bool) -> None:
+    """Of a value that is not null."""
+    before = out.get(key, _GONE)
+    strategy = child.patch_strategy if child is not None else frozenset()
+    if isinstance(value, dict) and isinstance(before, dict):
+        out[key] = value if "replace" in strategy else _merge_map(before, value, child, combining)
+    elif isinstance(value, list) and isinstance(before, list):
+        out[key] = _merge_list(before, value, child, combining) if "merge" in strategy else value
+    else:
+        made = without_directives(value if combining else _without_nulls(value))
+        if made is _GONE:
+            out.pop(key, None)
+        else:
+            out[key] = made
+
+
+def _retain_keys(out: Obj, patch: Obj, combining: bool) -> None:
+    keys = patch.pop(RETAIN_KEYS)
+    if combining:
+        if out.setdefault(RETAIN_KEYS, keys) != keys:
+            raise PatchError(f"{out[RETAIN_KEYS]} and {keys} are not deep equal")
+        return
     if not isinstance(keys, list):
-        raise PatchError(f"{RETAIN_KEYS} must be a list")
+        raise PatchError(f"invalid patch format of {RETAIN_KEYS}: not a list")
     for key, value in patch.items():
-        if value is not None and not key.startswith("$") and key not in keys:
-            raise PatchError(f"{RETAIN_KEYS} directives and the patch conflict: {key} is not retained")
+        is_told = value is None or key.startswith((DELETE_FROM.rstrip("/"), SET_ORDER.rstrip("/")))
+        if not is_told and key not in keys:
+            raise PatchError(f"invalid patch format of {RETAIN_KEYS}: {key} is not retained")
     for key in list(out):
         if key not in keys:
             del out[key]
 
 
-def _delete_from(out: Obj, key: str, values: Any) -> None:
-    if not isinstance(values, list):
-        raise PatchError(f"{DELETE_FROM}{key} must be a list")
-    present = out.get(key)
-    if isinstance(present, list):
-        out[key] = [item for item in present if item not in values]
+def _field_of(key: str, prefix: str) -> str:
+    if not key.startswith(prefix):
+        raise PatchError(f"invalid patch format of {prefix.rstrip('/')}: {key}")
+    return key[len(prefix) :]
 
 
-def _without_directives(value: Any) -> Any:
-    """A patch's value where the object had none: directives and nulls mean nothing there."""
+def _merge_ordered(out: Obj, patch: Obj, key: str, schema: Schema | None, combining: bool) -> None:
+    """Merges the list that a `$setElementOrder` speaks of, and takes both out of the patch."""
+    order = patch.pop(key)
+    if not isinstance(order, list):
+        raise PatchError(f"{key} must be a list")
+    if combining and out.setdefault(key, order) != order:
+        raise PatchError(f"invalid patch format of {SET_ORDER.rstrip('/')}")
+    name = _field_of(key, SET_ORDER)
+    before, value = out.get(name, _GONE), patch.pop(name, _GONE)
+    if not all(item is _GONE or isinstance(item, list) for item in (before, value)):
+        raise PatchError(f"{name} is no list, as {key} is")
+    child = child_schema(schema, name)
+    strategy = child.patch_strategy if child is not None else frozenset()
+    merge_key = child.merge_key if child is not None else ""
+    _check_order([] if value is _GONE else value, order, merge_key)
+    if value is _GONE:
+        if before is _GONE:
+            return
+        merged = before
+    elif before is _GONE:
+        merged = without_directives(value)
+    else:
+        merged = _merge_list(before, value, child, combining) if "merge" in strategy else value
+    is_map = _holds_maps([] if before is _GONE else before, [] if value is _GONE else value)
+    if is_map:
+        _need_keys(merge_key, merged, order, [] if before is _GONE else before)
+    server = [] if before is _GONE else before
+    if server and merge_key and value is not _GONE and "merge" in strategy:
+        server = _left_behind(server, value, merge_key)
+    out[name] = _arrange(merged, order, server, merge_key)
+
+
+def _delete_from(out: Obj, key: str, values: Any, schema: Schema | None) -> None:
+    present = out.get(key, _GONE)
+    if values is None:
+        out.pop(key, None)
+        return
+    if present is _GONE or not isinstance(values, list) or not isinstance(present, list):
+        return
+    if not present and not values:
+        return
+    if _holds_maps(present, values):
+        raise PatchError(f"cannot merge lists without merge key for {key}")
+    out[key] = [item for item in present if item not in values]
+
+
+def without_directives(value: Any) -> Any:
+    """A patch's value where the object had none; _GONE for what is a directive itself."""
     if isinstance(value, dict):
-        if value.get(PATCH) == "delete":
-            return {}
-        return {
-            key: _without_directives(item)
-            for key, item in value.items()
-            if item is not None
-            and key not in (PATCH, RETAIN_KEYS)
-            and not key.startswith((SET_ORDER, DELETE_FROM))
-        }
+        if PATCH in value:
+            return _GONE
+        made = {key: without_directives(item) for key, item in value.items()}
+        return {key: item for key, item in made.items() if item is not _GONE}
     if isinstance(value, list):
-        return [
-            _without_directives(item)
-            for item in value
-            if not (isinstance(item, dict) and PATCH in item and _is_only_directive(item))
-        ]
+        return [made for item in value if (made := without_directives(item)) is not _GONE]
     return value
 
 
-def _is_only_directive(item: Obj) -> bool:
-    return item[PATCH] == "delete" or len(item) == 1
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _merge_list(original: list[Any], patch: list[Any], schema: Schema | None, order: Any) -> list[Any]:
-    if schema is None or "merge" not in schema.patch_strategy:
-        kept: list[Any] = _without_directives(patch)
-        return kept
-    if not any(isinstance(item, dict) for item in (*original, *patch)):
-        merged: list[Any] = []
-        for item in (*original, *patch):
-            if item not in merged:
-                merged.append(item)
-        return _arrange(merged, order if order is not None else patch, original, "")
+def _holds_maps(*lists: list[Any]) -> bool:
+    """Whether the elements are maps. PatchError where there are none, or some of this sort and some of that."""
+    sorts = {type(item) for items in lists for item in items}
+    if not sorts:
+        raise PatchError("no elements in any of the given slices")
+    if len(sorts) > 1 or list in sorts:
+        raise PatchError("list element types are not identical, or lists")
+    return dict in sorts
+
+
+def _merge_list(original: list[Any], patch: list[Any], schema: Schema | None, combining: bool) -> list[Any]:
+    """Of a list with the strategy merge."""
+    if not original and not patch:
+        return original
+    assert schema is not None
     key = schema.merge_key
+    if not _holds_maps(original, patch):
+        return _arrange(distinct([*original, *patch]), patch, original, "")
     if not key:
-        return list(deep_copy(patch))
-    return _merge_list_of_maps(original, patch, schema, key, order)
-
-
-def _merge_list_of_maps(
-    original: list[Any], patch: list[Any], schema: Schema, key: str, order: Any
-) -> list[Any]:
-    replace = False
-    deleted: list[Any] = []
-    plain: list[Obj] = []
+        raise PatchError(f"cannot merge lists without merge key for {schema.name or 'a list'}")
+    original, patch = _directed(original, patch, key)
+    merged = list(original)
     for item in patch:
-        if not isinstance(item, dict):
-            raise PatchError(f"list element {item!r} is not an object")
-        directive = item.get(PATCH)
+        name = _key_of(item, key)
+        at = next((at for at, old in enumerate(merged) if key in old and old[key] == name), -1)
+        if at < 0:
+            merged.append(item)
+        else:
+            merged[at] = _merge_map(merged[at], item, schema.items, combining)
+    _need_keys(key, merged, patch, original)
+    return _arrange(merged, patch, original, key)
+
+
+def _left_behind(original: list[Any], patch: list[Any], key: str) -> list[Any]:
+    """The object's list as upstream holds it after it merged the patch into it, in place: what is deleted closes up, what
+    is new takes the places that this frees at the end. It is by this list that the rest is put in order."""
+    held, length = list(original), len(original)
+    for item in patch:
+        if item.get(PATCH) == "replace":
+            return held
+        if item.get(PATCH) == "delete":
+            at = 0
+            while at < length:
+                if held[at].get(key) == item.get(key):
+                    held[at : length - 1] = held[at + 1 : length]
+                    length -= 1
+                else:
+                    at += 1
+    present = [item.get(key) for item in held[:length]]
+    for item in patch:
+        if PATCH not in item and item.get(key) not in present:
+            present.append(item.get(key))
+            if length < len(held):
+                held[length] = item
+            length += 1
+    return held
+
+
+def _directed(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
+    """What is left of both lists when the patch's directives are done."""
+    plain: list[Any] = []
+    replace = False
+    for item in patch:
+        if PATCH not in item:
+            plain.append(item)
+            continue
+        directive = item[PATCH]
         if directive == "delete":
-            deleted.append(_key_of(item, key))
+            name = _key_of(item, key)
+            original = [old for old in original if not (key in old and old[key] == name)]
         elif directive == "replace":
             replace = True
-            if len(item) > 1:
-                plain.append(item)
-        elif directive in (None, "merge"):
-            plain.append(item)
+        elif directive == "merge":
+            raise PatchError("merging lists cannot yet be specified in the patch")
         else:
             raise PatchError(f"unknown patch type: {directive} in map: {item}")
-    if replace:
-        return [_without_directives(item) for item in plain]
-    _check_order(plain, order, key)
-    merged: list[Any] = [
-        item for item in original if not (isinstance(item, dict) and item.get(key, deleted) in deleted)
-    ]
-    for item in plain:
-        value = _key_of(item, key)
-        for index, old in enumerate(merged):
-            if isinstance(old, dict) and key in old and old[key] == value:
-                merged[index] = _merge_map(old, item, schema.items)
-                break
-        else:
-            merged.append(_without_directives(item))
-    return _arrange(merged, order if order is not None else plain, original, key)
+    return (plain, []) if replace else (original, plain)
 
 
 def _key_of(item: Obj, key: str) -> Any:
@@ -188,53 +266,43 @@ def _key_of(item: Obj, key: str) -> Any:
     return item[key]
 
 
-def _check_order(plain: list[Obj], order: Any, key: str) -> None:
+def _need_keys(key: str, *lists: list[Any]) -> None:
+    for items in lists:
+        for item in items:
+            if not isinstance(item, dict):
+                raise PatchError(f"list element {item!r} is not an object")
+            _key_of(item, key)
+
+
+def _check_order(patch: list[Any], order: list[Any], key: str) -> None:
     """The patch's elements must stand in the order that $setElementOrder asks for."""
-    if order is None:
+    if not patch or not order:
         return
-    wanted = [item.get(key) for item in order if isinstance(item, dict)]
-    got = [item[key] for item in plain if key in item]
-    if [value for value in wanted if value in got] != got:
+    if key:
+        for item in patch:
+            if not isinstance(item, dict):
+                raise PatchError(f"list element {item!r} is not an object")
+        patch = [item for item in patch if item.get(PATCH) != "delete"]
+    at = seen = 0
+    while at < len(patch) and seen < len(order):
+        if isinstance(patch[at], dict) and PATCH in patch[at]:
+            at += 1
+            continue
+        if key:
+            _need_keys(key, [patch[at], order[seen]])
+        at += _identity(patch[at], key) == _identity(order[seen], key)
+        seen += 1
+    if at < len(patch) and seen >= len(order):
         raise PatchError(
-            f"The order in patch list:\n{got}\n doesn't match {SET_ORDER.rstrip('/')} list:\n{wanted}\n"
+            f"The order in patch list:\n{patch}\n doesn't match {SET_ORDER.rstrip('/')} list:\n{order}\n"
         )
-
-
-def _in_order(merged: list[Any], order: Any, before: list[Any], schema: Schema | None) -> list[Any]:
-    if not isinstance(order, list):
-        raise PatchError(f"{SET_ORDER} needs a list")
-    key = schema.merge_key if schema is not None else ""
-    return _arrange(merged, order, before, key if any(isinstance(item, dict) for item in order) else "")
 
 
 def _identity(item: Any, key: str) -> Any:
     return item.get(key) if key and isinstance(item, dict) else item
 
 
-def _arrange(merged: list[Any], order: Sequence[Any], server: Sequence[Any], key: str) -> list[Any]:
-    """Elements named in `order` in that order; the others interleaved by where `server` had them."""
-    if len(merged) < 2:
-        return merged
-    wanted = [_identity(item, key) for item in order]
-    served = [_identity(item, key) for item in server]
-
-    def place(item: Any) -> int:
-        identity = _identity(item, key)
-        return served.index(identity) if identity in served else -1
-
-    named = sorted(
-        (item for item in merged if _identity(item, key) in wanted),
-        key=lambda item: wanted.index(_identity(item, key)),
-    )
-    others = sorted((item for item in merged if _identity(item, key) not in wanted), key=place)
-    out: list[Any] = []
-    i = j = 0
-    while i < len(others) and j < len(named):
-        left, right = place(others[i]), place(named[j])
-        if left >= 0 and right >= 0 and left < right:
-            out.append(others[i])
-            i += 1
-        else:
-            out.append(named[j])
-            j += 1
-    return [*out, *others[i:], *named[j:]]
+def _arrange(merged: list[Any], order: list[Any], server: list[Any], key: str) -> list[Any]:
+    deleted = [item for item in merged if isinstance(item, dict) and item.get(PATCH) == "delete"]
+    rest = [item for item in merged if item not in deleted] if deleted else merged
+    return [*arrange(rest, order, server, lambda item: _identity(item, key)), *deleted]

@@ -16,7 +16,7 @@ from odd import ANYTHING, odd
 from served import Served
 
 from api import registry
-from machinery.patch.apply import sets, typed
+from machinery.patch.apply import comparing, sets
 
 JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
@@ -182,6 +182,6 @@ def check_owned(obj: dict[str, Any], schema: Any) -> None:
     """Nobody owns what is not there."""
     if schema is None:
         return
-    present = typed.compare({}, obj, schema).added
+    present = comparing.compare({}, obj, schema).added
     for entry in obj["metadata"].get("managedFields", ()):
         assert sets.difference(entry["fieldsV1"], present) == {}, entry

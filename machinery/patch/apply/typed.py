@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from machinery.patch import PatchError
+from machinery.patch.apply.go_words import go_literal, go_text, go_type
 from machinery.patch.apply.sets import LEAF, FieldSet, key_element, show, value_element
 from machinery.schema import Schema
 
@@ -130,6 +131,10 @@ _NO_FIELDS: dict[str, Schema] = {}
 def _contents(value: Any, schema: Schema | None, lenient: bool, path: tuple[str, ...]) -> FieldSet | None:
     """The node of a value: LEAF where it is one field, None where it has none."""
     form = form_of(value, schema)
+    if value is not None and schema is not None and (wrong := unfit(value, schema)):
+        if lenient:
+            return LEAF
+        raise PatchError(f"{show(path)}: {wrong}")
     if form == "leaf":
         if not lenient and schema is not None:
             _check_inside(value, schema, path)
@@ -144,11 +149,14 @@ def _contents(value: Any, schema: Schema | None, lenient: bool, path: tuple[str,
     for key, item in value.items():
         element = "f:" + key
         kind = type(item)
+        declared = fields.get(key)
+        child = declared or values
         if (kind is not dict and kind is not list) or (kind is dict and not item):
+            if not lenient and item is not None and child is not None and (wrong := unfit(item, child)):
+                raise PatchError(f"{show((*path, element))}: {wrong}")
             out[element] = LEAF
             continue
-        declared = fields.get(key)
-        node = _contents(item, declared or values, lenient, (*path, element))
+        node = _contents(item, child, lenient, (*path, element))
         if declared is None:
             out[element] = {".": LEAF, **node} if node else LEAF
         elif node is not None:
@@ -172,6 +180,28 @@ def _list_contents(items: list[Any], schema: Schema, lenient: bool, path: tuple[
         node = _contents(item, schema.items, lenient, (*path, name))
         out[name] = {".": LEAF, **node} if node else LEAF
     return out
+
+
+def unfit(value: Any, schema: Schema) -> str:
+    """Why a value that is not null is not of the schema's sort, in upstream's words; "" where it is."""
+    match schema.kind:
+        case "any":
+            return ""
+        case "object" | "map":
+            return "" if isinstance(value, dict) else f"expected map, got {go_text(value)}"
+        case "list":
+            return "" if isinstance(value, list) else f"expected list, got {go_text(value)}"
+        case "boolean":
+            return "" if isinstance(value, bool) else f"expected boolean, got {go_text(value)}"
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if schema.kind in ("integer", "number"):
+        return "" if is_number else f"expected numeric (int or float), got {go_type(value)}"
+    if schema.int_or_string or schema.format == "quantity":
+        is_scalar = is_number or isinstance(value, (bool, str))
+        return "" if is_scalar else f"expected any scalar, got {go_text(value)}"
+    if isinstance(value, str):
+        return ""
+    return f"expected string, got &value.valueUnstructured{{Value:{go_literal(value)}}}"
 
 
 def _check_inside(value: Any, schema: Schema, path: tuple[str, ...]) -> None:

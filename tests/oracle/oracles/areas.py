@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from oracles import field_sets, owners, suite
+from oracles import field_sets, owners, strategic, suite
 from oracles.process import Answer, Ask, Request
 
 AREAS: dict[str, ModuleType] = {
     "owners": owners,
     "sets": field_sets,
+    "strategic": strategic,
     "suite": suite,
 }
 

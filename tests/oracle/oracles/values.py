@@ -26,7 +26,16 @@ _SCALARS: dict[str, tuple[Any, ...]] = {
 
 
 class Shape:
-    def __init__(self, rng: random.Random, schema: Schema, share: float = 0.35, zeros: float = 0.0) -> None:
+    def __init__(
+        self,
+        rng: random.Random,
+        schema: Schema,
+        share: float = 0.35,
+        zeros: float = 0.0,
+        *,
+        by_merge_key: bool = False,
+    ) -> None:
+        self._by_merge_key = by_merge_key
         self.schema, self._salt, self._share, self._zeros = schema, rng.randrange(2**32), share, zeros
 
     def _speaks_of(self, path: str, depth: int) -> bool:
@@ -102,12 +111,14 @@ class Shape:
         items = []
         seen: list[Any] = []
         keys = schema.list_map_keys or ((schema.merge_key,) if schema.merge_key else ())
+        if self._by_merge_key and schema.merge_key:
+            keys = (schema.merge_key,)
         for _ in range(rng.choice((1, 2, 2, 3))):
             item = self._value(schema.items, rng, path + "[]", depth + 1, sparse, faulty)
             if isinstance(item, dict):
                 for key in keys:
                     child = schema.items.fields[key]
-                    if not (child.has_default and rng.random() < 0.4):
+                    if self._by_merge_key or not (child.has_default and rng.random() < 0.4):
                         item[key] = self._value(child, rng, path, depth + 1, sparse, faulty)
                 mark: Any = (
                     [item.get(key, schema.items.fields[key].default) for key in keys] if keys else item
