@@ -182,6 +182,7 @@ def check_owned(obj: dict[str, Any], schema: Any) -> None:
     """Nobody owns what is not there."""
     if schema is None:
         return
-    present = comparing.compare({}, obj, schema).added
+    found = comparing.compare({}, obj, schema)
+    present = sets.union(found.added, found.modified)
     for entry in obj["metadata"].get("managedFields", ()):
         assert sets.difference(entry["fieldsV1"], present) == {}, entry
