@@ -2,8 +2,8 @@
 # Sets up what a make target needs, says what it installs, and does nothing the second time.
 #   runtime         .venv with the locked dependencies and kctl itself, and the system packages a cluster needs
 #   dev             the same with what development needs
-#   test-packages   system packages that only tests talk to; a client in JavaScript (.venv/javascript) where there is npm, and
-#                   Debian 12's kubectl 1.20 (.venv/kubectl-1.20) where it can be had
+#   test-packages   system packages that only tests talk to; a client in JavaScript (.venv/javascript) where there is npm;
+#                   kubectl (.venv/kubectl) where there is none, and Debian 12's 1.20 (.venv/kubectl-1.20)
 #   fuzz-packages   schemathesis, in a virtual environment of its own (.venv/fuzz)
 #   vm-packages     what boots virtual machines
 #   bench-packages  peers to measure against
@@ -86,14 +86,13 @@ javascript_environment() { # node itself is left to who has it: without it the t
   rm -f "$log"
 }
 
-old_kubectl() { # Debian 12's kubectl 1.20, beside whatever kubectl is installed: one from before websockets and policy/v1 evictions
-  [ -x .venv/kubectl-1.20/kubectl ] && return 0
-  [[ $(apt-cache show kubernetes-client 2>/dev/null) == *$'\nVersion: 1.20.'* ]] || return 0
-  say "unpacking Debian's kubectl 1.20 into .venv/kubectl-1.20"
+# unpack PACKAGE DIRECTORY PROGRAM: one program of a Debian package into .venv, beside whatever is installed.
+unpack() {
+  say "unpacking $3 of Debian's $1 into .venv/$2"
   local there; there=$(mktemp -d)
-  if (cd "$there" && apt-get download -q kubernetes-client && dpkg-deb -x ./*.deb .) >"$there/log" 2>&1; then
-    mkdir -p .venv/kubectl-1.20
-    cp "$there/usr/bin/kubectl" .venv/kubectl-1.20/
+  if (cd "$there" && apt-get download -q "$1" && dpkg-deb -x ./*.deb .) >"$there/log" 2>&1; then
+    mkdir -p ".venv/$2"
+    cp "$there/usr/bin/$3" ".venv/$2/"
   else
     cat "$there/log" >&2
     say "it could not be had: tests with it are skipped"
@@ -101,10 +100,33 @@ old_kubectl() { # Debian 12's kubectl 1.20, beside whatever kubectl is installed
   rm -rf "$there"
 }
 
+old_kubectl() { # Debian 12's kubectl 1.20: one from before websockets and policy/v1 evictions
+  [ -x .venv/kubectl-1.20/kubectl ] && return 0
+  [[ $(apt-cache show kubernetes-client 2>/dev/null) == *$'\nVersion: 1.20.'* ]] || return 0
+  unpack kubernetes-client kubectl-1.20 kubectl
+}
+
+kubectl_where_there_is_none() { # Debian 13's kubectl 1.32, asked for by a package list of its own: this machine's sources stay
+  ! command -v kubectl >/dev/null && [ ! -x .venv/kubectl/kubectl ] && command -v apt-get >/dev/null || return 0
+  local apt mirror; apt=$(mktemp -d)
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -1)
+  mkdir -p "$apt"/{lists,archives}/partial && : >"$apt/status"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror:-none:} trixie main" >"$apt/sources.list"
+  printf '%s "%s";\n' Dir::State "$apt/" Dir::State::status "$apt/status" Dir::Cache "$apt" \
+    Dir::Etc::sourcelist "$apt/sources.list" Dir::Etc::sourceparts - >"$apt/apt.conf"
+  if APT_CONFIG="$apt/apt.conf" apt-get update -q >"$apt/log" 2>&1; then
+    APT_CONFIG="$apt/apt.conf" unpack kubectl kubectl kubectl
+  else
+    cat "$apt/log" >&2
+    say "there is no kubectl, and none could be had: tests with it are skipped"
+  fi
+  rm -rf "$apt"
+}
+
 case "${1:-}" in
   runtime) system_packages; environment requirements.lock .runtime ;;
   dev) system_packages; environment requirements-dev.lock .dev; touch .venv/.runtime ;;
-  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; need prometheus prometheus golang-github-prometheus; need victoria-metrics victoria-metrics victoria-metrics; install_wanted; javascript_environment; old_kubectl ;;
+  test-packages) need docker-registry docker-registry docker-distribution; need etcd etcd-server etcd; need prometheus prometheus golang-github-prometheus; need victoria-metrics victoria-metrics victoria-metrics; install_wanted; javascript_environment; old_kubectl; kubectl_where_there_is_none ;;
   fuzz-packages) fuzz_environment ;;
   vm-packages) need qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core; need mmdebstrap mmdebstrap mmdebstrap; need mke2fs e2fsprogs e2fsprogs; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;
