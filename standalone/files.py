@@ -1,9 +1,11 @@
-"""Writing a file so that a crash leaves the old one or the new one, never half of either."""
+"""Writing a file so that a crash leaves the old one or the new one, never half of either; and why none can be written."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+_FULL_BYTES = 1 << 20
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -24,3 +26,15 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def why_not_writable(directory: Path) -> str:
+    """In words; "" where there is room."""
+    try:
+        system = os.statvfs(directory)
+    except OSError as error:
+        return f"{directory}: {error.strerror}"
+    if system.f_flag & os.ST_RDONLY:
+        return f"the file system of {directory} is read-only"
+    free = system.f_bavail * system.f_frsize
+    return f"the file system of {directory} is full: {free >> 10} KiB are free" if free < _FULL_BYTES else ""

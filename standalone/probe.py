@@ -17,6 +17,8 @@ from machinery.clock import parse_rfc3339
 from standalone.config import ClusterConfig
 from standalone.layout import Layout
 
+NO_ANSWER = "the API server does not answer"
+
 
 @dataclass(frozen=True, slots=True)
 class NodeHealth:
@@ -63,8 +65,25 @@ class Prober:
         answer = self.get("/readyz")
         return answer is not None and answer[0] == 200
 
+    def why_not_ready(self, patience_s: float) -> str:
+        """In words; "" where the API server is ready. One that waits for its store takes `patience_s` to say so."""
+        alive = self.get("/livez")
+        if alive is None:
+            return NO_ANSWER
+        self.close()
+        self._timeout_s = patience_s
+        answer = self.get("/readyz?verbose")
+        if answer is None:
+            return f"the API server lives, but does not say within {patience_s:g} s whether it is ready"
+        if answer[0] == 200:
+            return ""
+        text = answer[1].decode(errors="replace")
+        failed = [line.removeprefix("[-]") for line in text.splitlines() if line.startswith("[-]")]
+        return f"the API server answers, but is not ready: {'; '.join(failed) or text.strip()}"
+
     def nodes(self) -> list[NodeHealth] | None:
-        answer = self.get("/api/v1/nodes")
+        """As its cache has them: so they are told also while the store is lost."""
+        answer = self.get("/api/v1/nodes?resourceVersion=0")
         if answer is None or answer[0] != 200:
             return None
         return [_health(node) for node in json.loads(answer[1])["items"]]

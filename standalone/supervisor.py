@@ -28,6 +28,7 @@ from standalone.watchdog import Watchdog
 
 _FIRST_DELAY_S, _LAST_DELAY_S, _HEALTHY_S = 0.1, 10.0, 60.0
 _STOP_GRACE_S = 10.0
+_WRITE_AGAIN_S = 5.0
 _ABORT_GRACE_S = 2.0  # for faulthandler to write down every thread
 _RENEW_EVERY_S = 12 * 3600.0
 
@@ -110,6 +111,7 @@ class Supervisor:
         self._lock = lock
         self._selector = selectors.DefaultSelector()
         self._stopping = False
+        self._unwritten_until: float | None = None  # the state could not be written, is tried again then
         self._renew = renew
         self._renewal_due = time.monotonic() + _RENEW_EVERY_S
 
@@ -150,7 +152,7 @@ class Supervisor:
                 self._start(child)
                 changed = True
             self._look_after(child)
-        if changed:
+        if changed or (self._unwritten_until is not None and self._unwritten_until <= time.monotonic()):
             self._write_state()
         if self._renew is not None and self._renewal_due <= time.monotonic():
             self._renewal_due = time.monotonic() + _RENEW_EVERY_S
@@ -162,6 +164,8 @@ class Supervisor:
         due += [child.watchdog.due for child in self._children if child.watchdog is not None and child.pid]
         if self._renew is not None:
             due.append(self._renewal_due)
+        if self._unwritten_until is not None:
+            due.append(self._unwritten_until)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _look_after(self, child: _Child) -> None:
@@ -272,8 +276,12 @@ class Supervisor:
                 for c in self._children
             ],
         }
-        with contextlib.suppress(OSError):
+        try:
             write_atomic(self._layout.state, json.dumps(state).encode())
+        except OSError:
+            self._unwritten_until = time.monotonic() + _WRITE_AGAIN_S
+        else:
+            self._unwritten_until = None
 
 
 def read_state(layout: Layout) -> dict[str, Any]:
@@ -283,3 +291,11 @@ def read_state(layout: Layout) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return state if isinstance(state, dict) else {}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -105,7 +105,10 @@ def run(options: Options) -> int:
             file=sys.stderr,
         )
         return 1
-    except (UpFailed, ConfigError, PKIError, TopologyError, OSError) as error:
+    except OSError as error:
+        print(f"error: {f'{error.filename}: {error.strerror}' if error.filename else error}", file=sys.stderr)
+        return 1
+    except (UpFailed, ConfigError, PKIError, TopologyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     nodes = len(result.config.nodes)

@@ -15,7 +15,7 @@ import pytest
 from standalone import supervisor as supervisor_module
 from standalone.layout import Layout
 from standalone.process import Program
-from standalone.supervisor import AlreadyRunning, Lock, Supervisor, read_state, running_pid
+from standalone.supervisor import AlreadyRunning, Lock, Supervisor, is_alive, read_state, running_pid
 
 _CHILD = """
 import os, signal, sys
@@ -191,3 +191,31 @@ def test_child_that_hangs_is_ended_with_a_trace_of_where_and_started_again(layou
     assert "it hangs, and is ended and started again" in said
     assert "Fatal Python error: Aborted" in said and "run_forever" in said
     assert "ended with signal 6" in said
+
+
+def test_state_that_could_not_be_written_is_written_when_it_can_be(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_WRITE_AGAIN_S", 0.05)
+    in_the_way = layout.state
+    supervisor = start(layout, "stay")
+    try:
+        wait_for(lambda: pids_of(layout, 0) and read_state(layout))
+        in_the_way.unlink()
+        in_the_way.mkdir()
+        os.kill(pids_of(layout, 0)[0], signal.SIGKILL)
+        wait_for(lambda: len(pids_of(layout, 0)) == 2)
+        time.sleep(0.1)
+        in_the_way.rmdir()
+        wait_for(lambda: read_state(layout).get("components", [{"restarts": 0}])[0]["restarts"] == 1)
+    finally:
+        assert stop(supervisor) == 0
+
+
+def test_process_that_ended_is_told_from_one_that_runs() -> None:
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    wait_for(lambda: not is_alive(child))  # a zombie
+    os.waitpid(child, 0)
+    assert not is_alive(child) and is_alive(os.getpid())
