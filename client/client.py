@@ -94,12 +94,14 @@ class Client:
             path = gvr.path(namespace, name or meta.get("name", ""), subresource)
         else:
             path = gvr.path(namespace)
-        return await self._call("POST", path, query=self._manager(), body=orjson.dumps(obj))
+        body = orjson.dumps(obj if subresource else _told(gvr, obj))
+        return await self._call("POST", path, query=self._manager(), body=body)
 
     async def update(self, gvr: GVR, obj: Obj, *, subresource: str = "") -> Obj:
         meta = obj["metadata"]
         path = gvr.path(meta.get("namespace", ""), meta["name"], subresource)
-        return await self._call("PUT", path, query=self._manager(), body=orjson.dumps(obj))
+        body = orjson.dumps(_told(gvr, obj) if subresource in ("", "status") else obj)
+        return await self._call("PUT", path, query=self._manager(), body=body)
 
     async def patch(
         self,
@@ -274,6 +276,13 @@ def _delete_options(
     if preconditions:
         options["preconditions"] = preconditions
     return orjson.dumps(options)
+
+
+def _told(gvr: GVR, obj: Obj) -> Obj:
+    """The object with its type, which servers want to hear of custom resources."""
+    if "kind" in obj or not gvr.kind:
+        return obj
+    return {"apiVersion": gvr.api_version, "kind": gvr.kind, **obj}
 
 
 def _wait_s(response: Response) -> float | None:

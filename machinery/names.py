@@ -153,7 +153,7 @@ def qualified_name(value: str) -> tuple[str, ...]:
     if len(parts) > 2:
         error = regex_error(_QUALIFIED_MSG, _QUALIFIED, "MyName", "my.name", "123-abc")
         return (
-            f"a qualified name {error} with an optional DNS subdomain prefix and '/' "
+            f"a valid label key {error} with an optional DNS subdomain prefix and '/' "
             "(e.g. 'example.com/MyName')",
         )
     name = parts[-1]

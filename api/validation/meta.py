@@ -20,8 +20,7 @@ NAME_RULES: dict[str, Callable[[str], Sequence[str]]] = {
     "dns1035": names.dns1035_label,
     "path": names.path_segment,
 }
-# generateName gets a suffix of five characters.
-_SUFFIX = "xxxxx"
+_OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 
 
 def validate_object_meta(
@@ -36,8 +35,10 @@ def validate_object_meta(
     rule = NAME_RULES[name_rule]
     name = meta.get("name", "")
     generate = meta.get("generateName", "")
-    if generate and not name:
-        errors.invalid_each(f"{path}.generateName", generate, rule(generate.rstrip("-.") + _SUFFIX))
+    if generate:
+        # What follows a dash at its end makes that one good.
+        whole = generate[:-2] + "a" if len(generate) > 1 and generate.endswith("-") else generate
+        errors.invalid_each(f"{path}.generateName", generate, rule(whole))
     if not name:
         if not generate:
             errors.required(f"{path}.name", "name or generateName is required")
@@ -60,9 +61,8 @@ def validate_parts(errors: Errors, meta: Obj, path: str) -> None:
     errors.causes += names.labels(meta.get("labels") or {}, f"{path}.labels")
     errors.causes += names.annotations(meta.get("annotations") or {}, f"{path}.annotations")
     _validate_owners(errors, meta.get("ownerReferences") or (), f"{path}.ownerReferences")
-    for index, finalizer in enumerate(meta.get("finalizers") or ()):
-        at = f"{path}.finalizers[{index}]"
-        errors.invalid_each(at, finalizer, names.qualified_name(finalizer))
+    for finalizer in meta.get("finalizers") or ():
+        errors.invalid_each(f"{path}.finalizers", finalizer, names.qualified_name(finalizer))
     if {"orphan", "foregroundDeletion"} <= set(meta.get("finalizers") or ()):
         errors.invalid(
             f"{path}.finalizers",
@@ -73,21 +73,29 @@ def validate_parts(errors: Errors, meta: Obj, path: str) -> None:
 
 def _validate_owners(errors: Errors, owners: list[Obj] | tuple[()], path: str) -> None:
     controller = ""
-    for index, owner in enumerate(owners):
-        at = f"{path}[{index}]"
-        for field in ("apiVersion", "kind", "name", "uid"):
+    for owner in owners:
+        version = owner.get("apiVersion") or ""
+        if not version or version.endswith("/") or version.count("/") > 1:
+            errors.invalid(f"{path}.apiVersion", version, "version must not be empty")
+        for field in ("kind", "name", "uid"):
             if not owner.get(field):
-                errors.invalid(f"{at}.{field}", owner.get(field, ""), "must not be empty")
-        if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
-            errors.invalid(at, owner, "/v1, Kind=Event is disallowed from being an owner")
+                errors.invalid(f"{path}.{field}", owner.get(field, ""), "must not be empty")
+        if version == "v1" and owner.get("kind") == "Event":
+            errors.invalid(path, _shown_owner(owner), "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller"):
+            this = f"{owner.get('kind', '')}/{owner.get('name', '')}"
             if controller:
                 message = (
                     f'Only one reference can have Controller set to true. Found "true" in references for '
-                    f"{controller} and {owner.get('name', '')}"
+                    f"{controller} and {this}"
                 )
-                errors.invalid(path, owners, message)
-            controller = owner.get("name", "")
+                errors.invalid(path, [_shown_owner(each) for each in owners], message)
+            else:
+                controller = this
+
+
+def _shown_owner(owner: Obj) -> Obj:
+    return {field: owner[field] for field in _OWNER_FIELDS if field in owner}
 
 
 def validate_object_meta_update(errors: Errors, meta: Obj, old: Obj, path: str = "metadata") -> None:

@@ -36,7 +36,7 @@ async def create(engine: Engine, call: Call, obj: Obj, *, tracked: bool = False)
         raise BadRequest(
             f"the name of the object ({meta.get('name')}) does not match the name on the URL ({call.name})"
         )
-    if meta.get("resourceVersion"):
+    if meta.get("resourceVersion", "0") not in ("", "0"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
     generated = bool(meta.get("generateName")) and not meta.get("name")
     for attempt in range(_GENERATED_NAME_TRIES if generated else 1):
@@ -109,6 +109,13 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
     finally:
         if undo is not None and not kept:
             await undo()
+
+
+def nameless(call: Call) -> BadRequest:
+    """For an object whose path says the name, and it does not."""
+    return BadRequest(
+        f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided"
+    )
 
 
 def check_namespace(call: Call, obj: Obj) -> None:

@@ -19,6 +19,7 @@ from machinery.codec import json_
 from machinery.errors import MAX_CAUSES, BadRequest, TooLarge, invalid
 
 _MAX_NAMED = 10
+_BEGINNING = 30  # bytes of a body that a refusal repeats
 MAX_VALUES = (
     250_000  # in one body, keys and items alike: what an object of 3 MiB can mean, not what its commas can
 )
@@ -81,6 +82,8 @@ def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None
     if body is not None and raw.get("apiVersion") in [f"{body.group}/{version}" for version in body.older]:
         raw["apiVersion"] = api_version
     said = raw.get("kind") or kind
+    if resource.custom and body is None:
+        _refuse_untold(raw, api_version, kind)
     if resource.custom and body is None and said != kind and isinstance(said, str):
         refused = field_errors.invalid_value("kind", said, f"must be {kind}")
         name = raw["metadata"].get("name", "") if isinstance(raw.get("metadata"), dict) else ""
@@ -93,6 +96,26 @@ def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None
     if obj.get("metadata") is None:
         obj["metadata"] = {}
     return obj
+
+
+def _refuse_untold(raw: dict[str, Any], api_version: str, kind: str) -> None:
+    """Custom objects say what they are; those of built-in kinds may leave it to the path."""
+    unknown = f"the object provided is unrecognized (must be of type {kind}): "
+    if not raw.get("kind"):
+        text = orjson.dumps(raw)
+        raise BadRequest(f"{unknown}Object 'Kind' is missing in '{text.decode()}' ({_begun(text)})")
+    said = raw.get("apiVersion") or ""
+    if said != api_version:
+        if isinstance(said, str) and said.count("/") > 1:
+            shown = _begun(orjson.dumps(raw))
+            raise BadRequest(f"{unknown}unexpected GroupVersion string: {said} ({shown})")
+        raise BadRequest(
+            f"the API version in the data ({said}) does not match the expected API version ({api_version})"
+        )
+
+
+def _begun(text: bytes) -> str:
+    return text.decode() if len(text) <= _BEGINNING else text[:_BEGINNING].decode("utf-8", "replace") + " ..."
 
 
 def check_kind(raw: dict[str, Any], api_version: str, kind: str) -> None:

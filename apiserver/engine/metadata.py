@@ -108,10 +108,13 @@ def carry_over(obj: Obj, old: Obj, resource: Resource, plural: str) -> None:
         meta.pop("namespace", None)
 
 
-def bump_generation(obj: Obj, old: Obj) -> None:
-    """generation grows with every change outside metadata and status."""
+def bump_generation(obj: Obj, old: Obj, resource: Resource) -> None:
+    """generation grows with every change outside metadata, and outside of status where that has its own endpoint."""
+    beside: tuple[str, ...] = ("metadata", "apiVersion", "kind")
+    if not resource.custom or "status" in resource.subresources:
+        beside += ("status",)
     for key in obj.keys() | old.keys():
-        if key not in ("metadata", "status", "apiVersion", "kind") and obj.get(key) != old.get(key):
+        if key not in beside and obj.get(key) != old.get(key):
             obj["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             return
 

@@ -11,13 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from api.resource import Obj, Resource
 from apiserver.engine import ownership
 from apiserver.engine.applied import decode_applied, refuse_untyped
-from apiserver.engine.create import create
+from apiserver.engine.create import check_namespace, create, nameless
 from apiserver.engine.decode import Parsed, decode
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.metadata import metadata_of
+from apiserver.engine.update import refuse_unconditional
 from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
 from machinery.errors import (
@@ -31,6 +34,7 @@ from machinery.errors import (
     conflict,
     invalid,
 )
+from machinery.field_errors import OMITTED, invalid_value
 from machinery.patch import PatchError, json_patch, merge, strategic
 
 
@@ -52,21 +56,63 @@ async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) 
 
     def changed(old: Obj, entry: Entry) -> Change:
         before = str(entry.revision)
+        uid = str(old["metadata"].get("uid", ""))
         raw = apply_to(resource, old, change)
-        said = _said_revision(raw)
-        obj = decode(call, raw, change.source if isinstance(change.data, dict) else None)
-        meta = metadata_of(obj)
-        if (
-            meta.get("name", call.name) != call.name
-            or meta.get("namespace", call.namespace) != call.namespace
-        ):
-            raise BadRequest("the name and namespace of the object must not be changed by a patch")
+        obj = _decoded(call, raw, change)
+        _refuse_renaming(call, obj, uid)
+        said = _said_revision(obj)
+        if not said or said == "0":
+            refuse_unconditional(call)
         return Change(obj, said if said != before else before if _mentions_revision(change) else "")
 
     async def changer(old: Obj, entry: Entry) -> Change:
         return await engine.do(max(call.body_bytes, len(entry.data)), lambda: changed(old, entry))
 
     return await guaranteed_update(engine, call, changer, scope)
+
+
+def _decoded(call: Call, raw: Any, change: Patch) -> Obj:
+    """Raises Invalid where the patch made something that cannot be read of what was an object."""
+    resource = call.served.resource
+    shown = OMITTED if change.kind == "strategic-merge-patch" else _text(raw)
+    if resource.custom and isinstance(raw, dict):
+        if not raw.get("kind"):
+            raise _no_object(shown, f"Object 'Kind' is missing in '{_text(raw)}'")
+        said, wanted = str(raw.get("apiVersion") or ""), resource.gvr.api_version
+        if said != wanted:
+            cause = invalid_value("apiVersion", said, f"must be {wanted}")
+            raise invalid(said.rpartition("/")[0], resource.kind, call.name, [cause])
+    try:
+        return decode(call, raw, change.source)
+    except BadRequest as error:
+        # What was wrong with the fields stands behind what could not be done because of them.
+        raise _no_object(
+            shown, error.message.rpartition(f"cannot be handled as a {resource.kind}: ")[2]
+        ) from error
+
+
+def _text(raw: Any) -> str:
+    return orjson.dumps(raw, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _no_object(shown: Any, why: str) -> Invalid:
+    return invalid("", "", "", [invalid_value("patch", shown, why)])
+
+
+def _refuse_renaming(call: Call, obj: Obj, uid: str) -> None:
+    """Raises BadRequest, Invalid where the patched object says it is another."""
+    meta = metadata_of(obj)
+    if not meta.get("name"):
+        raise nameless(call)
+    if meta["name"] != call.name:
+        raise BadRequest(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
+        )
+    check_namespace(call, obj)
+    if meta.get("uid", uid) != uid:
+        resource = call.served.resource
+        cause = invalid_value("metadata.uid", meta["uid"], "field is immutable")
+        raise invalid(call.group, resource.kind, call.name, [cause])
 
 
 def refuse_strategic(resource: Resource, change: Patch) -> None:
@@ -86,7 +132,7 @@ def apply_to(
         if change.kind == "json-patch":
             return json_patch.apply(old, change.data)
         if not isinstance(change.data, dict):
-            raise BadRequest("the patch must be an object")
+            raise BadRequest("error decoding patch: it must be an object")
         if change.kind == "merge-patch":
             return merge.apply(old, change.data)
         schema = schema or (resource.schema if resource is not None else None)

@@ -240,7 +240,7 @@ async def _prepare(
         if not call.subresource:
             undo = await engine.hook(call).before_update(call, obj, old)
         if scope.generation:
-            bump_generation(obj, old)
+            bump_generation(obj, old, resource)
         if obj == old and not call.served.store.is_stale(entry):
             old["metadata"]["resourceVersion"] = revision
             if undo is not None:

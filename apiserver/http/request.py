@@ -30,4 +30,4 @@ class Request:
     schema: Callable[[], Schema] | None = None  # what its body is read by, once that is known
 
     def header(self, name: bytes) -> str:
-        return self.headers.get(name, b"").decode("latin-1")
+        return self.headers.get(name, b"").decode("utf-8", "replace")

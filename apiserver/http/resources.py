@@ -241,7 +241,10 @@ class Resources:
         def read() -> Obj:
             parsed = parse_body(request.body, request.header(b"content-type"), schema)
             if parsed is None:
-                raise BadRequest(f"the request has no body: a {kind} is expected")
+                raise BadRequest(
+                    f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
+                    "json parse error: unexpected end of JSON input (<empty>)"
+                )
             return decode(call, parsed.data, parsed, form)
 
         return await self._engine.do(len(request.body), read)
@@ -255,7 +258,7 @@ class Resources:
     async def _patch(self, request: Request, call: Call) -> Patch:
         kind = patch_type(request.header(b"content-type"))
         if not request.body:
-            raise BadRequest("the request has no body: a patch is expected")
+            raise BadRequest("error decoding patch: unexpected end of JSON input")
         parse = parse_yaml if kind == "apply-patch" else parse_json
         parsed = await self._engine.do(len(request.body), lambda: parse(request.body))
         return Patch(kind, parsed.data, parsed)

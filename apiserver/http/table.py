@@ -114,7 +114,8 @@ def table_of(
     cells = [cell_of(column) for column in columns]
     rows = []
     for obj in objects:
-        row: dict[str, Any] = {"cells": [cell(obj, now) for cell in cells]}
+        named = "name" in (obj.get("metadata") or {})  # a bookmark is not
+        row: dict[str, Any] = {"cells": [cell(obj, now) for cell in cells] if named else _blank(cells)}
         if include == "Object":
             row["object"] = obj
         else:
@@ -127,6 +128,10 @@ def table_of(
         "columnDefinitions": definitions(columns) if headers else None,
         "rows": rows,
     }
+
+
+def _blank(cells: list[Cell]) -> list[Any]:
+    return ["", *[None] * (len(cells) - 1)]
 
 
 def partial_of(obj: Obj, version: str) -> dict[str, Any]:

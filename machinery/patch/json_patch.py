@@ -40,8 +40,10 @@ def parse_pointer(pointer: str) -> list[str]:
 
 def apply(document: Any, operations: Any) -> Any:
     """The document after all operations. PatchError when one of them cannot be done."""
+    if operations is None:
+        operations = []
     if not isinstance(operations, list):
-        raise NotAPatch("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise NotAPatch("error decoding patch: a JSON patch is a list of operations")
     if len(operations) > MAX_OPERATIONS:
         raise TooManyOperations(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
@@ -49,8 +51,7 @@ def apply(document: Any, operations: Any) -> Any:
     holder = {"": deep_copy(document)}  # the document as a member, so that "" can be replaced, too
     copied = 0
     for operation in operations:
-        if not isinstance(operation, dict):
-            raise NotAPatch("each operation of a JSON patch must be an object")
+        _refuse_no_operation(operation)
         if operation.get("op") == "copy":
             copied += _copy(holder, operation, MAX_COPIED_BYTES - copied)
         else:
@@ -62,6 +63,19 @@ def apply(document: Any, operations: Any) -> Any:
     return holder[""]
 
 
+def _refuse_no_operation(operation: Any) -> None:
+    if not isinstance(operation, dict):
+        raise NotAPatch("each operation of a JSON patch must be an object")
+    op = operation.get("op")
+    wrong = ""
+    if op not in ("add", "remove", "replace", "move", "test", "copy"):
+        wrong = "unsupported operation"
+    elif op in ("add", "replace") and "value" not in operation:
+        wrong = "failed to decode 'value': operation, missing value field: missing value"
+    if wrong:
+        raise NotAPatch(f"invalid operation {orjson.dumps(operation).decode()}: {wrong}")
+
+
 def _text(operation: dict[str, Any], key: str) -> str:
     value = operation.get(key)
     if not isinstance(value, str):
@@ -70,13 +84,9 @@ def _text(operation: dict[str, Any], key: str) -> str:
 
 
 def _apply_one(holder: dict[str, Any], operation: dict[str, Any]) -> None:
-    op = operation.get("op")
-    if op not in ("add", "remove", "replace", "move", "test"):
-        raise PatchError(f"Unexpected kind: {op}")
+    op: str = operation["op"]
     pointer = _text(operation, "path")
     if op in ("add", "replace"):
-        if "value" not in operation:
-            raise PatchError(f"{op} operation does not apply: missing value")
         value = deep_copy(operation["value"])
         (_add if op == "add" else _replace)(holder, pointer, value, op)
     elif op == "remove":

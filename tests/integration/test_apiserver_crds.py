@@ -64,7 +64,8 @@ def crd(*versions, scope="Namespaced"):
 
 
 def shirt(name="a", **spec):
-    return {"metadata": {"name": name, "namespace": NS}, "spec": {"size": 1, **spec}}
+    said = {"apiVersion": "stable.example.com/v1", "kind": "Shirt"}
+    return {**said, "metadata": {"name": name, "namespace": NS}, "spec": {"size": 1, **spec}}
 
 
 def condition(obj, kind):

@@ -103,8 +103,8 @@ def test_a_patch_that_changes_nothing_keeps_the_revision_and_tells_no_watcher(ru
         (MERGE_PATCH, [], 400, "BadRequest"),
         (MERGE_PATCH, {"metadata": {"resourceVersion": "1"}, "data": {"b": "2"}}, 409, "Conflict"),
         (MERGE_PATCH, {"metadata": {"name": "other"}}, 400, "BadRequest"),
-        (MERGE_PATCH, {"metadata": {"uid": "x"}}, 409, "Conflict"),
-        (MERGE_PATCH, {"data": {"a": 1}}, 400, "BadRequest"),
+        (MERGE_PATCH, {"metadata": {"uid": "x"}}, 422, "Invalid"),
+        (MERGE_PATCH, {"data": {"a": 1}}, 422, "Invalid"),
         ("text/plain", {}, 415, "UnsupportedMediaType"),
     ],
 )

@@ -23,6 +23,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _AGE = re.compile(r"(\d+[smhd])+|<unknown>|<invalid>")
 _REVISION_IN_TEXT = re.compile(r"((?:[Rr]esource ?[Vv]ersions?|current|requested)\S*:? )\d+( \(\d+\))?")
 _PRECONDITION = re.compile(r"(ResourceVersion in object meta: )\d+")
+_REVISION_IN_JSON = re.compile(r'(\\?"resourceVersion\\?":\\?")\d+')
+_REVISION_IN_RECORD = re.compile(r"(does not match the ResourceVersion in record \()\d+")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _KEPT = 58  # characters of a prefix that a generated name keeps
 
@@ -57,7 +59,8 @@ class _Known:
     def _text(self, text: str) -> str:
         text = _TIME.sub("<time>", _UID.sub(self._uid, text))
         text = _REVISION_IN_TEXT.sub(lambda found: found[1] + "<rv>" + (" (<rv>)" if found[2] else ""), text)
-        text = _PRECONDITION.sub(r"\1<rv>", text)
+        text = _PRECONDITION.sub(r"\1<rv>", _REVISION_IN_JSON.sub(r"\1<rv>", text))
+        text = _REVISION_IN_RECORD.sub(r"\1<rv>", text)
         for prefix in self._prefixes:
             text = re.sub(
                 rf"({re.escape(prefix)})[bcdfghjklmnpqrstvwxz2456789]{{5}}\b", r"\1<generated>", text

@@ -62,7 +62,7 @@ def test_label_query_matches_and_prints(text: str, expected: bool, canonical: st
         ("a in b", "unable to parse requirement: found 'b' expected: '('"),
         ("a in (b", "unable to parse requirement: found '', expected: ',' or ')'"),
         ("a>b", "unable to parse requirement: values[0]: Invalid value: \"b\": for 'Gt', 'Lt' operators"),
-        ("a/b/c", 'unable to parse requirement: <nil>: Invalid value: "a/b/c": a qualified name must'),
+        ("a/b/c", 'unable to parse requirement: <nil>: Invalid value: "a/b/c": a valid label key must'),
         ("a=$", 'unable to parse requirement: values[0][a]: Invalid value: "$": a valid label must be'),
         ("a,", "found '', expected: identifier after ','"),
         ("!a=b", ""),
