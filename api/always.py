@@ -144,10 +144,14 @@ _NOT_ALWAYS = {
 _PREFIXES = ("io.k8s.api.", "io.k8s.apimachinery.pkg.apis.", "io.k8s.apiextensions-apiserver.pkg.apis.")
 
 
-def always_there(name: str, required: frozenset[str], *, is_kind: bool) -> frozenset[str]:
-    """Of the type with this full name."""
+def short_name(name: str) -> str:
+    """A type's full name as the tables have it: `core.v1.Pod`."""
     prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
-    short = name.removeprefix(prefix)
+    return name.removeprefix(prefix)
+
+
+def always_there(short: str, required: frozenset[str], *, is_kind: bool) -> frozenset[str]:
+    """Of the type with this short name."""
     fields = required - set(_NOT_ALWAYS.get(short, "").split())
     fields |= set(_ALWAYS.get(short, "").split())
     return fields | {"metadata"} if is_kind else fields

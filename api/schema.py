@@ -20,7 +20,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Annotated, Any, ForwardRef, Required, get_args, get_origin, is_typeddict
 
-from api.always import always_there
+from api.always import always_there, short_name
 from api.annotations import (
     Default,
     Enum,
@@ -33,6 +33,7 @@ from api.annotations import (
     Proto,
     facts_of,
 )
+from api.pointers import pointers
 from machinery.schema import Kind, Schema
 
 _SCALARS: dict[Any, Kind] = {str: "string", int: "integer", bool: "boolean", float: "number", Any: "any"}
@@ -80,7 +81,8 @@ def _shell(cls: type) -> Schema:
         name=name,
         description=(cls.__doc__ or "").strip(),
         required=required,
-        always=always_there(name, required, is_kind=bool(gvks)),
+        always=always_there(short_name(name), required, is_kind=bool(gvks)),
+        pointers=pointers(short_name(name)),
         map_type="atomic" if facts.map_type == "atomic" else "",
         proto_inline={number: schema_of(part) for number, part in facts.inline},
         gvks=gvks,

@@ -9,7 +9,7 @@ field numbers; `proto_inline` the messages that JSON flattens; `format` the type
     schema-or-bool, schema-or-array, schema-or-strings (of CustomResourceDefinitions)
 
 Unknown field numbers are skipped, as protobuf wants. Zero values that Go's JSON would leave out are left out
-(see `presence`). Nesting is bounded.
+(`Schema.pointers`). Nesting is bounded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import orjson
 from machinery.clock import rfc3339
 from machinery.codec.json_ import MAX_DEPTH as MAX_JSON_DEPTH
 from machinery.codec.json_ import is_deeper
-from machinery.codec.presence import PLAIN_INT_OR_STRING, POINTERS
 from machinery.codec.wire import BYTES, FIXED32, FIXED64, VARINT, ProtobufError, fields, signed, varint
 from machinery.durations import format_duration
 from machinery.schema import Schema
@@ -121,11 +120,9 @@ def _message(data: memoryview, schema: Schema, depth: int) -> Obj:
 def _is_silent(name: str, schema: Schema, value: Any, parent: Schema) -> bool:
     """A zero that JSON would leave out."""
     kind = type(value)
-    if value or kind is dict or kind is list or schema.kind == "any":
+    if value or value is None or kind is dict or kind is list or schema.kind == "any":
         return False
-    if schema.int_or_string or schema.format == "int-or-string":
-        return name in PLAIN_INT_OR_STRING
-    return name not in parent.required and name not in POINTERS.get(kind, ())
+    return name not in parent.always and name not in parent.pointers
 
 
 def _expect(wire: int, wanted: int, where: str) -> None:

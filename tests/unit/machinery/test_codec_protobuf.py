@@ -49,6 +49,7 @@ def field(kind: Any, proto: int, **kw: Any) -> Schema:
 INNER = Schema("object", fields={"a": field("string", 1), "n": field("integer", 2)})
 THING = Schema(
     "object",
+    pointers=frozenset({"replicas", "suspend", "maxSurge"}),
     fields={
         "name": field("string", 1),
         "replicas": field("integer", 2),

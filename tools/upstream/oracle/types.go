@@ -12,7 +12,8 @@ import (
 
 func init() {
 	// always tells which fields of each type are there even when nobody set them, and what kind of value stands there:
-	// upstream's structs have them whole, so that nobody is ever seen to add them.
+	// upstream's structs have them whole, so that nobody is ever seen to add them. And which are pointers: of these a zero
+	// is told.
 	functions["always"] = func(request) (any, error) {
 		out := map[string]map[string]string{}
 		for kind, held := range scheme.Scheme.AllKnownTypes() {
@@ -34,10 +35,17 @@ func always(held reflect.Type, out map[string]map[string]string) {
 	}
 	fields := map[string]string{}
 	out[name] = fields
+	for index := range held.NumField() {
+		if held.Field(index).Anonymous {
+			always(held.Field(index).Type, out)
+		}
+	}
 	for _, field := range value.TypeReflectEntryOf(held).OrderedFields() {
 		zero := field.GetFrom(reflect.New(held).Elem())
 		if !field.CanOmit(zero) {
 			fields[field.JsonName] = zero.Kind().String()
+		} else if zero.Kind() == reflect.Pointer {
+			fields[field.JsonName] = "pointer to " + zero.Type().Elem().Kind().String()
 		}
 		always(zero.Type(), out)
 	}
