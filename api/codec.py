@@ -48,6 +48,9 @@ class TypedCodec:
             return self._decode_slowly(raw)
         return obj, []
 
+    def repair(self, raw: Obj) -> Obj:
+        return self.decode(raw)[0]
+
     def _decode_slowly(self, raw: Any) -> tuple[Obj, list[str]]:
         reader = _Reader(self._schema)
         obj = reader.read(raw, self._schema, "", "", "")

@@ -50,6 +50,10 @@ class Codec(Protocol):
         """
         ...
 
+    def repair(self, raw: Obj) -> Obj:
+        """What was stored, without what the schema of today has no place for."""
+        ...
+
 
 class Strategy:
     """What writing an object of a kind means. The base class does what every kind shares: nothing special.

@@ -10,8 +10,8 @@ Two resources that name the same `storage_prefix` share one store.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -33,6 +33,8 @@ class Served:
     deprecation: str = ""
     # False while its CustomResourceDefinition is being deleted: reads and deletes go on, creation stops.
     creatable: bool = True
+    # By api version, the forms that a definition has and nobody is served: fields may be owned in them still.
+    unserved: Mapping[str, Resource] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         head = {"kind": self.resource.list_kind, "apiVersion": self.resource.gvr.api_version}

@@ -115,10 +115,9 @@ class CustomForm:
         version = self._versions.get(obj.get("apiVersion", ""))
         if version is None:
             return obj  # a version that the definition has lost: only conversion may know it
-        clean, _ = version.codec().decode(obj)
+        clean = version.codec().repair(obj)
         version.strategy.default(clean)
         return clean
 
     def _pruned(self, obj: Obj) -> Obj:
-        clean, _ = self._versions[obj["apiVersion"]].codec().decode(obj)
-        return clean
+        return self._versions[obj["apiVersion"]].codec().repair(obj)

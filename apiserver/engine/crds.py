@@ -145,6 +145,7 @@ class CustomResources(WriteHook):
         store, _ = await self._stores.open(base)
         served = [each for each in resources if versions[each.gvr.version].get("served", True)]
         catalog = self._engine.catalog
+        unserved = {each.gvr.api_version: each for each in resources if each not in served}
         forms = {each.gvr.api_version: each for each in resources}
         for resource in served:
             form = CustomForm(self._engine.conversions, resource, base, forms)
@@ -154,6 +155,7 @@ class CustomResources(WriteHook):
                 former.store.replace()
             entry = catalog.add(resource, View(store, form, extract), base)
             entry.creatable = not terminating
+            entry.unserved = unserved
             version = versions[resource.gvr.version]
             if version.get("deprecated"):
                 entry.deprecation = version.get("deprecationWarning") or default_warning(crd["spec"], version)

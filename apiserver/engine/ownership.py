@@ -130,6 +130,9 @@ def _versions_of(engine: Engine, resource: Resource) -> Callable[[str], Resource
             return resource
         group, _, version = api_version.rpartition("/")
         served = engine.catalog.get(group, version, resource.gvr.resource)
-        return served.resource if served is not None else None
+        if served is not None:
+            return served.resource
+        own = engine.catalog.get(resource.gvr.group, resource.gvr.version, resource.gvr.resource)
+        return own.unserved.get(api_version) if own is not None else None
 
     return find

@@ -22,16 +22,14 @@ from machinery.cel.syntax import Tree, read_tree
 
 _EXTENSIONS = (
     "bindings",
-    "encoders",
     "lists",
-    "math",
     "optional",
-    "regex",
     "sets",
-    "strings",
+    "strings\n  version: 2",
     "two-var-comprehensions",
 )
 _CODE = re.compile(r"^(?:[A-Z_]+: )?(.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
+_NO_CONVERSION = re.compile(r"cannot convert (\w+) to (\w+)$")
 _NO_INDEX = re.compile(r"Index error: index=(-?\d+) size=\d+")
 _NO_KEY = re.compile(r'^Key not found in map : "(.*)"$', re.DOTALL)
 _KEPT = 4096
@@ -149,6 +147,8 @@ def _said(text: str) -> str:
     text = found.group(1) if found else text
     if beyond := _NO_INDEX.match(text):
         return f"index out of bounds: {beyond.group(1)}"
+    if types := _NO_CONVERSION.match(text):
+        return f"type conversion error from '{types.group(1)}' to '{types.group(2)}'"
     if missing := _NO_KEY.match(text):
         return f"no such key: {missing.group(1)}"
     if text.startswith("No matching overloads found"):

@@ -7,9 +7,11 @@ a codec that prunes, a strategy that defaults and judges, columns, and the subre
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from api.apiextensions.v1.columns import cell_reader
 from api.apiextensions.v1.pruning import StructuralCodec
 from api.apiextensions.v1.rules import BLOCKING, NOT_CHECKED, rules_of
 from api.apiextensions.v1.structural import root_schema
@@ -20,6 +22,7 @@ from api.resource import Codec, Column, Resource, Strategy, Subresource
 from api.strategy import restore
 from api.validation.errors import Errors
 from machinery.errors import Cause
+from machinery.field_errors import quote
 from machinery.gvk import GVR
 from machinery.objects import deep_copy
 from machinery.schema import Schema
@@ -57,10 +60,18 @@ class CustomStrategy(Strategy):
     def prepare_create(self, obj: Obj) -> None:
         if self._has_status:
             obj.pop("status", None)
+            self._default_status(obj)
 
     def prepare_update(self, obj: Obj, old: Obj) -> None:
         if self._has_status:
             restore(obj, old, "status")
+            self._default_status(obj)
+
+    def _default_status(self, obj: Obj) -> None:
+        """Whoever may not write the status, its defaults are there."""
+        schema = self._schema().fields.get("status")
+        if schema is not None:
+            _default_field(obj, "status", schema)
 
     def prepare_status_update(self, obj: Obj, old: Obj) -> None:
         for key in sorted((obj.keys() | old.keys()) - {*_ENVELOPE, "status"}):
@@ -69,6 +80,11 @@ class CustomStrategy(Strategy):
         obj["metadata"] = dict(old["metadata"])
         if kept is not None:
             obj["metadata"]["managedFields"] = kept
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        before = (old or {"metadata": {}})["metadata"].get("finalizers") or ()
+        added = sorted({*(obj["metadata"].get("finalizers") or ())} - {*before})
+        return [text for each in added for text in _finalizer_warnings(each)]
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
@@ -301,19 +317,33 @@ def _subresources(version: Obj, kind: str) -> dict[str, Subresource]:
     return out
 
 
+_STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
+
+
+def _finalizer_warnings(name: str) -> list[str]:
+    if "/" in name or name in _STANDARD_FINALIZERS:
+        return []
+    including = " including a path (/)" if "." in name else ""
+    return [
+        f"metadata.finalizers: {quote(name)}: prefer a domain-qualified finalizer name{including} to avoid accidental "
+        "conflicts with other finalizer writers"
+    ]
+
+
 def _columns(version: Obj) -> tuple[Column, ...]:
     printed = version.get("additionalPrinterColumns") or ()
     if not printed:
-        return (NAME, AGE)
+        return (NAME, replace(AGE, type="date"))
     return (
         NAME,
         *(
             Column(
                 each["name"],
-                each["jsonPath"],
+                cell_reader(each.get("type", "string"), each["jsonPath"]),
                 type=each.get("type", "string"),
                 format=each.get("format", ""),
-                description=each.get("description", ""),
+                description=each.get("description")
+                or f"Custom resource definition column (in JSONPath format): {each['jsonPath']}",
                 priority=each.get("priority", 0),
             )
             for each in printed

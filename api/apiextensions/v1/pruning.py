@@ -31,6 +31,7 @@ class StructuralCodec:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._metadata = TypedCodec(schema.fields["metadata"])
+        self._repairing: _Repairing | None = None
         _, self._version, self._kind = schema.gvks[0] if schema.gvks else ("", "", "")
 
     def decode(self, raw: Any) -> tuple[Obj, list[str]]:
@@ -49,31 +50,47 @@ class StructuralCodec:
             out.pop("metadata", None)
         return out, sorted(unknown)
 
+    def repair(self, raw: Obj) -> Obj:
+        """Of an object that was stored under another schema: of its envelopes, what does not fit goes as well."""
+        if self._repairing is None:
+            self._repairing = _Repairing(self._schema)
+        return self._repairing.repair(raw)
+
     def _refuse(self, why: str) -> BadRequest:
         kind, version = self._kind, json.dumps(self._version)
         return BadRequest(f"{kind} in version {version} cannot be handled as a {kind}: {why}")
 
-    def _clean(self, value: Any, schema: Schema | None, path: str, unknown: list[str]) -> Any:
-        """Without a schema nothing in a map is known."""
+    def _clean(
+        self, value: Any, schema: Schema | None, path: str, unknown: list[str], *, keeps: bool = False
+    ) -> Any:
+        """Without a schema nothing in a map is known. `keeps`: of the items of a list that keeps what is unknown."""
         kind = type(value)
         if kind is dict:
-            return self._object(value, schema, path, unknown)
+            return self._object(value, schema, path, unknown, keeps=keeps)
         if kind is list:
             items = schema.items if schema is not None and schema.kind == "list" else None
-            if items is None and schema is not None and schema.preserve_unknown:
+            keeps = keeps or (schema is not None and schema.preserve_unknown)
+            if items is None and keeps:
                 return _kept(value)
-            return [self._clean(item, items, f"{path}[{index}]", unknown) for index, item in enumerate(value)]
+            return [
+                self._clean(item, items, f"{path}[{index}]", unknown, keeps=keeps)
+                for index, item in enumerate(value)
+            ]
         return _whole(value) if kind is float else value
 
-    def _object(self, value: Obj, schema: Schema | None, path: str, unknown: list[str]) -> Obj:
+    def _object(
+        self, value: Obj, schema: Schema | None, path: str, unknown: list[str], *, keeps: bool = False
+    ) -> Obj:
         out: Obj = {}
         fields = schema.fields if schema is not None else {}
         is_map = schema is not None and schema.kind == "map"
-        keeps = schema is not None and schema.preserve_unknown
+        keeps = keeps or (schema is not None and schema.preserve_unknown)
         embedded = schema is not None and schema.embedded_resource and path != ""
         for name, item in value.items():
             if embedded and name in _ENVELOPE:
-                out[name] = self._envelope(name, item, schema, _child(path, name), unknown)
+                fitting = self._envelope(name, item, _child(path, name), unknown)
+                if fitting is not None:
+                    out[name] = fitting
                 continue
             if path == "" and name in _ENVELOPE:
                 out[name] = item
@@ -93,7 +110,7 @@ class StructuralCodec:
                 out[name] = self._clean(item, child, _child(path, name), unknown)
         return out
 
-    def _envelope(self, name: str, item: Any, schema: Schema | None, path: str, unknown: list[str]) -> Any:
+    def _envelope(self, name: str, item: Any, path: str, unknown: list[str]) -> Any:
         if name != "metadata":
             if not isinstance(item, str):
                 raise self._refuse(f"{path}: Invalid value: {show(item)}: must be a string")
@@ -104,6 +121,33 @@ class StructuralCodec:
             raise self._refuse(f"{path}: Invalid value: {show(item)}: {error.message}") from error
         unknown += [f"{path}.{each}" for each in strange]
         return metadata
+
+
+class _Repairing(StructuralCodec):
+    """Drops what the others refuse."""
+
+    def decode(self, raw: Any) -> tuple[Obj, list[str]]:
+        try:
+            return super().decode(raw)
+        except BadRequest:
+            return super().decode({**raw, "metadata": self._fitting(raw["metadata"])})
+
+    def repair(self, raw: Obj) -> Obj:
+        return self.decode(raw)[0]
+
+    def _envelope(self, name: str, item: Any, path: str, unknown: list[str]) -> Any:
+        if name != "metadata":
+            return item if isinstance(item, str) else None
+        return self._fitting(item)
+
+    def _fitting(self, metadata: Any) -> Obj:
+        out: Obj = {}
+        for name, item in metadata.items() if isinstance(metadata, dict) else ():
+            try:
+                out |= self._metadata.decode({name: item})[0]
+            except BadRequest:
+                continue
+        return out
 
 
 def _values(schema: Schema | None) -> Schema | None:

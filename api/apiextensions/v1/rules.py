@@ -176,7 +176,12 @@ class Node:
     def _apply(self, errors: Errors, rule: Json, values: Json, path: str) -> None:
         said, text = (rule.get("message") or "").strip(), str(rule.get("rule", "")).strip()
         try:
-            holds = environment().compile(expression_of(rule))(values)
+            program = environment().compile(expression_of(rule))
+        except CelError as error:
+            errors.invalid(path, self.type, f"rule compile error: compilation failed: {error}")
+            return
+        try:
+            holds = program(values)
         except CelError as error:
             errors.invalid(path, self.type, f"{error} evaluating rule: {said or text}")
             return

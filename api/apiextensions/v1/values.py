@@ -97,7 +97,7 @@ def _type_of(value: Any) -> str:
         case bool():
             return "boolean"
         case int():
-            return "integer"
+            return "integer" if -_MAX_INT64 - 1 <= value <= _MAX_INT64 else "number"
         case float():
             return "number"
         case str():
@@ -112,8 +112,11 @@ def _has_type(value: Any, wanted: str) -> bool:
     if wanted == "number":
         return actual in ("number", "integer")
     if wanted == "integer" and actual == "number":
-        return float(value).is_integer()
+        return float(value).is_integer() and abs(value) <= _MAX_EXACT
     return actual == wanted
+
+
+_MAX_INT64, _MAX_EXACT = 2**63 - 1, 2**53 - 1
 
 
 def _same(one: Any, other: Any) -> bool:

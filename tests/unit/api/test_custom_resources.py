@@ -422,10 +422,10 @@ def test_columns_fields_and_scale_come_from_the_version() -> None:
     )
     assert crd_problems(crd) == []
     r = resource(crd)
-    assert [(c.name, c.path if isinstance(c.path, str) else "", c.priority) for c in r.columns] == [
-        ("Name", "", 0),
-        ("Size", ".spec.size", 1),
-    ]
+    assert [(c.name, c.priority) for c in r.columns] == [("Name", 0), ("Size", 1)]
+    size = r.columns[1].path
+    assert callable(size)
+    assert [size({"spec": {"size": value}}, 0) for value in (3, "x", None)] == [3, None, None]
     assert r.subresources["scale"].spec_replicas_path == ".spec.size"
     assert r.selectable_fields == {"spec.color": ".spec.color"}
     assert [c.name for c in resource().columns] == ["Name", "Age"]
