@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 from api import registry
+from api.core.v1 import pod_defaults, pod_qos
+from api.validation import podspec
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.chain import Outside, admission_chain
 from apiserver.admission.lookup import lookup_in
@@ -136,3 +138,28 @@ def test_an_object_is_decoded_again_only_once_it_was_written() -> None:
         assert await look_up("", "n") is None
 
     asyncio.run(main())
+
+
+class AnyEntry:
+    async def get(self, namespace: str, name: str, *, revision: int = 0) -> Entry | None:
+        return Entry(f"/registry/pods/{namespace}/{name}", namespace, name, 1, b"{}", {}, {})
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    store: Any = AnyEntry()
+    look_up: Any = lookup_in(store)
+
+    async def main() -> None:
+        for index in range(1000):
+            assert await look_up("a", str(index)) == {}
+
+    asyncio.run(main())
+    held = [cell.cell_contents for cell in look_up.__closure__ if isinstance(cell.cell_contents, dict)]
+    assert [len(each) for each in held] == [256]
+    for remembering in (
+        podspec._causes_in,
+        podspec._warnings_in,
+        pod_qos._class_of,
+        pod_defaults.pull_policy,
+    ):
+        assert 0 < (remembering.cache_info().maxsize or 0) <= 1024
