@@ -60,7 +60,8 @@ def test_nothing_acknowledged_is_lost_the_status_says_why_and_it_recovers_unaide
 
     def told() -> bool:
         status = cluster.kctl("status", "full")
-        return status.code == 1 and f"the file system of {cluster.data_dir} is full" in status.err
+        said = (f"the file system of {cluster.data_dir} is full", "is not ready: etcd failed")
+        return status.code == 1 and all(each in status.err for each in said) and "Unknown" not in status.out
 
     until(told)
     assert cluster.kctl("get", "--raw", "/livez").out == "ok"
