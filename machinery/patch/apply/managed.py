@@ -68,13 +68,17 @@ def entries_for_write(live: Obj | None, new: Obj, subresource: str) -> list[Entr
 
     A request resets all ownership with the one empty entry `[{}]`.
     """
+    held = entries_of(live)
     if not subresource or live is None:
         brought = entries_of(new)
         if len(brought) == 1 and brought[0] == {}:
             return []
-        if brought and _are_valid(brought):
+        if (
+            brought
+            and _are_valid(brought)
+            and (brought == held or all(sets.is_well_formed(entry["fieldsV1"]) for entry in brought))
+        ):
             return brought
-    held = entries_of(live)
     return held if _are_valid(held) else []
 
 

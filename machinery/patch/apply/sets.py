@@ -36,6 +36,27 @@ def _pack(node: FieldSet) -> FieldSet | None:
     return node
 
 
+def is_well_formed(node: Any) -> bool:
+    """Whether this is a set at all: for what clients send."""
+    return isinstance(node, dict) and all(
+        (key == "." or _is_element(key)) and is_well_formed(inner) for key, inner in node.items()
+    )
+
+
+def _is_element(key: str) -> bool:
+    kind, colon, rest = key[:1], key[1:2], key[2:]
+    if colon != ":":
+        return False
+    if kind == "i":
+        return rest.lstrip("-").isdigit()
+    if kind not in "kv":
+        return True
+    try:
+        return isinstance(orjson.loads(rest), dict) or kind == "v"
+    except orjson.JSONDecodeError:
+        return False
+
+
 def union(left: FieldSet, right: FieldSet) -> FieldSet:
     """Of two roots."""
     if not right or left is right:
