@@ -29,7 +29,7 @@ from standalone.watchdog import Watchdog
 _FIRST_DELAY_S, _LAST_DELAY_S, _HEALTHY_S = 0.1, 10.0, 60.0
 _STOP_GRACE_S = 10.0
 _WRITE_AGAIN_S = 5.0
-_ABORT_GRACE_S = 2.0  # for faulthandler to write down every thread
+_ABORT_GRACE_S = 5.0  # for faulthandler to write down every thread
 _RENEW_EVERY_S = 12 * 3600.0
 
 
