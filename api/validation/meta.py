@@ -58,9 +58,14 @@ def validate_object_meta(
 def validate_parts(errors: Errors, meta: Obj, path: str) -> None:
     """What create, update and a pod template have in common."""
     errors.non_negative(f"{path}.generation", meta.get("generation"))
-    errors.causes += names.labels(meta.get("labels") or {}, f"{path}.labels")
-    errors.causes += names.annotations(meta.get("annotations") or {}, f"{path}.annotations")
-    _validate_owners(errors, meta.get("ownerReferences") or (), f"{path}.ownerReferences")
+    if labels := meta.get("labels"):
+        errors.causes += names.labels(labels, f"{path}.labels")
+    if annotations := meta.get("annotations"):
+        errors.causes += names.annotations(annotations, f"{path}.annotations")
+    if owners := meta.get("ownerReferences"):
+        _validate_owners(errors, owners, f"{path}.ownerReferences")
+    if not meta.get("finalizers"):
+        return
     for finalizer in meta.get("finalizers") or ():
         errors.invalid_each(f"{path}.finalizers", finalizer, names.qualified_name(finalizer))
     if {"orphan", "foregroundDeletion"} <= set(meta.get("finalizers") or ()):

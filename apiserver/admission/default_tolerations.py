@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.lookup import Plugin, is_resource
@@ -28,7 +30,9 @@ class DefaultTolerationSeconds(Plugin):
 
 def add_tolerations(spec: Obj) -> None:
     tolerations: list[Obj] = list(spec.get("tolerations") or ())
-    lacking = [taint for taint in TAINTS if not any(_tolerates(one, taint) for one in tolerations)]
+    lacking: Sequence[str] = TAINTS
+    if tolerations:
+        lacking = [taint for taint in TAINTS if not any(_tolerates(one, taint) for one in tolerations)]
     if not lacking:
         return
     tolerations += [

@@ -23,12 +23,13 @@ from apiserver.engine.conversion import Conversions
 from apiserver.webhook_client import WebhookClient
 from machinery import names
 from machinery.clock import Clock
+from machinery.value import value
 
 T = TypeVar("T")
 FieldValidation = Literal["Ignore", "Warn", "Strict"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WriteOptions:
     dry_run: bool = False
     field_manager: str = ""

@@ -18,7 +18,7 @@ from apiserver.engine.watch import selected_name
 
 @dataclass(slots=True)
 class RequestInfo:
-    """`is_resource` False: only verb (lower-case method) and path mean anything."""
+    """Shared by requests alike: never changed. `is_resource` False: only verb (lower-case method) and path mean anything."""
 
     is_resource: bool
     verb: str
@@ -35,11 +35,27 @@ class RequestInfo:
     rest: str = ""  # what follows a connector's name: pods/web/proxy/REST
 
 
+# What paths without a name and a query mean: there are few of them, and each comes again and again.
+_collections: dict[tuple[str, str], RequestInfo] = {}
+_MOST_COLLECTIONS, _LONGEST_CHARS = 1024, 256
 _WRITE_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
 def parse_request(method: str, path: str, query: Query) -> RequestInfo:
     """`path` is already unquoted, as ASGI hands it on. Never raises: a path that is not a resource's comes back as a non-resource request."""
+    if query:
+        return _parsed(method, path, query)
+    info = _collections.get((method, path))
+    if info is None:
+        info = _parsed(method, path, query)
+        if info.is_resource and not info.name and len(path) <= _LONGEST_CHARS:
+            if len(_collections) >= _MOST_COLLECTIONS:
+                _collections.clear()
+            _collections[method, path] = info
+    return info
+
+
+def _parsed(method: str, path: str, query: Query) -> RequestInfo:
     parts = path.split("/")
     # parts[0] is "" for every absolute path
     if len(parts) > 3 and parts[1] == "api":

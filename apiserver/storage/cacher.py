@@ -106,7 +106,7 @@ class Cacher:
         self._window = Window(window, 0)
         self._loaded = 0  # the revision of the last load
         self._stream: ChangeStream | None = None
-        self._written: dict[bytes, tuple[Mapping[str, str], Mapping[str, str]]] = {}
+        self._written: dict[bytes | int, tuple[Mapping[str, str], Mapping[str, str]]] = {}
         self._waiting: Waiting = []
         self._watchers = Watchers(queue, clock)
         self._blobs: dict[str, bytes] = {}
@@ -253,7 +253,8 @@ class Cacher:
         selection = self._extract(obj)
         sealed_by = self._cipher.seals_as if self._cipher else b""
         stored = self._cipher.seal(key, value) if self._cipher else value
-        self._written[stored] = selection
+        mark = self._mark(stored)
+        self._written[mark] = selection
         try:
             started_s = self._clock.monotonic()
             result = await self._backend.put(key, stored, expect=expect)
@@ -262,7 +263,7 @@ class Cacher:
                 raise StaleRevision(self._current(result))
             await self._applied(result.revision)
         finally:
-            self._written.pop(stored, None)
+            self._written.pop(mark, None)
         entry = self._entries.get(key)
         if entry is not None and entry.revision == result.revision:
             return entry
@@ -471,12 +472,16 @@ class Cacher:
     def _key(self, namespace: str, name: str) -> str:
         return f"{self._prefix}{namespace}/{name}" if self._namespaced else self._prefix + name
 
+    def _mark(self, value: bytes) -> bytes | int:
+        """What the feed finds a write by: the very bytes, where they stay in this process."""
+        return value if self._shared else id(value)
+
     def _decode(self, kv: KV) -> Entry:
         there = self._entries.get(kv.key)
         if there is not None and there.revision == kv.mod_revision:
             return there
         value, sealed_by = self._cipher.open(kv.key, kv.value) if self._cipher else (kv.value, b"")
-        selection = self._written.get(kv.value)
+        selection = self._written.get(self._mark(kv.value))
         if selection is None:
             selection = self._extract(orjson.loads(value))
         return self._entry(kv.key, kv.mod_revision, value, selection, sealed_by)

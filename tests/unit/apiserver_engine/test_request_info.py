@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apiserver.engine.query import parse_query
+from apiserver.http import request_info
 from apiserver.http.request_info import parse_request
 
 
@@ -79,3 +80,18 @@ def test_a_query_keeps_every_value_in_order():
     assert query.values_of("command") == ["sh", "-c"] and query["command"] == "sh"
     assert not query.flag("tty") and query.flag("stdin") and not query.flag("absent")
     assert query["empty"] == ""
+
+
+def test_what_paths_mean_is_remembered_within_bounds() -> None:
+    path = "/api/v1/namespaces/a/pods"
+    assert parse_request("POST", path, parse_query(b"")) is parse_request("POST", path, parse_query(b""))
+    assert parse_request("GET", path, parse_query(b"watch=1")).verb == "watch"
+    assert parse_request("GET", path, parse_query(b"")).verb == "list"
+    for number in range(3000):
+        parse_request("GET", f"/api/v1/namespaces/n{number}/pods", parse_query(b""))
+        parse_request("GET", f"/api/v1/namespaces/n{number}/pods/p", parse_query(b""))
+    assert len(request_info._collections) <= 1024
+    request_info._collections.clear()
+    parse_request("GET", "/api/v1/namespaces/" + "n" * 1000 + "/pods", parse_query(b""))
+    parse_request("GET", "/somewhere", parse_query(b""))
+    assert not request_info._collections
