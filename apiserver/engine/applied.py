@@ -39,7 +39,7 @@ def decode_applied(call: Call, raw: Any, source: Parsed | None) -> Obj:
     if unknown:
         paths = [_shown(path, obj, schema) for path in unknown]
         raise refuse_untyped(call, obj, [f"{path}: field not declared in schema" for path in paths])
-    judge_fields(call, resource.kind, wanted, [], source)
+    judge_fields(call, resource.kind, wanted, [], source, applied=True)
     if obj.get("metadata") is None:
         obj["metadata"] = {}
     return _heard(call, obj)

@@ -132,7 +132,15 @@ def check_kind(raw: dict[str, Any], api_version: str, kind: str) -> None:
         )
 
 
-def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], source: Parsed | None) -> None:
+def judge_fields(
+    call: Call,
+    kind: str,
+    api_version: str,
+    unknown: list[str],
+    source: Parsed | None,
+    *,
+    applied: bool = False,
+) -> None:
     """Unknown and duplicate fields, by fieldValidation: an error, warnings, or nothing."""
     duplicates = source.duplicates if source is not None else []
     if not unknown and not duplicates:
@@ -140,13 +148,20 @@ def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], so
     mode = call.options.field_validation
     if mode == "Ignore":
         return
-    if source is not None and source.is_yaml and duplicates:
-        _judge_yaml(call, duplicates, strict=mode == "Strict")
-        duplicates = []
     strange = set(unknown)
     found: list[tuple[str, str]] = [(path, f'unknown field "{path}"') for path in unknown]
-    found += [(path, f'duplicate field "{path}"') for path in duplicates if path not in strange]
-    if call.served.resource.custom:
+    if source is not None and source.is_yaml and duplicates:
+        if applied and mode == "Strict":
+            raise BadRequest(
+                f"error strict decoding YAML: error converting YAML to JSON: {_in_yaml(duplicates)}"
+            )
+        twice = [_in_yaml(duplicates)] if mode == "Strict" else duplicates
+        found = [*(("", text) for text in twice), *found]
+    else:
+        found += [(path, f'duplicate field "{path}"') for path in duplicates if path not in strange]
+    if source is not None and source.is_yaml:
+        pass  # what stands twice was told first
+    elif call.served.resource.custom:
         found = found[len(unknown) :] + found[: len(unknown)]  # theirs come sorted, after what stands twice
     elif source is not None and len(found) > 1 and source.text[:1] == b"{":
         places = _places(source.text)
@@ -164,13 +179,8 @@ def judge_fields(call: Call, kind: str, api_version: str, unknown: list[str], so
         call.warnings.append(f"and {len(messages) - _MAX_NAMED} more unknown or duplicate fields")
 
 
-def _judge_yaml(call: Call, duplicates: list[str], *, strict: bool) -> None:
-    if strict:
-        listed = "\n".join(f"  {each}" for each in duplicates)
-        raise BadRequest(
-            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n" + listed
-        )
-    call.warnings.extend(f"yaml: unmarshal errors: {each}" for each in duplicates[:_MAX_NAMED])
+def _in_yaml(duplicates: list[str]) -> str:
+    return "yaml: unmarshal errors:\n" + "\n".join(f"  {each}" for each in duplicates)
 
 
 def _places(text: bytes) -> dict[str, int]:

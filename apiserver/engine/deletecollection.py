@@ -9,7 +9,7 @@ import orjson
 from apiserver.engine.delete import delete
 from apiserver.engine.delete_options import DeleteOptions
 from apiserver.engine.engine import Call, Engine, Written
-from apiserver.engine.list import list_entries
+from apiserver.engine.list import list_entries, page_end
 from apiserver.engine.revisions import ListOptions
 from machinery.errors import NotFound
 
@@ -26,6 +26,6 @@ async def delete_collection(
         except NotFound:
             continue
     served = call.served
-    body = b"%b%d%b" % (served.list_head, result.revision, served.list_end)
+    body = b"%b%d%b" % (served.list_head, result.revision, page_end(served, result))
     body += b",".join(entry.data for entry in result.entries) + b"]}"
     return Written(200, body, orjson.loads(body))

@@ -40,7 +40,10 @@ class WriteOptions:
     @property
     def manager(self) -> str:
         """Who a write's fields belong to: the manager named, else the client's program name."""
-        return self.field_manager or self.user_agent.partition("/")[0][:128] or "unknown"
+        if self.field_manager:
+            return self.field_manager
+        program = self.user_agent.partition("/")[0][:128]
+        return program.encode()[:128].decode("utf-8", "ignore") or "unknown"
 
 
 @dataclass(slots=True)

@@ -76,8 +76,6 @@ def dedup_owners(obj: Obj, warnings: list[str]) -> None:
 _KEPT_ON_UPDATE = (
     "creationTimestamp",
     "uid",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
     "generation",
     "selfLink",
     "generateName",
@@ -87,25 +85,35 @@ _KEPT_ON_UPDATE = (
 def carry_over(obj: Obj, old: Obj, resource: Resource, plural: str) -> None:
     """Put the identity of `old` into its successor. Raises Conflict where the uid names another object."""
     meta, was = metadata_of(obj), old["metadata"]
-    uid = meta.get("uid")
-    if uid and uid != was.get("uid"):
-        raise conflict(
-            resource.gvr.group,
-            plural,
-            was["name"],
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {was.get('uid', '')}",
-        )
+    refuse_other(resource.gvr.group, plural, meta.get("uid") or "", old)
     for key in _KEPT_ON_UPDATE:
         if key in was:
             meta[key] = was[key]
         elif key != "generateName":
             meta.pop(key, None)
+    for key in ("deletionTimestamp", "deletionGracePeriodSeconds"):  # what is said must be true
+        if meta.get(key) is None:
+            meta.pop(key, None)
+            if key in was:
+                meta[key] = was[key]
     meta["name"] = was["name"]
     drop_empty(meta)
     if resource.namespaced:
         meta["namespace"] = was.get("namespace", "")
     else:
         meta.pop("namespace", None)
+
+
+def refuse_other(group: str, plural: str, uid: str, old: Obj) -> None:
+    """Raises Conflict where a uid names another object than the one that is there."""
+    was = old["metadata"]
+    if uid and uid != was.get("uid"):
+        raise conflict(
+            group,
+            plural,
+            was["name"],
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {was.get('uid', '')}",
+        )
 
 
 def bump_generation(obj: Obj, old: Obj, resource: Resource) -> None:

@@ -112,7 +112,8 @@ def _refuse_renaming(call: Call, obj: Obj, uid: str) -> None:
     if meta.get("uid", uid) != uid:
         resource = call.served.resource
         cause = invalid_value("metadata.uid", meta["uid"], "field is immutable")
-        raise invalid(call.group, resource.kind, call.name, [cause])
+        # Told twice of custom resources, as `write.py` does.
+        raise invalid(call.group, resource.kind, call.name, [cause] * (2 if resource.custom else 1))
 
 
 def refuse_strategic(resource: Resource, change: Patch) -> None:

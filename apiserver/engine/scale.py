@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from api.resource import Obj, Subresource
+from api.columns import AGE, NAME
+from api.resource import Column, Obj, Subresource
 from apiserver.engine.bodies import SCALE, body
+from apiserver.engine.create import check_namespace, nameless
 from apiserver.engine.decode import decode
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.get import get
+from apiserver.engine.metadata import metadata_of, refuse_other
 from apiserver.engine.patch import Patch, apply_config, apply_to, need_manager, refuse_strategic
 from apiserver.engine.write import Change, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
@@ -18,6 +22,12 @@ from machinery.errors import BadRequest, Cause, UnsupportedMediaType, invalid
 from machinery.objects import get_path, set_path
 
 _MAX_REPLICAS = 2**31 - 1
+SCALE_COLUMNS = (
+    NAME,
+    Column("Desired", ".spec.replicas", type="integer", description="Number of desired replicas"),
+    Column("Available", ".status.replicas", type="integer", description="Number of actual replicas"),
+    replace(AGE, type="date"),
+)
 
 
 def _keys(path: str) -> list[str]:
@@ -79,11 +89,15 @@ async def write_scale(engine: Engine, call: Call, change: Obj | Patch) -> Writte
 
     def changer(old: Obj, entry: Entry) -> Change:
         scale = change if not isinstance(change, Patch) else _patched(call, scale_of(old, sub), change)
-        meta = scale.get("metadata") or {}
-        if meta.get("name", call.name) != call.name:
+        meta = metadata_of(scale)
+        if not meta.get("name"):
+            raise nameless(call)
+        if meta["name"] != call.name:
             raise BadRequest(
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
             )
+        check_namespace(call, scale)
+        refuse_other(call.group, call.plural, str(meta.get("uid") or ""), old)
         replicas = _replicas(call, scale)
         expect = str(meta.get("resourceVersion") or "") if _is_conditional(change) else ""
         set_path(old, _keys(sub.spec_replicas_path), replicas)

@@ -178,9 +178,9 @@ async def guaranteed_update(
             if call.options.dry_run:
                 return Written(200, rendered(obj, entry.revision), obj)
             if _is_finished(served.resource, obj, old):
-                gone = await store.delete(entry.namespace, entry.name, entry.revision)
+                await store.delete(entry.namespace, entry.name, entry.revision)
                 await engine.hook(call).after_delete(call, obj)
-                return Written(200, rendered(obj, gone.revision), obj)
+                return Written(200, rendered(obj, entry.revision), obj)
             stored = await store.update(entry.namespace, entry.name, obj, entry.revision)
             kept = True
             await engine.hook(call).after_write(call, obj, old)

@@ -115,12 +115,13 @@ def body_type(content_type: str) -> BodyType:
     return found
 
 
-def patch_type(content_type: str) -> BodyType:
+def patch_type(content_type: str, *, strategic: bool = True) -> BodyType:
+    """`strategic`: whether it can be patched by merge keys."""
     kind = _BODY_TYPES.get(content_type.partition(";")[0].strip().lower())
     if kind not in PATCH_TYPES:
         raise UnsupportedMediaType(
             "the body of the request was in an unknown format - accepted media types include: "
-            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml, "
-            "application/strategic-merge-patch+json"
+            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+            + (", application/strategic-merge-patch+json" if strategic else "")
         )
     return kind

@@ -7,14 +7,14 @@ given from outside; `status` and `scale` are generic.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from api.builtin import Body
-from api.resource import Obj
+from api.resource import Column, Obj
 from apiserver.engine.bodies import DELETE_OPTIONS, SCALE, BodyName, body
 from apiserver.engine.catalog import Served
 from apiserver.engine.create import create
@@ -28,7 +28,7 @@ from apiserver.engine.list import list_entries, list_pieces
 from apiserver.engine.patch import Patch, patch
 from apiserver.engine.query import Query
 from apiserver.engine.revisions import encode_token, parse_list
-from apiserver.engine.scale import get_scale, write_scale
+from apiserver.engine.scale import SCALE_COLUMNS, get_scale, write_scale
 from apiserver.engine.update import update
 from apiserver.engine.write import admission_request, admit, own_scope, status_scope
 from apiserver.http.body import parse_body, parse_yaml
@@ -126,7 +126,8 @@ class Resources:
             written = await delete_collection(self._engine, call, parse_list(request.query), options)
             if shape.shape == "object":
                 return self._reply(shape, 200, written.data)
-            return self._items(request, call, shape, written.obj["items"], written.obj["metadata"])
+            metadata = {key: value for key, value in written.obj["metadata"].items() if value}
+            return self._items(request, call, shape, written.obj["items"], metadata)
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
 
     async def _create(self, request: Request, call: Call, shape: Accepted) -> Reply:
@@ -183,7 +184,7 @@ class Resources:
     def _scale_reply(self, request: Request, call: Call, shape: Accepted, status: int, data: bytes) -> Reply:
         if shape.shape == "object":
             return self._reply(shape, status, data)
-        return self._object(request, call, shape, status, orjson.loads(data))
+        return self._object(request, call, shape, status, orjson.loads(data), SCALE_COLUMNS)
 
     async def _list(self, request: Request, call: Call, shape: Accepted) -> Reply:
         options = parse_list(request.query)
@@ -207,7 +208,7 @@ class Resources:
         if shape.shape == "Table":
             now = self._engine.clock.now()
             include = included(request.query, shape)
-            value = table_of(call.served, objects, now, shape.version, include, metadata)
+            value = table_of(call.served.resource.columns, objects, now, shape.version, include, metadata)
         else:
             _refuse_other_number(shape, call, is_list=True)
             value = partial_list(objects, shape.version, metadata)
@@ -218,12 +219,21 @@ class Resources:
             return self._reply(shape, written.status, written.data)
         return self._object(request, call, shape, written.status, orjson.loads(written.data))
 
-    def _object(self, request: Request, call: Call, shape: Accepted, status: int, obj: Any) -> Reply:
+    def _object(
+        self,
+        request: Request,
+        call: Call,
+        shape: Accepted,
+        status: int,
+        obj: Any,
+        columns: Sequence[Column] | None = None,
+    ) -> Reply:
         if shape.shape == "Table":
             metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
             include = included(request.query, shape)
             now = self._engine.clock.now()
-            value = table_of(call.served, [obj], now, shape.version, include, metadata)
+            columns = columns if columns is not None else call.served.resource.columns
+            value = table_of(columns, [obj], now, shape.version, include, metadata)
         else:
             _refuse_other_number(shape, call, is_list=False)
             value = partial_of(obj, shape.version)
@@ -256,7 +266,7 @@ class Resources:
         return None if parsed is None else parsed.data
 
     async def _patch(self, request: Request, call: Call) -> Patch:
-        kind = patch_type(request.header(b"content-type"))
+        kind = patch_type(request.header(b"content-type"), strategic=not call.served.resource.custom)
         if not request.body:
             raise BadRequest("error decoding patch: unexpected end of JSON input")
         parse = parse_yaml if kind == "apply-patch" else parse_json

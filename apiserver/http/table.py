@@ -5,12 +5,11 @@ Source: Kubernetes API concepts, "Receiving resources as Tables"; metav1.Table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from api.resource import Column, Obj
-from apiserver.engine.catalog import Served
 from apiserver.engine.query import Query
 from apiserver.http.negotiation import Accepted
 from machinery import jsonpath
@@ -100,7 +99,7 @@ def included(query: Query, shape: Accepted) -> str:
 
 
 def table_of(
-    served: Served,
+    columns: Sequence[Column],
     objects: Iterable[Obj],
     now: float,
     version: str,
@@ -110,7 +109,6 @@ def table_of(
     headers: bool = True,
 ) -> dict[str, Any]:
     """`include`: Metadata (default), Object or None, as the client's includeObject says."""
-    columns = served.resource.columns
     cells = [cell_of(column) for column in columns]
     rows = []
     for obj in objects:

@@ -51,7 +51,7 @@ def frames_for(
         if shape.shape == "Table":
             nothing = {"kind": resource.kind, "apiVersion": resource.gvr.api_version, "metadata": meta}
             at = {"resourceVersion": meta["resourceVersion"]}
-            table = table_of(served, [nothing], now(), shape.version, include, at, headers=False)
+            table = table_of(resource.columns, [nothing], now(), shape.version, include, at, headers=False)
             return orjson.dumps(table)
         if shape.shape != "object":
             return orjson.dumps(
@@ -83,7 +83,7 @@ def frames_for(
         if shape.shape == "Table":
             metadata = {"resourceVersion": str(entry.revision)}
             return orjson.dumps(
-                table_of(served, [obj], now(), shape.version, include, metadata, headers=headers)
+                table_of(resource.columns, [obj], now(), shape.version, include, metadata, headers=headers)
             )
         return orjson.dumps(partial_of(obj, shape.version))
 

@@ -21,7 +21,7 @@ HEADERS = {
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _AGE = re.compile(r"(\d+[smhd])+|<unknown>|<invalid>")
-_REVISION_IN_TEXT = re.compile(r"((?:[Rr]esource ?[Vv]ersions?|current|requested)\S*:? )\d+( \(\d+\))?")
+_REVISION_IN_TEXT = re.compile(r"((?:[Rr]esource ?[Vv]ersions?|current|requested)[^\s\"]*:? )\d+( \(\d+\))?")
 _PRECONDITION = re.compile(r"(ResourceVersion in object meta: )\d+")
 _REVISION_IN_JSON = re.compile(r'(\\?"resourceVersion\\?":\\?")\d+')
 _REVISION_IN_RECORD = re.compile(r"(does not match the ResourceVersion in record \()\d+")
