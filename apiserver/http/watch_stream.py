@@ -1,6 +1,7 @@
 """A watch on the wire: one JSON line per event, as many lines in one write as are ready.
 
-Stored bytes go out as they are; only a Table or metadata-only watch decodes. The stream ends at its
+Stored bytes go out as they are; only a Table or metadata-only watch decodes. The lines of a batch are made once for all who get it,
+and go straight to the connection where that takes them. The stream ends at its
 timeout, when the client leaves, or when the server stops; a watcher that fell behind gets an ERROR event (410)
 and has to list again.
 """
