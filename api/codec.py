@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
-_CANONICAL_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
+# Go reads hours of one digit, and a comma before the fraction.
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)([.,]\d+)?(Z|[+-]\d\d:\d\d)")
+_MICRO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)([.,]\d{6})(Z|[+-]\d\d:\d\d)")
+_CANONICAL_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
 
 
 class TypedCodec:
@@ -64,17 +67,27 @@ def read_time(value: str) -> str:
     """metav1.Time: whole seconds in UTC. ValueError where it is no RFC 3339 time."""
     if len(value) == 20 and _CANONICAL_TIME.fullmatch(value):
         return value
-    return rfc3339(_parse_time(value))
+    return rfc3339(_parse_time(value, _TIME))
 
 
 def read_micro_time(value: str) -> str:
-    return rfc3339_micro(_parse_time(value))
+    """metav1.MicroTime: with six digits of the second, no more and no fewer."""
+    return rfc3339_micro(_parse_time(value, _MICRO_TIME))
 
 
-def _parse_time(value: str) -> float:
-    if "T" not in value and "t" not in value:
-        raise ValueError("no time of day")
-    return parse_rfc3339(value)
+def _parse_time(value: str, shape: re.Pattern[str]) -> float:
+    found = shape.fullmatch(value)
+    if found is None:
+        raise ValueError("no time of this form")
+    date, clock, fraction, zone = found.groups()
+    if zone == "Z":
+        ahead_s = 0
+    else:
+        hours, minutes = int(zone[1:3]), int(zone[4:])
+        if hours > 24 or minutes > 59:
+            raise ValueError("time zone out of range")
+        ahead_s = (hours * 60 + minutes) * (-60 if zone[0] == "-" else 60)
+    return parse_rfc3339(f"{date}T{clock:0>8}" + (fraction or "").replace(",", ".")[:7] + "Z") - ahead_s
 
 
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")

@@ -106,7 +106,7 @@ def relaxed(text: str) -> str:
 
 
 def to_text(value: Any) -> str:
-    """A value as the template prints it: strings as they are, containers as JSON."""
+    """A value as the template prints it: strings as they are, containers as JSON, as Go writes it."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -114,7 +114,8 @@ def to_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, (dict, list)):
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+        return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     return str(value)
 
 

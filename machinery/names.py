@@ -227,7 +227,7 @@ def c_identifier(value: str) -> tuple[str, ...]:
 def env_var_name(value: str) -> tuple[str, ...]:
     """The relaxed rule (stable since 1.34): printable ASCII without '='."""
     if not value:
-        return ("must be non-empty",)
+        return ("environment variable name must be non-empty",)
     if all(" " <= char <= "~" and char != "=" for char in value):
         return ()
     return (

@@ -4,7 +4,8 @@
 the canonical text keeps (decimal suffix, binary suffix or exponent). Parsing is cached, so that the
 helpers `value` (whole units) and `milli_value` (thousandths) may be called on hot paths.
 
-Precision: finer than 1n is rounded away from zero, larger than 2^63-1 is cut to it, as upstream does.
+Precision: finer than 1n is rounded away from zero; with a binary suffix, larger than 2^63-1 is cut to it, as upstream does.
+A text that is as good as canonical is kept as it is (`1.500`, `+5`): upstream does not write it anew either.
 
 Source: apimachinery pkg/api/resource/quantity.go.
 """
@@ -18,13 +19,14 @@ from typing import Literal
 
 Notation = Literal["DecimalSI", "BinarySI", "DecimalExponent"]
 
-_SHAPE = re.compile(r"([+-]?)([0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)")
+_SHAPE = re.compile(r"([+-]?)([0-9.]*)([eEinumkKMGTP]*[-+]?[0-9]*)")
 _REGEX_ERROR = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL_SUFFIX = {power: suffix for suffix, power in _DECIMAL.items()}
 _BINARY_SUFFIX = {0: "", **{power: suffix for suffix, power in _BINARY.items()}}
 _NANO = 10**9
+_FAST_DIGITS = 18
 _MAX = (2**63 - 1) * _NANO
 
 
@@ -36,11 +38,12 @@ class QuantityError(ValueError):
 class Quantity:
     """An immutable amount. Equality and order look at the amount, not at its notation."""
 
-    __slots__ = ("nano", "notation")
+    __slots__ = ("nano", "notation", "text")
 
-    def __init__(self, nano: int, notation: Notation = "DecimalSI") -> None:
+    def __init__(self, nano: int, notation: Notation = "DecimalSI", text: str = "") -> None:
         self.nano = nano
         self.notation: Notation = notation
+        self.text = text  # as it was written, where that is kept
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Quantity) and self.nano == other.nano
@@ -79,17 +82,20 @@ class Quantity:
         return f"Quantity({str(self)!r})"
 
     def __str__(self) -> str:
-        """The canonical text: no fraction, the largest suffix that keeps the number whole."""
+        """The canonical text: no fraction, the largest suffix that keeps the number whole (a decimal one for fractions)."""
+        if self.text:
+            return self.text
         if self.nano == 0:
             return "0"
-        if self.notation == "BinarySI" and abs(self.nano) >= 1024 * _NANO:
-            number, power = _divide_up(self.nano, _NANO), 0
+        if self.notation == "BinarySI" and abs(self.nano) >= 1024 * _NANO and self.nano % _NANO == 0:
+            number, power = self.nano // _NANO, 0
             while power < 6 and number % 1024 == 0:
                 number //= 1024
                 power += 1
             return f"{number}{_BINARY_SUFFIX[power]}"
         number, exponent = self.nano, -9
-        while exponent < 18 and number % 1000 == 0:
+        largest = 18 if self.notation != "DecimalExponent" else 300
+        while exponent < largest and number % 1000 == 0:
             number //= 1000
             exponent += 3
         if self.notation == "DecimalExponent":
@@ -107,11 +113,13 @@ def _split(text: str) -> tuple[bool, str, int, int, Notation]:
     if shape is None:
         raise QuantityError(_REGEX_ERROR)
     sign, digits, suffix = shape.groups()
-    if digits.count(".") > 1 or digits == ".":
-        raise QuantityError("unable to parse numeric part of quantity")
+    if digits.count(".") > 1:
+        raise QuantityError(_REGEX_ERROR)
     if suffix in _DECIMAL:
         return sign == "-", digits, _DECIMAL[suffix], 0, "DecimalSI"
     if suffix in _BINARY:
+        if digits in ("", ".") and _BINARY[suffix] >= 5:
+            raise QuantityError("unable to parse numeric part of quantity")
         return sign == "-", digits, 0, _BINARY[suffix], "BinarySI"
     if suffix[0] in "eE" and re.fullmatch(r"[+-]?[0-9]{1,4}", suffix[1:]):
         return sign == "-", digits, int(suffix[1:]), 0, "DecimalExponent"
@@ -142,10 +150,24 @@ def parse(text: str | int | float) -> Quantity:
         nano = 1
     else:
         nano = -(-unscaled // 10**-shift)
-    nano = min(nano, _MAX)
+    if notation == "BinarySI":
+        nano = min(nano, _MAX)
     if notation == "BinarySI" and 0 < nano < _NANO:
         notation = "DecimalSI"
-    return Quantity(-nano if negative else nano, notation)
+    kept = text if _is_kept(digits, exponent, power, notation) else ""
+    return Quantity(-nano if negative else nano, notation, kept)
+
+
+def _is_kept(digits: str, exponent: int, power: int, notation: Notation) -> bool:
+    """Whether upstream keeps the text: whole in its unit, of few digits, and no larger unit is to be had at a glance."""
+    whole, _, fraction = digits.partition(".")
+    whole = whole.lstrip("0") or "0"
+    if notation == "BinarySI":
+        return not fraction and 14 - len(whole) - 3 * power >= 0 and int(whole) & 7 != 0
+    scale = exponent - len(fraction)
+    number = whole + fraction
+    is_short = len(number) <= _FAST_DIGITS and scale >= -9
+    return is_short and scale % 3 == 0 and number[0] != "0" and not number.endswith("000")
 
 
 @lru_cache(maxsize=16384)

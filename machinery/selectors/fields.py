@@ -118,5 +118,7 @@ def parse_field_selector(text: str) -> FieldSelector:
             raise SelectorError(f"invalid selector: '{text}'; can't understand '{term}'")
         at, _, operator = found
         value = _unescape(term[at + len(operator) :])
+        if not at and not value:
+            continue  # of nothing, nothing is wanted
         out.append(FieldRequirement(term[:at], "!=" if operator == "!=" else "=", value))
     return FieldSelector(out)

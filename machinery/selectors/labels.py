@@ -203,7 +203,7 @@ class _Parser:
             raise SelectorError(f"found '{token}', expected: identifier")
         if messages := names.qualified_name(token):
             raise SelectorError(f"<nil>: Invalid value: {field_errors.quote(token)}: {'; '.join(messages)}")
-        if self.peek() in ("", ","):
+        if negated or self.peek() in ("", ","):
             return Requirement(token, "!" if negated else "exists")
         operator = self.take()
         if operator in ("in", "notin"):

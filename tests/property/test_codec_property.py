@@ -16,7 +16,7 @@ from machinery.schema import Schema
 _SCALARS: dict[str, tuple[Any, ...]] = {
     "quantity": ("0.1", "1024Mi", 2, 0.5, "1e3", "100m", "7"),
     "date-time": ("2024-01-01T00:00:00Z", "2024-01-01T02:00:00.5+02:00"),
-    "micro-time": ("2024-01-01T00:00:00.123456Z", "2024-01-01T00:00:00Z"),
+    "micro-time": ("2024-01-01T00:00:00.123456Z", "2024-01-01T00:00:00.000000Z"),
     "byte": ("", "YQ==", "Zm9v"),
     "int-or-string": (80, "http", "25%"),
 }

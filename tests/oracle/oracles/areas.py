@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from oracles import field_sets, owners, protobuf, strategic, suite
+from oracles import field_sets, owners, protobuf, small, strategic, suite
 from oracles.process import Answer, Ask, Request
 
 AREAS: dict[str, ModuleType] = {
     "owners": owners,
     "protobuf": protobuf,
     "sets": field_sets,
+    "small": small,
     "strategic": strategic,
     "suite": suite,
 }

@@ -72,7 +72,7 @@ def test_micro_times_keep_six_digits() -> None:
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": "l"},
-        "spec": {"renewTime": "2024-01-01T00:00:00.5Z"},
+        "spec": {"renewTime": "2024-01-01T02:00:00.500000+02:00"},
     }
     assert codec_of("Lease").decode(lease)[0]["spec"]["renewTime"] == "2024-01-01T00:00:00.500000Z"
 

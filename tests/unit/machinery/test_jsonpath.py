@@ -63,7 +63,7 @@ DOC: dict[str, Any] = {
         (".kind", "List"),
         ("{.end}", "x"),
         ("{kind}", "List"),
-        ("{.items[0].status.*}", '5 true [{"type":"Ready","status":"True"}]'),
+        ("{.items[0].status.*}", '5 true [{"status":"True","type":"Ready"}]'),
         ("{ .kind }", "List"),
         ("{.items..status.n}", "5 7"),
         ("plain", "plain"),

@@ -65,7 +65,7 @@ def test_label_query_matches_and_prints(text: str, expected: bool, canonical: st
         ("a/b/c", 'unable to parse requirement: <nil>: Invalid value: "a/b/c": a valid label key must'),
         ("a=$", 'unable to parse requirement: values[0][a]: Invalid value: "$": a valid label must be'),
         ("a,", "found '', expected: identifier after ','"),
-        ("!a=b", ""),
+        ("!a=b", "found '=', expected: ',' or 'end of string'"),
     ],
 )
 def test_bad_label_query_is_refused_in_upstreams_words(text: str, message: str) -> None:
