@@ -45,6 +45,13 @@ upstream: .venv/.dev ## the same requests at upstream's own API server and at ou
 	@[ -n "$$KCTL_UPSTREAM" ] || tools/setup.sh upstream-packages
 	@$(PY) tests/upstream/upstream_live.py $(if $(RECORD),--record) $(if $(ONLY),--only '$(ONLY)') $(if $(SHOW),--show)
 
+CASES ?= 2000
+SEED ?= 1
+.PHONY: oracle
+oracle: .venv/.dev ## fresh random questions to upstream's own libraries and to ours (CASES=2000 an area, SEED=1)
+	@[ -n "$$KCTL_ORACLE" ] || tools/setup.sh upstream-packages
+	@$(PY) tests/oracle/fresh.py "$${KCTL_ORACLE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/kctl/upstream/oracle}" --cases $(CASES) --seed $(SEED)
+
 .PHONY: check
 check: .venv/.dev ## format, lint, types, direction of imports
 	@.venv/bin/ruff format --check -q .
