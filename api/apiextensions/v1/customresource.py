@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.apiextensions.v1.columns import cell_reader
 from api.apiextensions.v1.pruning import StructuralCodec
@@ -50,6 +50,7 @@ class CustomStrategy(Strategy):
         self._named = (raw.get("properties") or {}).get("metadata")
         self._has_status = has_status
         self._rules = cache(lambda: rules_of(raw))
+        self._holds = cache(lambda: _what_it_holds(raw))
 
     def default(self, obj: Obj) -> None:
         schema = self._schema()
@@ -124,7 +125,8 @@ class CustomStrategy(Strategy):
             path = self._scale["specReplicasPath"]
             _validate_replicas(errors, obj, path)
         self._validate_scale_status(errors, obj)
-        validate_embedded(errors, body, self._raw, "")
+        if self._holds().objects:
+            validate_embedded(errors, body, self._raw, "")
         self._validate_lists(errors, obj, old)
 
     def _validate_scale_status(self, errors: Errors, obj: Obj) -> None:
@@ -138,6 +140,8 @@ class CustomStrategy(Strategy):
 
     def _validate_lists(self, errors: Errors, obj: Obj, old: Obj | None) -> None:
         """Lists with doubles stay as wrong as they were."""
+        if not self._holds().lists:
+            return
         found, before = Errors(), Errors()
         validate_lists(found, _body(obj), self._raw, "")
         if found and old is not None:
@@ -154,6 +158,23 @@ class CustomStrategy(Strategy):
             return
         before = _as_self(old) if old is not None else None
         rules.check(errors, _as_self(obj), before, "", has_old=old is not None)
+
+
+class _Holds(NamedTuple):
+    """Whether a schema has objects within objects, and lists in which nothing may be twice: most have neither."""
+
+    objects: bool
+    lists: bool
+
+
+def _what_it_holds(raw: Obj) -> _Holds:
+    from api.apiextensions.v1.schema_words import nodes
+
+    found = list(nodes(raw))
+    return _Holds(
+        any(node.get("x-kubernetes-embedded-resource") for node in found),
+        any(node.get("x-kubernetes-list-type") in ("set", "map") for node in found),
+    )
 
 
 def _body(obj: Obj) -> Obj:

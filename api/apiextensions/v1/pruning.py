@@ -23,6 +23,7 @@ Obj = dict[str, Any]
 
 _ENVELOPE = ("apiVersion", "kind", "metadata")
 _MAX_WHOLE = 2.0**63
+_NESTED = (dict, list, float)  # what is not simply taken as it is
 
 
 class StructuralCodec:
@@ -74,6 +75,8 @@ class StructuralCodec:
                 return _kept(value)
             return [
                 self._clean(item, items, f"{path}[{index}]", unknown, keeps=keeps)
+                if type(item) in _NESTED
+                else item
                 for index, item in enumerate(value)
             ]
         return _whole(value) if kind is float else value
@@ -106,8 +109,10 @@ class StructuralCodec:
                     out[name] = _kept(item)
                 else:
                     unknown.append(_child(path, name))
-            elif item is not None or child.nullable:
+            elif type(item) in _NESTED:
                 out[name] = self._clean(item, child, _child(path, name), unknown)
+            elif item is not None or child.nullable:
+                out[name] = item
         return out
 
     def _envelope(self, name: str, item: Any, path: str, unknown: list[str]) -> Any:

@@ -23,6 +23,9 @@ Json = dict[str, Any]
 NOWHERE = "<nil>"  # of errors that upstream gives no place, though their words may name one
 
 
+_JUNCTORS = frozenset(("anyOf", "oneOf", "allOf", "not"))
+
+
 class _Nothing:
     """Of a value that has no past: it is new, or stands where old and new cannot be told to be the same."""
 
@@ -39,7 +42,8 @@ def validate_value(errors: Errors, value: Any, schema: Json, path: str, was: Any
         return
     if value is not None:
         _validate_type(errors, value, schema, path)
-        _validate_junctors(errors, value, schema, path, was)
+        if not _JUNCTORS.isdisjoint(schema):
+            _validate_junctors(errors, value, schema, path, was)
     elif schema.get("type") and not schema.get("nullable"):
         _wrong_type(errors, value, schema["type"], path)
     match value:
@@ -222,6 +226,8 @@ def validate_lists(errors: Errors, value: Any, schema: Json, path: str) -> None:
     elif isinstance(value, dict):
         properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
         for name, item in value.items():
+            if not isinstance(item, (dict, list)):
+                continue
             if name in properties:
                 validate_lists(errors, item, properties[name], _child(path, name))
             elif isinstance(additional, dict):
@@ -319,6 +325,8 @@ def validate_embedded(errors: Errors, value: Any, schema: Json, path: str) -> No
         _validate_envelope(errors, value, path)
     properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
     for name, item in value.items():
+        if not isinstance(item, (dict, list)):
+            continue
         if name in properties:
             validate_embedded(errors, item, properties[name], _child(path, name))
         elif isinstance(additional, dict):
