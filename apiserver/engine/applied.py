@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from api.apiextensions.v1.pruning import misplaced_nulls
 from api.resource import Obj
 from apiserver.engine.decode import Parsed, judge_fields
 from apiserver.engine.engine import Call
-from machinery.errors import BadRequest
+from machinery.errors import BadRequest, invalid
 from machinery.patch.apply import sets, typed
 from machinery.schema import Schema
 
@@ -34,6 +35,8 @@ def decode_applied(call: Call, raw: Any, source: Parsed | None) -> Obj:
         group, _, version = str(said).rpartition("/")
         raise BadRequest(f"invalid object type: {group}/{version}, Kind={kind}")
     schema = resource.schema()
+    if resource.custom and (causes := list(misplaced_nulls(raw, schema))):
+        raise invalid(call.group, resource.kind, call.name, causes)
     # The codec may change what it reads, and the names of list elements are wanted as they were said.
     obj, unknown = resource.codec().decode(raw)
     if unknown:

@@ -12,10 +12,12 @@ Source: apiextensions-apiserver pkg/apiserver/schema/{pruning,objectmeta,default
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from api.codec import TypedCodec
-from machinery.errors import BadRequest
+from machinery import field_errors
+from machinery.errors import BadRequest, Cause
 from machinery.field_errors import show
 from machinery.schema import Schema
 
@@ -153,6 +155,30 @@ class _Repairing(StructuralCodec):
             except BadRequest:
                 continue
         return out
+
+
+def misplaced_nulls(value: Any, schema: Schema | None, path: str = "") -> Iterator[Cause]:
+    """Where null stands, and may not, and no default comes in its place. Writes drop these; who applies is told."""
+    if isinstance(value, dict) and schema is not None:
+        for name, item in value.items():
+            child = schema.fields.get(name) or _values(schema)
+            if child is None or (path == "" and name in _ENVELOPE):
+                continue
+            at = _child(path, name)
+            if item is not None:
+                yield from misplaced_nulls(item, child, at)
+            elif not (child.nullable or child.has_default):
+                wanted = _SAID.get(child.kind, child.kind)
+                wanted = "integer,string" if child.int_or_string else wanted
+                if wanted != "any":
+                    detail = f'{at} in body must be of type {wanted}: "null"'
+                    yield field_errors.type_invalid(at, "null", detail)
+    elif isinstance(value, list) and schema is not None:
+        for index, item in enumerate(value):
+            yield from misplaced_nulls(item, schema.items, f"{path}[{index}]")
+
+
+_SAID = {"map": "object", "list": "array"}
 
 
 def _values(schema: Schema | None) -> Schema | None:
