@@ -19,6 +19,7 @@ from upstream_compare import Difference, accepted, differences
 from upstream_normal import normal
 from upstream_ours import serving
 from upstream_scenario import HERE, Scenario, catalogue
+from upstream_wire import Server
 
 CATALOGUE = catalogue()
 NAMES = [(file, told["name"]) for file, scenarios in CATALOGUE.items() for told in scenarios]
@@ -35,13 +36,18 @@ def answers() -> dict[str, Any]:
 
     async def ask() -> dict[str, Any]:
         found: dict[str, Any] = {}
+        side_by_side = asyncio.Semaphore(8)  # some wait for a watch to end
+
+        async def run(server: Server, told: dict[str, Any]) -> None:
+            async with side_by_side:
+                try:
+                    found[told["name"]] = normal(await Scenario(server, server, told).run())
+                except (AssertionError, LookupError, OSError, TimeoutError) as error:
+                    found[told["name"]] = error
+
         async with serving() as server:
-            for scenarios in CATALOGUE.values():
-                for told in scenarios:
-                    try:
-                        found[told["name"]] = normal(await Scenario(server, server, told).run())
-                    except (AssertionError, LookupError, OSError, TimeoutError) as error:
-                        found[told["name"]] = error
+            scenarios = [told for each in CATALOGUE.values() for told in each]
+            await asyncio.gather(*(run(server, told) for told in scenarios))
         return found
 
     return asyncio.run(ask())
