@@ -76,8 +76,8 @@ class _Known:
                 value = [
                     "<age>" if isinstance(each, str) and _AGE.fullmatch(each) else each for each in value
                 ]
-            if key == "managedFields":  # their order is that of whole seconds
-                value = sorted(value, key=_entry)
+            if all(isinstance(each, dict) and "fieldsType" in each for each in value):
+                value = sorted(value, key=_entry)  # managedFields: their order is that of whole seconds
             return [self.replaced(each) for each in value]
         if not isinstance(value, str):
             return value
