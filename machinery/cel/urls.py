@@ -43,6 +43,12 @@ def _of(url: Any) -> SplitResult:
     return urlsplit(str(marked(url, _MARK)))
 
 
+def _escaped_path(url: Any) -> str:
+    """What follows a scheme without a slash is no path: `mailto:x`."""
+    path = _of(url).path
+    return quote(path, safe="/%:@!$&'()*+,;=-._~") if path.startswith("/") else ""
+
+
 def _hostname(url: Any) -> str:
     host = _of(url).netloc.rpartition("@")[2]
     if host.startswith("["):
@@ -66,7 +72,7 @@ FUNCTIONS = (
         "getEscapedPath",
         ("map",),
         "string",
-        lambda url: quote(_of(url).path, safe="/%:@!$&'()*+,;=-._~"),
+        _escaped_path,
         True,
     ),
     Function("getQuery", ("map",), "map", lambda url: parse_qs(_of(url).query, keep_blank_values=True), True),

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from oracles import field_sets, owners, protobuf, small, strategic, suite
+from oracles import cel, field_sets, owners, protobuf, small, strategic, suite
 from oracles.process import Answer, Ask, Request
 
 AREAS: dict[str, ModuleType] = {
+    "cel": cel,
     "owners": owners,
     "protobuf": protobuf,
     "sets": field_sets,
