@@ -18,7 +18,7 @@ from pathlib import Path
 
 from api.resource import Resource
 from apiserver.aggregation.reach import FrontProxy
-from apiserver.apart import Worker, breathe
+from apiserver.apart import Worker
 from apiserver.audit_flags import add_flags as add_audit_flags
 from apiserver.audit_flags import make_audit
 from apiserver.auth.token_file import TokenFileError
@@ -279,7 +279,6 @@ def _settle() -> None:
     and need not look often at all, since stored objects are bytes without references."""
     import gc
 
-    breathe()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 

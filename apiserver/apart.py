@@ -2,8 +2,9 @@
 
     Apart = async (work) → what work() gives
 
-The interpreter still does one thing at a time, but it changes between the two threads every millisecond (`breathe`), so that a
-body of 3 MiB slows others down for a second or two instead of stopping them. One thread: several large bodies wait for
+The interpreter still does one thing at a time, but while there is such work it changes between its threads every millisecond, so
+that a body of 3 MiB slows others down for a second or two instead of stopping them (at other times that would only make the
+store's thread commit smaller batches). One thread: several large bodies wait for
 each other, and together take no more than one would.
 
 `work` may touch only what belongs to its own request, and what is made to be shared (caches). A simulated server has no such
@@ -33,15 +34,19 @@ class Worker:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
+        self._waiting = 0
+        self._usual_turn_s = sys.getswitchinterval()
 
     async def __call__(self, work: Callable[[], T], /) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        self._waiting += 1
+        sys.setswitchinterval(_TURN_S)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                sys.setswitchinterval(self._usual_turn_s)
 
     def close(self) -> None:
         """What has begun is finished, nothing else is."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def breathe() -> None:
-    """Threads of this process take turns often: a loop that gave the interpreter away has it back within a millisecond."""
-    sys.setswitchinterval(_TURN_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -132,13 +133,14 @@ def test_the_loop_goes_on_while_the_worker_works() -> None:
     async def main() -> None:
         worker = Worker()
         goes_on = threading.Event()
+        usual_s = sys.getswitchinterval()
         try:
             work = asyncio.create_task(worker(lambda: goes_on.wait(20)))
             for _ in range(3):
                 await asyncio.sleep(0)
-            assert not work.done()
+            assert not work.done() and sys.getswitchinterval() < usual_s
             goes_on.set()
-            assert await work
+            assert await work and sys.getswitchinterval() == usual_s
             with pytest.raises(ZeroDivisionError):
                 await worker(lambda: 1 // 0)
         finally:
