@@ -45,7 +45,8 @@ def amounts_of(thing: Obj, side: Side) -> Amounts:
     return read((thing.get("resources") or {}).get(side))
 
 
-def _total(spec: Obj, side: Side) -> Amounts:
+def of_containers(spec: Obj, side: Side) -> Amounts:
+    """What the containers come to, whatever the pod as a whole says."""
     total: Amounts = {}
     for container in spec.get("containers") or ():
         add(total, amounts_of(container, side))
@@ -61,5 +62,10 @@ def _total(spec: Obj, side: Side) -> Amounts:
             add(wants, sidecars)
         raise_to(peak, wants)
     raise_to(total, peak)
+    return total
+
+
+def _total(spec: Obj, side: Side) -> Amounts:
+    total = of_containers(spec, side)
     total.update({name: amount for name, amount in amounts_of(spec, side).items() if is_pod_level(name)})
     return total

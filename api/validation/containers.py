@@ -1,4 +1,4 @@
-"""Containers of a pod: names, images, ports, mounts, and what only some sorts of container may have.
+"""Containers of a pod: what all have in common, and what only some sorts of container may have.
 
 Three sorts: the pod's own, init containers (with sidecars among them, restartPolicy Always), and ephemeral
 ones that are added to a running pod for debugging.
@@ -12,73 +12,129 @@ from typing import Any
 
 from api.validation.env import validate_env, validate_env_from
 from api.validation.errors import Errors
+from api.validation.mounts import validate_devices, validate_mounts
+from api.validation.pod_options import PodOptions
 from api.validation.probes import validate_lifecycle, validate_probes
 from api.validation.resources import validate_resources
-from api.validation.security import validate_container_security, validate_local_path
+from api.validation.restarts import validate_init_restart, validate_resize_policy, validate_restart
+from api.validation.security import validate_container_security
 from machinery import names
 
 Obj = dict[str, Any]
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
-_NOT_EPHEMERAL = ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+# In the order in which the type declares them.
+_NOT_EPHEMERAL = (
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PodScope:
-    """What a container's validation needs to know of its pod."""
+    """What a container's validation needs to know of its pod. `volumes` are the good ones by name."""
 
-    volumes: frozenset[str]
+    volumes: dict[str, Obj]
     claims: frozenset[str]
-    host_network: bool
     host_users: bool
     grace_s: int
+    restart_policy: str | None
+    options: PodOptions
 
 
-def validate_containers(errors: Errors, spec: Obj, path: str) -> None:
+def validate_containers(
+    errors: Errors, spec: Obj, path: str, volumes: dict[str, Obj], options: PodOptions
+) -> None:
     """All containers of a pod's or a template's spec; ephemeral ones included."""
     scope = PodScope(
-        volumes=frozenset(v.get("name", "") for v in spec.get("volumes") or ()),
-        claims=frozenset(c.get("name", "") for c in spec.get("resourceClaims") or ()),
-        host_network=bool(spec.get("hostNetwork")),
+        volumes=volumes,
+        claims=frozenset(c["name"] for c in spec.get("resourceClaims") or () if c.get("name")),
         host_users=spec.get("hostUsers") is not False,
         grace_s=spec.get("terminationGracePeriodSeconds", 30),
+        restart_policy=spec.get("restartPolicy"),
+        options=options,
     )
-    if not spec.get("containers"):
-        errors.required(f"{path}.containers")
+    own = spec.get("containers") or []
+    _validate_own(errors, own, f"{path}.containers", scope)
+    _validate_init(errors, spec.get("initContainers") or [], own, f"{path}.initContainers", scope)
+    _validate_ephemeral(errors, spec, f"{path}.ephemeralContainers", scope)
+
+
+def _validate_own(errors: Errors, containers: list[Obj], path: str, scope: PodScope) -> None:
+    if not containers:
+        errors.required(path)
+        return
     taken: set[str] = set()
-    ports: set[tuple[Any, ...]] = set()
-    for index, container in enumerate(spec.get("containers") or ()):
-        at = f"{path}.containers[{index}]"
-        _validate_one(errors, container, at, scope, taken)
-        _validate_host_ports(errors, container, at, ports)
-    init_ports: set[tuple[Any, ...]] = set()
-    for index, container in enumerate(spec.get("initContainers") or ()):
-        at = f"{path}.initContainers[{index}]"
-        _validate_one(errors, container, at, scope, taken)
+    for index, container in enumerate(containers):
+        at, name = f"{path}[{index}]", container.get("name", "")
+        _validate_common(errors, container, at, scope)
+        if name in taken:
+            errors.duplicate(f"{at}.name", name)
+        taken.add(name)
+        validate_lifecycle(errors, container.get("lifecycle"), f"{at}.lifecycle", scope.grace_s)
+        validate_probes(errors, container, at, scope.grace_s)
+        validate_restart(errors, container, at)
+    _validate_host_ports(errors, containers, path)
+
+
+def _validate_init(errors: Errors, containers: list[Obj], own: list[Obj], path: str, scope: PodScope) -> None:
+    taken = {container.get("name", "") for container in own}
+    for index, container in enumerate(containers):
+        at, name = f"{path}[{index}]", container.get("name", "")
         is_sidecar = container.get("restartPolicy") == "Always"
-        _validate_host_ports(errors, container, at, ports if is_sidecar else init_ports)
-        if not is_sidecar:
-            for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
-                if container.get(field) is not None:
-                    message = "may not be set for init containers without restartPolicy=Always"
-                    errors.forbidden(f"{at}.{field}", message)
-    _validate_ephemeral(errors, spec, path, scope, taken)
+        _validate_common(errors, container, at, scope)
+        validate_init_restart(errors, container, at)
+        if name in taken:
+            errors.duplicate(f"{at}.name", name)
+        elif name:
+            taken.add(name)
+        # One after the other they run, each with the ports to itself; upstream calls each the first.
+        _validate_host_ports(errors, [container], path)
+        if is_sidecar:
+            validate_lifecycle(errors, container.get("lifecycle"), f"{at}.lifecycle", scope.grace_s)
+            validate_probes(errors, container, at, scope.grace_s)
+            continue
+        for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
+            if container.get(field) is not None:
+                errors.forbidden(
+                    f"{at}.{field}", "may not be set for init containers without restartPolicy=Always"
+                )
+        if scope.options.restarting_resize:
+            continue
+        for position, policy in enumerate(container.get("resizePolicy") or ()):
+            if policy.get("restartPolicy") == "RestartContainer":
+                errors.invalid(
+                    f"{at}.resizePolicy[{position}].restartPolicy",
+                    "RestartContainer",
+                    "must not be set to 'RestartContainer' for non-sidecar initContainers",
+                )
 
 
-def _validate_ephemeral(errors: Errors, spec: Obj, path: str, scope: PodScope, taken: set[str]) -> None:
-    targets = {c.get("name") for field in ("containers", "initContainers") for c in spec.get(field) or ()}
+def _validate_ephemeral(errors: Errors, spec: Obj, path: str, scope: PodScope) -> None:
+    targets = {c.get("name", "") for field in ("containers", "initContainers") for c in spec.get(field) or ()}
+    taken = set(targets)
     for index, container in enumerate(spec.get("ephemeralContainers") or ()):
-        at = f"{path}.ephemeralContainers[{index}]"
-        _validate_one(errors, container, at, scope, taken)
+        at, name = f"{path}[{index}]", container.get("name", "")
+        _validate_common(errors, container, at, scope)
+        validate_plain_image(errors, container, at)
+        if name in taken:
+            errors.duplicate(f"{at}.name", name)
+        taken.add(name)
         target = container.get("targetContainerName")
         if target and target not in targets:
             errors.not_found(f"{at}.targetContainerName", target)
         for field in _NOT_EPHEMERAL:
             if container.get(field):
                 errors.forbidden(f"{at}.{field}", "cannot be set for an Ephemeral Container")
-        if (container.get("resources") or {}).keys() & {"limits", "requests", "claims"}:
-            errors.forbidden(f"{at}.resources", "cannot be set for an Ephemeral Container")
         for position, mount in enumerate(container.get("volumeMounts") or ()):
             for field in ("subPath", "subPathExpr"):
                 if mount.get(field):
@@ -86,60 +142,38 @@ def _validate_ephemeral(errors: Errors, spec: Obj, path: str, scope: PodScope, t
                     errors.forbidden(f"{at}.volumeMounts[{position}].{field}", message)
 
 
-def _validate_one(errors: Errors, container: Obj, path: str, scope: PodScope, taken: set[str]) -> None:
-    name, image = container.get("name", ""), container.get("image", "")
+def _validate_common(errors: Errors, container: Obj, path: str, scope: PodScope) -> None:
+    name = container.get("name", "")
     if not name:
         errors.required(f"{path}.name")
     else:
         errors.invalid_each(f"{path}.name", name, names.dns1123_label(name))
-        if name in taken:
-            errors.duplicate(f"{path}.name", name)
-        taken.add(name)
-    if not image:
+    if not container.get("image"):
         errors.required(f"{path}.image")
-    elif image != image.strip():
-        errors.invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
-    errors.one_of(
-        f"{path}.terminationMessagePolicy",
-        container.get("terminationMessagePolicy"),
-        ("FallbackToLogsOnError", "File"),
-        required=True,
-    )
-    errors.one_of(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), PULL_POLICIES, required=True)
-    validate_ports(errors, container.get("ports"), f"{path}.ports", scope)
+    policy = container.get("terminationMessagePolicy")
+    errors.one_of(f"{path}.terminationMessagePolicy", policy, _MESSAGE_POLICIES, required=True)
+    validate_ports(errors, container.get("ports"), f"{path}.ports")
     validate_env(errors, container.get("env"), f"{path}.env")
     validate_env_from(errors, container.get("envFrom"), f"{path}.envFrom")
-    _validate_mounts(errors, container, path, scope)
-    _validate_devices(errors, container, path, scope)
-    validate_resources(errors, container.get("resources"), f"{path}.resources", scope.claims)
-    _validate_resize_policy(errors, container.get("resizePolicy"), f"{path}.resizePolicy")
-    validate_lifecycle(errors, container.get("lifecycle"), f"{path}.lifecycle", scope.grace_s)
-    validate_probes(errors, container, path, scope.grace_s)
+    validate_mounts(errors, container, scope.volumes, f"{path}.volumeMounts")
+    validate_devices(errors, container, scope.volumes, f"{path}.volumeDevices")
+    errors.one_of(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), PULL_POLICIES, required=True)
+    resources, odd = container.get("resources"), scope.options.odd_pages
+    validate_resources(errors, resources, f"{path}.resources", scope.claims, odd_pages=odd)
+    validate_resize_policy(errors, container, f"{path}.resizePolicy", scope.restart_policy)
     validate_container_security(
         errors, container.get("securityContext"), f"{path}.securityContext", host_users=scope.host_users
     )
-    _validate_restart(errors, container, path)
 
 
-def _validate_restart(errors: Errors, container: Obj, path: str) -> None:
-    policy = container.get("restartPolicy")
-    errors.one_of(f"{path}.restartPolicy", policy, ("Always", "Never", "OnFailure"))
-    rules = container.get("restartPolicyRules") or ()
-    if rules and not policy:
-        errors.required(f"{path}.restartPolicy", "must specify restartPolicy when restart rules are used")
-    for index, rule in enumerate(rules):
-        at = f"{path}.restartPolicyRules[{index}]"
-        errors.one_of(f"{at}.action", rule.get("action"), ("Restart", "RestartAllContainers"), required=True)
-        codes = rule.get("exitCodes")
-        if codes is None:
-            errors.required(f"{at}.exitCodes", "must be specified")
-            continue
-        errors.one_of(f"{at}.exitCodes.operator", codes.get("operator"), ("In", "NotIn"), required=True)
-        if len(codes.get("values") or ()) > 255:
-            errors.too_many(f"{at}.exitCodes.values", len(codes["values"]), 255)
+def validate_plain_image(errors: Errors, container: Obj, path: str) -> None:
+    """In a pod; a template's image may be a placeholder."""
+    image = container.get("image", "")
+    if image != image.strip():
+        errors.invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
 
 
-def validate_ports(errors: Errors, ports: Iterable[Obj] | None, path: str, scope: PodScope) -> None:
+def validate_ports(errors: Errors, ports: Iterable[Obj] | None, path: str) -> None:
     seen: set[str] = set()
     for index, port in enumerate(ports or ()):
         at, name = f"{path}[{index}]", port.get("name")
@@ -156,96 +190,28 @@ def validate_ports(errors: Errors, ports: Iterable[Obj] | None, path: str, scope
             errors.invalid_each(f"{at}.containerPort", number, names.port_number(number))
         if host:
             errors.invalid_each(f"{at}.hostPort", host, names.port_number(host))
-        if scope.host_network and host != number:
-            errors.invalid(f"{at}.containerPort", number, "must match `hostPort` when `hostNetwork` is true")
         errors.one_of(f"{at}.protocol", port.get("protocol"), _PROTOCOLS, required=True)
-        if port.get("hostIP"):
-            errors.invalid_each(f"{at}.hostIP", port["hostIP"], names.ip(port["hostIP"]))
 
 
-def _validate_host_ports(errors: Errors, container: Obj, path: str, taken: set[tuple[Any, ...]]) -> None:
-    for index, port in enumerate(container.get("ports") or ()):
-        if not port.get("hostPort"):
-            continue
-        key = (port.get("protocol"), port.get("hostIP", ""), port["hostPort"])
-        if key in taken:
-            errors.duplicate(f"{path}.ports[{index}].hostPort", "/".join(map(str, key)))
-        taken.add(key)
+def _validate_host_ports(errors: Errors, containers: Iterable[Obj], path: str) -> None:
+    taken: set[tuple[Any, ...]] = set()
+    for index, container in enumerate(containers):
+        for position, port in enumerate(container.get("ports") or ()):
+            if not port.get("hostPort"):
+                continue
+            key = (port.get("protocol"), port.get("hostIP", ""), port["hostPort"])
+            if key in taken:
+                errors.duplicate(f"{path}[{index}].ports[{position}].hostPort", "/".join(map(str, key)))
+            taken.add(key)
 
 
-def _validate_mounts(errors: Errors, container: Obj, path: str, scope: PodScope) -> None:
-    privileged = (container.get("securityContext") or {}).get("privileged")
-    devices = {each.get("name") for each in container.get("volumeDevices") or ()}
-    seen: set[str] = set()
-    for index, mount in enumerate(container.get("volumeMounts") or ()):
-        at, name, target = f"{path}.volumeMounts[{index}]", mount.get("name", ""), mount.get("mountPath", "")
-        if not name:
-            errors.required(f"{at}.name")
-        if name in devices:
-            errors.invalid(f"{at}.name", name, "must not already exist in volumeDevices")
-        elif name not in scope.volumes:
-            errors.not_found(f"{at}.name", name)
-        if not target:
-            errors.required(f"{at}.mountPath")
-        if target in seen:
-            errors.invalid(f"{at}.mountPath", target, "must be unique")
-        seen.add(target)
-        for field in ("subPath", "subPathExpr"):
-            if mount.get(field):
-                validate_local_path(errors, mount[field], f"{at}.{field}")
-        if mount.get("subPath") and mount.get("subPathExpr"):
-            errors.invalid(
-                f"{at}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive"
-            )
-        propagation = mount.get("mountPropagation")
-        choices = ("Bidirectional", "HostToContainer", "None")
-        errors.one_of(f"{at}.mountPropagation", propagation, choices)
-        if propagation == "Bidirectional" and not privileged:
-            message = "Bidirectional mount propagation is available only to privileged containers"
-            errors.forbidden(f"{at}.mountPropagation", message)
-        _validate_recursive(errors, mount, at)
-
-
-def _validate_recursive(errors: Errors, mount: Obj, path: str) -> None:
-    value, at = mount.get("recursiveReadOnly"), f"{path}.recursiveReadOnly"
-    errors.one_of(at, value, ("Disabled", "Enabled", "IfPossible"))
-    if value in ("Enabled", "IfPossible"):
-        if not mount.get("readOnly"):
-            errors.forbidden(at, "may only be specified when readOnly is true")
-        if mount.get("mountPropagation") not in (None, "None"):
-            errors.forbidden(at, "may only be specified when mountPropagation is None or not specified")
-
-
-def _validate_devices(errors: Errors, container: Obj, path: str, scope: PodScope) -> None:
-    names_seen: set[str] = set()
-    paths_seen: set[str] = set()
-    for index, device in enumerate(container.get("volumeDevices") or ()):
-        at, name, target = (
-            f"{path}.volumeDevices[{index}]",
-            device.get("name", ""),
-            device.get("devicePath", ""),
-        )
-        if not name:
-            errors.required(f"{at}.name")
-        elif name in names_seen:
-            errors.invalid(f"{at}.name", name, "must be unique")
-        elif name not in scope.volumes:
-            errors.not_found(f"{at}.name", name)
-        if not target:
-            errors.required(f"{at}.devicePath")
-        elif target in paths_seen:
-            errors.invalid(f"{at}.devicePath", target, "must be unique")
-        names_seen.add(name)
-        paths_seen.add(target)
-
-
-def _validate_resize_policy(errors: Errors, policies: Iterable[Obj] | None, path: str) -> None:
-    seen: set[str] = set()
-    for index, policy in enumerate(policies or ()):
-        at, name = f"{path}[{index}]", policy.get("resourceName", "")
-        if name in seen:
-            errors.duplicate(at, name)
-        seen.add(name)
-        errors.one_of(f"{at}.resourceName", name, ("cpu", "memory"), required=True)
-        choices = ("NotRequired", "RestartContainer")
-        errors.one_of(f"{at}.restartPolicy", policy.get("restartPolicy"), choices, required=True)
+def validate_host_network_ports(errors: Errors, spec: Obj, path: str, *, is_pod: bool) -> None:
+    """On the host's network a port is the host's; a template need not say so yet."""
+    if not spec.get("hostNetwork"):
+        return
+    for index, container in enumerate(spec.get("containers") or ()):
+        for position, port in enumerate(container.get("ports") or ()):
+            host = port.get("hostPort", 0)
+            if (is_pod or host) and host != port.get("containerPort", 0):
+                message = "must match `containerPort` when `hostNetwork` is true"
+                errors.invalid(f"{path}.containers[{index}].ports[{position}].hostPort", host, message)

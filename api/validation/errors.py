@@ -60,14 +60,14 @@ class Errors:
     def not_supported(self, path: str, value: Any, supported: Iterable[str]) -> None:
         self._add(field_errors.not_supported(path, value, supported))
 
-    def duplicate(self, path: str, value: Any) -> None:
-        self._add(field_errors.duplicate(path, value))
+    def duplicate(self, path: str, value: Any, detail: str = "") -> None:
+        self._add(_explained(field_errors.duplicate(path, value), detail))
 
     def forbidden(self, path: str, detail: str) -> None:
         self._add(field_errors.forbidden(path, detail))
 
-    def not_found(self, path: str, value: Any) -> None:
-        self._add(field_errors.not_found_value(path, value))
+    def not_found(self, path: str, value: Any, detail: str = "") -> None:
+        self._add(_explained(field_errors.not_found_value(path, value), detail))
 
     def too_long(self, path: str, limit_bytes: int) -> None:
         self._add(field_errors.too_long(path, limit_bytes))
@@ -94,3 +94,7 @@ class Errors:
     def positive(self, path: str, value: int | None) -> None:
         if value is not None and value <= 0:
             self.invalid(path, value, "must be greater than 0")
+
+
+def _explained(cause: Cause, detail: str) -> Cause:
+    return Cause(cause.reason, f"{cause.message}: {detail}", cause.field) if detail else cause

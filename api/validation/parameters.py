@@ -25,7 +25,6 @@ def validate_driver_name(errors: Errors, name: str, path: str) -> None:
     """The name of a CSI driver: a DNS name that fits into a label."""
     if not name:
         errors.required(path)
-        return
     if len(name) > _MAX_DRIVER:
         errors.too_long(path, _MAX_DRIVER)
     errors.invalid_each(path, name, names.dns1123_subdomain(name.lower()))

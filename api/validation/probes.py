@@ -18,19 +18,18 @@ def validate_probes(errors: Errors, container: Obj, path: str, grace_s: int) -> 
         probe, at = container.get(name), f"{path}.{name}"
         if probe is None:
             continue
-        _validate_probe(errors, probe, at)
+        _validate_probe(errors, probe, at, grace_s)
         if name == "readinessProbe":
-            if probe.get("terminationGracePeriodSeconds") is not None:
-                value = probe["terminationGracePeriodSeconds"]
-                errors.invalid(
-                    f"{at}.terminationGracePeriodSeconds", value, "must not be set for readinessProbes"
-                )
+            value = probe.get("terminationGracePeriodSeconds")
+            if value is not None:
+                message = "must not be set for readinessProbes"
+                errors.invalid(f"{at}.terminationGracePeriodSeconds", value, message)
         elif probe.get("successThreshold", 1) != 1:
             errors.invalid(f"{at}.successThreshold", probe["successThreshold"], "must be 1")
 
 
-def _validate_probe(errors: Errors, probe: Obj, path: str) -> None:
-    _validate_action(errors, probe, path, grace_s=0)
+def _validate_probe(errors: Errors, probe: Obj, path: str, grace_s: int) -> None:
+    _validate_action(errors, probe, path, grace_s)
     for field in _NUMBERS:
         errors.non_negative(f"{path}.{field}", probe.get(field))
     errors.positive(f"{path}.terminationGracePeriodSeconds", probe.get("terminationGracePeriodSeconds"))
@@ -48,8 +47,6 @@ def _validate_action(errors: Errors, handler: Obj, path: str, grace_s: int) -> N
     if not named:
         errors.required(path, "must specify a handler type")
         return
-    for extra in named[1:]:
-        errors.forbidden(f"{path}.{extra}", "may not specify more than 1 handler type")
     action, at = handler[named[0]], f"{path}.{named[0]}"
     match named[0]:
         case "exec":
@@ -60,22 +57,25 @@ def _validate_action(errors: Errors, handler: Obj, path: str, grace_s: int) -> N
         case "tcpSocket":
             validate_port(errors, action.get("port"), f"{at}.port")
         case "grpc":
-            errors.invalid_each(f"{at}.port", action.get("port", 0), names.port_number(action.get("port", 0)))
+            validate_port(errors, action.get("port"), f"{at}.port")
         case "sleep":
             seconds = action.get("seconds", 0)
-            if seconds < 0 or (grace_s and seconds > grace_s):
+            if not 0 <= seconds <= grace_s:
                 message = f"must be non-negative and less than terminationGracePeriodSeconds ({grace_s})"
-                errors.invalid(f"{at}.seconds", seconds, message)
+                errors.invalid(at, seconds, message)
+    for extra in named[1:]:
+        errors.forbidden(f"{path}.{extra}", "may not specify more than 1 handler type")
 
 
 def _validate_http(errors: Errors, action: Obj, path: str) -> None:
     if not action.get("path"):
         errors.required(f"{path}.path")
     validate_port(errors, action.get("port"), f"{path}.port")
-    errors.one_of(f"{path}.scheme", action.get("scheme"), ("HTTP", "HTTPS"), required=True)
-    for index, header in enumerate(action.get("httpHeaders") or ()):
+    if (scheme := action.get("scheme", "")) not in ("HTTP", "HTTPS"):
+        errors.not_supported(f"{path}.scheme", scheme, ("HTTP", "HTTPS"))
+    for header in action.get("httpHeaders") or ():
         name = header.get("name", "")
-        errors.invalid_each(f"{path}.httpHeaders[{index}].name", name, names.http_header_name(name))
+        errors.invalid_each(f"{path}.httpHeaders", name, names.http_header_name(name))
 
 
 def validate_port(errors: Errors, port: int | str | None, path: str) -> None:

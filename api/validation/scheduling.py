@@ -1,4 +1,4 @@
-"""Where a pod may run: node selectors, affinity, tolerations, spreading.
+"""What a pod asks of the scheduler: affinity, tolerations, spreading; and the taints of nodes.
 
 Source: Kubernetes "Assigning Pods to Nodes", "Taints and Tolerations", "Pod Topology Spread Constraints".
 """
@@ -9,41 +9,44 @@ from collections.abc import Iterable
 from typing import Any
 
 from api.validation.errors import Errors
+from api.validation.pod_options import TEMPLATE, PodOptions
 from machinery import names
 from machinery.selectors.labels import validate_label_selector
 
 Obj = dict[str, Any]
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_NODE_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 
 
-def validate_affinity(errors: Errors, affinity: Obj | None, path: str) -> None:
+def validate_affinity(
+    errors: Errors, affinity: Obj | None, path: str, options: PodOptions = TEMPLATE
+) -> None:
     if not affinity:
         return
-    _validate_node_affinity(errors, affinity.get("nodeAffinity") or {}, f"{path}.nodeAffinity")
+    _validate_node_affinity(errors, affinity.get("nodeAffinity") or {}, f"{path}.nodeAffinity", options)
     for kind in ("podAffinity", "podAntiAffinity"):
-        _validate_pod_affinity(errors, affinity.get(kind) or {}, f"{path}.{kind}")
+        _validate_pod_affinity(errors, affinity.get(kind) or {}, f"{path}.{kind}", options)
 
 
-def _validate_node_affinity(errors: Errors, affinity: Obj, path: str) -> None:
+def _validate_node_affinity(errors: Errors, affinity: Obj, path: str, options: PodOptions) -> None:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is not None:
-        validate_node_terms(errors, required, f"{path}.requiredDuringSchedulingIgnoredDuringExecution")
+        at = f"{path}.requiredDuringSchedulingIgnoredDuringExecution"
+        validate_node_terms(errors, required, at, odd_values=options.odd_node_values)
     preferred = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
     for index, each in enumerate(preferred):
         at = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{index}]"
         _validate_weight(errors, each.get("weight", 0), f"{at}.weight")
-        _validate_node_term(errors, each.get("preference") or {}, f"{at}.preference")
+        _validate_node_term(errors, each.get("preference") or {}, f"{at}.preference", odd_values=True)
 
 
-def validate_node_terms(errors: Errors, selector: Obj, path: str) -> None:
-    """A NodeSelector: terms of which one must hold."""
+def validate_node_terms(errors: Errors, selector: Obj, path: str, *, odd_values: bool = False) -> None:
+    """A NodeSelector: terms of which one must hold. `odd_values` need not be labels' values."""
     at, terms = f"{path}.nodeSelectorTerms", selector.get("nodeSelectorTerms") or []
     if not terms:
         errors.required(at, "must have at least one node selector term")
     for index, term in enumerate(terms):
-        _validate_node_term(errors, term, f"{at}[{index}]")
+        _validate_node_term(errors, term, f"{at}[{index}]", odd_values=odd_values)
 
 
 def _validate_weight(errors: Errors, weight: int, path: str) -> None:
@@ -51,11 +54,9 @@ def _validate_weight(errors: Errors, weight: int, path: str) -> None:
         errors.invalid(path, weight, "must be in the range 1-100")
 
 
-def _validate_node_term(errors: Errors, term: Obj, path: str) -> None:
+def _validate_node_term(errors: Errors, term: Obj, path: str, *, odd_values: bool) -> None:
     for index, each in enumerate(term.get("matchExpressions") or ()):
-        at = f"{path}.matchExpressions[{index}]"
-        _validate_node_requirement(errors, each, at)
-        errors.invalid_each(f"{at}.key", each.get("key", ""), names.qualified_name(each.get("key", "")))
+        _validate_node_requirement(errors, each, f"{path}.matchExpressions[{index}]", odd_values)
     for index, each in enumerate(term.get("matchFields") or ()):
         at, values = f"{path}.matchFields[{index}]", each.get("values") or []
         if each.get("operator") not in ("In", "NotIn"):
@@ -65,11 +66,12 @@ def _validate_node_term(errors: Errors, term: Obj, path: str) -> None:
             errors.required(f"{at}.values", message)
         if each.get("key") != "metadata.name":
             errors.invalid(f"{at}.key", each.get("key", ""), "not a valid field selector key")
+            continue
         for position, value in enumerate(values):
             errors.invalid_each(f"{at}.values[{position}]", value, names.dns1123_subdomain(value))
 
 
-def _validate_node_requirement(errors: Errors, requirement: Obj, path: str) -> None:
+def _validate_node_requirement(errors: Errors, requirement: Obj, path: str, odd_values: bool) -> None:
     operator, values = requirement.get("operator", ""), requirement.get("values") or []
     if operator in ("In", "NotIn"):
         if not values:
@@ -80,12 +82,13 @@ def _validate_node_requirement(errors: Errors, requirement: Obj, path: str) -> N
             errors.forbidden(f"{path}.values", message)
     elif operator in ("Gt", "Lt"):
         if len(values) != 1:
-            errors.required(
-                f"{path}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"
-            )
+            message = "must be specified single value when `operator` is 'Lt' or 'Gt'"
+            errors.required(f"{path}.values", message)
     else:
         errors.invalid(f"{path}.operator", operator, "not a valid selector operator")
-    for index, value in enumerate(values):
+    key = requirement.get("key", "")
+    errors.invalid_each(f"{path}.key", key, names.qualified_name(key))
+    for index, value in enumerate(() if odd_values else values):
         errors.invalid_each(f"{path}.values[{index}]", value, names.label_value(value))
 
 
@@ -93,34 +96,61 @@ def validate_node_selector(errors: Errors, selector: dict[str, str] | None, path
     errors.causes += names.labels(selector or {}, path)
 
 
-def _validate_pod_affinity(errors: Errors, affinity: Obj, path: str) -> None:
+def _validate_pod_affinity(errors: Errors, affinity: Obj, path: str, options: PodOptions) -> None:
     for index, term in enumerate(affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()):
         at = f"{path}.requiredDuringSchedulingIgnoredDuringExecution[{index}]"
-        _validate_pod_term(errors, term, at)
+        _validate_pod_term(errors, term, at, options)
     for index, each in enumerate(affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()):
         at = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{index}]"
         _validate_weight(errors, each.get("weight", 0), f"{at}.weight")
-        _validate_pod_term(errors, each.get("podAffinityTerm") or {}, f"{at}.podAffinityTerm")
+        _validate_pod_term(errors, each.get("podAffinityTerm") or {}, f"{at}.podAffinityTerm", options)
 
 
-def _validate_pod_term(errors: Errors, term: Obj, path: str) -> None:
-    errors.causes += validate_label_selector(term.get("labelSelector"), f"{path}.labelSelector")
-    errors.causes += validate_label_selector(term.get("namespaceSelector"), f"{path}.namespaceSelector")
-    for index, namespace in enumerate(term.get("namespaces") or ()):
-        errors.invalid_each(f"{path}.namespaces[{index}]", namespace, names.dns1123_label(namespace))
-    keys = set(term.get("matchLabelKeys") or ())
-    for field in ("matchLabelKeys", "mismatchLabelKeys"):
-        for index, key in enumerate(term.get(field) or ()):
-            at = f"{path}.{field}[{index}]"
-            errors.invalid_each(at, key, names.qualified_name(key))
-            if not term.get("labelSelector"):
-                errors.forbidden(f"{path}.{field}", "must not be specified when labelSelector is not set")
-            if field == "mismatchLabelKeys" and key in keys:
-                errors.invalid(at, key, "exists in both matchLabelKeys and mismatchLabelKeys")
+def _validate_pod_term(errors: Errors, term: Obj, path: str, options: PodOptions) -> None:
+    for field in ("labelSelector", "namespaceSelector"):
+        validate_selector(errors, term.get(field), f"{path}.{field}", odd_values=options.odd_selectors)
+    for namespace in term.get("namespaces") or ():
+        errors.invalid_each(f"{path}.namespace", namespace, names.dns1123_label(namespace))
+    _validate_label_keys(errors, term, path)
     topology = term.get("topologyKey", "")
     if not topology:
         errors.required(f"{path}.topologyKey", "can not be empty")
-    errors.invalid_each(f"{path}.topologyKey", topology, names.qualified_name(topology) if topology else ())
+    errors.invalid_each(f"{path}.topologyKey", topology, names.qualified_name(topology))
+
+
+def validate_selector(errors: Errors, selector: Obj | None, path: str, *, odd_values: bool = False) -> None:
+    """A label selector. `odd_values`: its expressions' values need not be labels' values."""
+    for cause in validate_label_selector(selector, path):
+        if not (odd_values and ".values[" in cause.field):
+            errors.causes.append(cause)
+
+
+def _validate_label_keys(errors: Errors, term: Obj, path: str) -> None:
+    """matchLabelKeys, mismatchLabelKeys: keys of the pod's own labels, none of them in the selector as well.
+
+    A new pod's selector has them already as expressions (`api/core/v1/label_keys.py`): there a key may stand once.
+    """
+    selector = term.get("labelSelector")
+    match, mismatch = term.get("matchLabelKeys") or [], term.get("mismatchLabelKeys") or []
+    for field, keys in (("matchLabelKeys", match), ("mismatchLabelKeys", mismatch)):
+        if keys and selector is None:
+            errors.forbidden(f"{path}.{field}", "must not be specified when labelSelector is not set")
+        elif keys:
+            for index, key in enumerate(keys):
+                errors.invalid_each(f"{path}.{field}[{index}]", key, names.qualified_name(key))
+    if selector is not None:
+        seen = set(selector.get("matchLabels") or ())
+        last = {key: index for index, key in enumerate(match)}
+        for expression in selector.get("matchExpressions") or ():
+            key = expression.get("key", "")
+            if key in last and key in seen:
+                message = "exists in both matchLabelKeys and labelSelector"
+                errors.invalid(f"{path}[{last[key]}]", key, message)
+            seen.add(key)
+    for index, key in enumerate(match):
+        if key in mismatch:
+            message = "exists in both matchLabelKeys and mismatchLabelKeys"
+            errors.invalid(f"{path}.matchLabelKeys[{index}]", key, message)
 
 
 def validate_tolerations(errors: Errors, tolerations: Iterable[Obj] | None, path: str) -> None:
@@ -133,56 +163,78 @@ def validate_tolerations(errors: Errors, tolerations: Iterable[Obj] | None, path
                 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
             )
             errors.invalid(f"{at}.operator", operator, message)
-        if each.get("tolerationSeconds") is not None and each.get("effect") != "NoExecute":
+        effect = each.get("effect", "")
+        if each.get("tolerationSeconds") is not None and effect != "NoExecute":
             message = "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            errors.invalid(f"{at}.effect", each.get("effect", ""), message)
+            errors.invalid(f"{at}.effect", effect, message)
         value = each.get("value", "")
         if operator in ("Equal", ""):
-            errors.invalid_each(f"{at}.operator", value, names.label_value(value))
+            if bad := names.label_value(value):
+                errors.invalid(f"{at}.operator", value, ";".join(bad))
         elif operator == "Exists":
             if value:
                 errors.invalid(f"{at}.operator", value, "value must be empty when `operator` is 'Exists'")
         else:
-            errors.not_supported(f"{at}.operator", operator, ("Equal", "Exists"))
-        errors.one_of(f"{at}.effect", each.get("effect"), TAINT_EFFECTS)
+            known = ("Equal", "Exists", "Lt", "Gt")  # the last two behind a feature gate that is off
+            errors.not_supported(f"{at}.operator", operator, known if operator in known else known[:2])
+        errors.one_of(f"{at}.effect", effect, TAINT_EFFECTS)
 
 
-def validate_spread(errors: Errors, constraints: Iterable[Obj] | None, path: str) -> None:
-    seen = set()
-    for index, each in enumerate(constraints or ()):
-        at = f"{path}[{index}]"
+def validate_spread(
+    errors: Errors, constraints: Iterable[Obj] | None, path: str, options: PodOptions = TEMPLATE
+) -> None:
+    constraints = list(constraints or ())
+    pairs = [(each.get("topologyKey", ""), each.get("whenUnsatisfiable", "")) for each in constraints]
+    for index, each in enumerate(constraints):
+        at, (topology, action) = f"{path}[{index}]", pairs[index]
         if each.get("maxSkew", 0) <= 0:
             errors.invalid(f"{at}.maxSkew", each.get("maxSkew", 0), "must be greater than zero")
-        topology, action = each.get("topologyKey", ""), each.get("whenUnsatisfiable", "")
         if not topology:
             errors.required(f"{at}.topologyKey", "can not be empty")
-        else:
-            errors.invalid_each(f"{at}.topologyKey", topology, names.qualified_name(topology))
-        actions = ("DoNotSchedule", "ScheduleAnyway")
-        if action not in actions:
+        if action not in (actions := ("DoNotSchedule", "ScheduleAnyway")):
             errors.not_supported(f"{at}.whenUnsatisfiable", action, actions)
-        if (topology, action) in seen:
+        if pairs[index] in pairs[index + 1 :]:
             errors.duplicate(f"{at}.{{topologyKey, whenUnsatisfiable}}", f"{{{topology}, {action}}}")
-        seen.add((topology, action))
-        if each.get("minDomains") is not None:
-            if each["minDomains"] <= 0:
-                errors.invalid(f"{at}.minDomains", each["minDomains"], "must be greater than zero")
+        if (least := each.get("minDomains")) is not None:
+            if least <= 0:
+                errors.invalid(f"{at}.minDomains", least, "must be greater than zero")
             if action != "DoNotSchedule":
                 message = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}"
-                errors.invalid(f"{at}.minDomains", each["minDomains"], message)
+                errors.invalid(f"{at}.minDomains", least, message)
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
-            errors.one_of(f"{at}.{field}", each.get(field), ("Honor", "Ignore"))
-        errors.causes += validate_label_selector(each.get("labelSelector"), f"{at}.labelSelector")
+            policy = each.get(field)
+            if policy is not None and policy not in ("Honor", "Ignore"):
+                errors.not_supported(f"{at}.{field}", policy, ("Honor", "Ignore"))
+        if options.odd_spread_keys:
+            _validate_old_label_keys(errors, each, f"{at}.matchLabelKeys")
+        else:
+            _validate_label_keys(errors, {**each, "mismatchLabelKeys": None}, at)
+        if not options.odd_spread_selectors:
+            errors.causes += validate_label_selector(each.get("labelSelector"), f"{at}.labelSelector")
+
+
+def _validate_old_label_keys(errors: Errors, constraint: Obj, path: str) -> None:
+    """For pods that were made before selectors took these keys up: none may be in the selector."""
+    keys, selector = constraint.get("matchLabelKeys") or (), constraint.get("labelSelector")
+    if keys and selector is None:
+        errors.forbidden(path, "must not be specified when labelSelector is not set")
+    named = {each.get("key") for each in (selector or {}).get("matchExpressions") or ()}
+    named |= set((selector or {}).get("matchLabels") or ())
+    for index, key in enumerate(keys):
+        errors.invalid_each(f"{path}[{index}]", key, names.qualified_name(key))
+        if key in named:
+            errors.invalid(f"{path}[{index}]", key, "exists in both matchLabelKeys and labelSelector")
 
 
 def validate_taints(errors: Errors, taints: Iterable[Obj] | None, path: str) -> None:
     """The taints of a node."""
     seen = set()
     for index, taint in enumerate(taints or ()):
-        at, key = f"{path}[{index}]", taint.get("key", "")
+        at, key, effect = f"{path}[{index}]", taint.get("key", ""), taint.get("effect", "")
         errors.invalid_each(f"{at}.key", key, names.qualified_name(key))
-        errors.invalid_each(f"{at}.value", taint.get("value", ""), names.label_value(taint.get("value", "")))
-        errors.one_of(f"{at}.effect", taint.get("effect"), TAINT_EFFECTS, required=True)
-        if (key, taint.get("effect")) in seen:
-            errors.duplicate(at, taint)
-        seen.add((key, taint.get("effect")))
+        if bad := names.label_value(taint.get("value", "")):
+            errors.invalid(f"{at}.value", taint["value"], ";".join(bad))
+        errors.one_of(f"{at}.effect", effect, TAINT_EFFECTS, required=True)
+        if (key, effect) in seen:
+            errors.duplicate(at, taint, "taints must be unique by key and effect pair")
+        seen.add((key, effect))

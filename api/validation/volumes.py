@@ -1,55 +1,64 @@
-"""Volumes of a pod: exactly one source each, and what each source needs."""
+"""Volumes of a pod: exactly one source each, and what each source needs.
+
+Source: Kubernetes "Volumes", "Ephemeral Volumes".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from api.validation.claim import validate_claim_spec
 from api.validation.env import validate_field_ref, validate_resource_field_ref
 from api.validation.errors import Errors
-from api.validation.resources import validate_amount
-from api.validation.security import validate_local_path
+from api.validation.foreign_volumes import (
+    CHECKS,
+    SHOWN_EXTRA,
+    SHOWN_INSIDE,
+    has_long_portal,
+    too_long_portal,
+)
+from api.validation.paths import validate_file_path, validate_local_path
+from api.validation.pod_options import TEMPLATE, PodOptions
+from api.validation.resources import sign_of
 from machinery import names
 
 Obj = dict[str, Any]
 
-_HOST_PATH_TYPES = (
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
+# The order in which upstream looks at them: the first that is there is the volume's.
+_ORDER = (
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "flocker",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "flexVolume",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
 )
 _MODE_RANGE = "must be a number between 0 and 0777 (octal), both inclusive"
-# Fields that a source cannot do without; sources of other people's storage need no more than that here.
-_REQUIRED: dict[str, tuple[str, ...]] = {
-    "awsElasticBlockStore": ("volumeID",),
-    "azureDisk": ("diskName", "diskURI"),
-    "azureFile": ("secretName", "shareName"),
-    "cephfs": ("monitors",),
-    "cinder": ("volumeID",),
-    "configMap": ("name",),
-    "csi": ("driver",),
-    "flexVolume": ("driver",),
-    "gcePersistentDisk": ("pdName",),
-    "gitRepo": ("repository",),
-    "glusterfs": ("endpoints", "path"),
-    "hostPath": ("path",),
-    "iscsi": ("targetPortal", "iqn"),
-    "nfs": ("server", "path"),
-    "persistentVolumeClaim": ("claimName",),
-    "photonPersistentDisk": ("pdID",),
-    "portworxVolume": ("volumeID",),
-    "quobyte": ("registry", "volume"),
-    "rbd": ("monitors", "image"),
-    "scaleIO": ("gateway", "system", "volumeName"),
-    "secret": ("secretName",),
-    "storageos": ("volumeName",),
-    "vsphereVolume": ("volumePath",),
-}
 _DOWNWARD_FIELDS = (
     "metadata.name",
     "metadata.namespace",
@@ -57,194 +66,219 @@ _DOWNWARD_FIELDS = (
     "metadata.annotations",
     "metadata.uid",
 )
+# A claim template's metadata is labels and annotations; of the rest upstream names the Go fields.
+_NOT_IN_TEMPLATE = {
+    "name": "name",
+    "generateName": "generateName",
+    "namespace": "namespace",
+    "selfLink": "selfLink",
+    "uid": "uID",
+    "resourceVersion": "resourceVersion",
+    "generation": "generation",
+    "creationTimestamp": "creationTimestamp",
+    "deletionTimestamp": "deletionTimestamp",
+    "deletionGracePeriodSeconds": "deletionGracePeriodSeconds",
+    "ownerReferences": "ownerReferences",
+    "finalizers": "finalizers",
+    "managedFields": "managedFields",
+}
 
 
-def validate_volumes(errors: Errors, volumes: Iterable[Obj] | None, path: str) -> None:
-    seen: set[str] = set()
-    for index, volume in enumerate(volumes or ()):
-        at, name = f"{path}[{index}]", volume.get("name", "")
+def validate_volumes(
+    errors: Errors,
+    volumes: Iterable[Obj] | None,
+    path: str,
+    options: PodOptions = TEMPLATE,
+    pod_name: str = "",
+) -> dict[str, Obj]:
+    """The good volumes by name: containers can mount no others."""
+    volumes = list(volumes or ())
+    made = {f"{pod_name}-{v.get('name', '')}" for v in volumes if pod_name and v.get("ephemeral") is not None}
+    good: dict[str, Obj] = {}
+    for index, volume in enumerate(volumes):
+        at, name, found = f"{path}[{index}]", volume.get("name", ""), len(errors.causes)
+        _validate_source(errors, volume, at, options, pod_name)
         if not name:
             errors.required(f"{at}.name")
         else:
             errors.invalid_each(f"{at}.name", name, names.dns1123_label(name))
-            if name in seen:
-                errors.duplicate(f"{at}.name", name)
-            seen.add(name)
-        _validate_source(errors, volume, at)
+        if name in good:
+            errors.duplicate(f"{at}.name", name)
+        if len(errors.causes) == found:
+            good[name] = volume
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if claim in made:
+            message = "must not reference a PVC that gets created for an ephemeral volume"
+            errors.invalid(f"{at}.persistentVolumeClaim.claimName", claim, message)
+    return good
 
 
-def _validate_source(errors: Errors, volume: Obj, path: str) -> None:
-    sources = [key for key in volume if key != "name"]
-    if not sources:
+def _validate_source(errors: Errors, volume: Obj, path: str, options: PodOptions, pod_name: str) -> None:
+    present = [kind for kind in _ORDER if volume.get(kind) is not None]
+    if not present:
         errors.required(path, "must specify a volume type")
-        return
-    for extra in sources[1:]:
-        errors.forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")
-    kind = sources[0]
-    source, at = volume[kind], f"{path}.{kind}"
-    for field in _REQUIRED.get(kind, ()):
+    for position, kind in enumerate(present):
+        source, at = volume[kind], f"{path}.{SHOWN_INSIDE.get(kind, kind)}"
+        if position:
+            errors.forbidden(
+                f"{path}.{SHOWN_EXTRA.get(kind, kind)}", "may not specify more than 1 volume type"
+            )
+        elif kind in CHECKS:
+            CHECKS[kind](errors, source, at, False)
+        elif kind in _CHECKS:
+            _CHECKS[kind](errors, source, at, options)
+        if kind == "iscsi" and has_long_portal(source, volume.get("name", "")):
+            too_long_portal(errors, f"{path}.name", volume.get("name", ""))
+        if kind == "ephemeral" and not position and pod_name and volume.get("name"):
+            claim = f"{pod_name}-{volume['name']}"
+            for message in names.dns1123_subdomain(claim):
+                errors.invalid(f"{path}.name", volume["name"], f'PVC name "{claim}": {message}')
+
+
+def _empty_dir(errors: Errors, source: Obj, path: str, options: PodOptions) -> None:
+    if source.get("sizeLimit") is not None and sign_of(source["sizeLimit"]) < 0:
+        errors.forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity")
+
+
+def _git_repo(errors: Errors, source: Obj, path: str, options: PodOptions) -> None:
+    if not source.get("repository"):
+        errors.required(f"{path}.repository")
+    validate_local_path(errors, source.get("directory", ""), f"{path}.directory")
+
+
+def _claim(errors: Errors, source: Obj, path: str, options: PodOptions) -> None:
+    if not source.get("claimName"):
+        errors.required(f"{path}.claimName")
+
+
+def _keyed(field: str) -> Callable[[Errors, Obj, str, PodOptions], None]:
+    def check(errors: Errors, source: Obj, path: str, options: PodOptions) -> None:
         if not source.get(field):
-            errors.required(f"{at}.{field}")
-    check = _CHECKS.get(kind)
-    if check is not None:
-        check(errors, source, at)
+            errors.required(f"{path}.{field}")
+        validate_mode(errors, source.get("defaultMode"), f"{path}.defaultMode")
+        validate_items(errors, source.get("items"), f"{path}.items")
 
-
-def _empty_dir(errors: Errors, source: Obj, path: str) -> None:
-    if source.get("sizeLimit") is not None:
-        validate_amount(errors, source["sizeLimit"], f"{path}.sizeLimit")
-
-
-def _host_path(errors: Errors, source: Obj, path: str) -> None:
-    _no_parent(errors, source.get("path", ""), f"{path}.path")
-    errors.one_of(f"{path}.type", source.get("type"), _HOST_PATH_TYPES)
-
-
-def _nfs(errors: Errors, source: Obj, path: str) -> None:
-    if source.get("path") and not source["path"].startswith("/"):
-        errors.invalid(f"{path}.path", source["path"], "must be an absolute path")
-
-
-def _keyed(errors: Errors, source: Obj, path: str) -> None:
-    """ConfigMap and Secret: a mode, and the keys to show as files."""
-    _mode(errors, source.get("defaultMode"), f"{path}.defaultMode")
-    validate_items(errors, source.get("items"), f"{path}.items")
+    return check
 
 
 def validate_items(errors: Errors, items: Iterable[Obj] | None, path: str) -> None:
+    """Keys of a ConfigMap or Secret, and the files that they are shown as."""
     for index, item in enumerate(items or ()):
-        at = f"{path}[{index}]"
-        if not item.get("key"):
-            errors.required(f"{at}.key")
-        if not item.get("path"):
-            errors.required(f"{at}.path")
-        else:
-            _file_name(errors, item["path"], f"{at}.path")
-        if item.get("mode") is not None and not 0 <= item["mode"] <= 0o777:
-            errors.invalid(f"{at}.mode", item["mode"], _MODE_RANGE)
+        _validate_item(errors, item, f"{path}[{index}]")
 
 
-def _file_name(errors: Errors, value: str, path: str) -> None:
-    """A relative path whose first part does not start with `..`, which atomic updates use themselves."""
-    validate_local_path(errors, value, path)
-    if value.startswith("..") and ".." not in value.split("/"):
-        errors.invalid(path, value, "must not start with '..'")
+def _validate_item(errors: Errors, item: Obj, path: str) -> None:
+    if not item.get("key"):
+        errors.required(f"{path}.key")
+    _validate_path(errors, item.get("path", ""), f"{path}.path")
+    validate_mode(errors, item.get("mode"), f"{path}.mode")
 
 
-def _downward(errors: Errors, source: Obj, path: str) -> None:
-    _mode(errors, source.get("defaultMode"), f"{path}.defaultMode")
-    for index, item in enumerate(source.get("items") or ()):
-        at = f"{path}.items[{index}]"
-        if not item.get("path"):
-            errors.required(f"{at}.path")
-        else:
-            _file_name(errors, item["path"], f"{at}.path")
-        field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
-        if field is not None:
-            validate_field_ref(errors, field, f"{at}.fieldRef", _DOWNWARD_FIELDS)
-            if resource is not None:
-                errors.invalid(
-                    at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"
-                )
-        elif resource is not None:
-            validate_resource_field_ref(errors, resource, f"{at}.resourceFieldRef", volume=True)
-        else:
-            errors.required(at, "one of fieldRef and resourceFieldRef is required")
-        _mode(errors, item.get("mode"), f"{at}.mode")
+def _validate_path(errors: Errors, value: str, path: str) -> None:
+    if not value:
+        errors.required(path)
+    else:
+        validate_file_path(errors, value, path)
 
 
-def _projected(errors: Errors, source: Obj, path: str) -> None:
-    _mode(errors, source.get("defaultMode"), f"{path}.defaultMode")
+def _downward(errors: Errors, source: Obj, path: str, options: PodOptions) -> None:
+    validate_mode(errors, source.get("defaultMode"), f"{path}.defaultMode")
+    for item in source.get("items") or ():
+        validate_downward_file(errors, item, path)
+
+
+def validate_downward_file(errors: Errors, item: Obj, path: str) -> None:
+    """`path` is the source's: files are not told apart."""
+    _validate_path(errors, item.get("path", ""), f"{path}.path")
+    field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
+    if field is not None:
+        validate_field_ref(errors, field, f"{path}.fieldRef", _DOWNWARD_FIELDS)
+        if resource is not None:
+            message = "fieldRef and resourceFieldRef can not be specified simultaneously"
+            errors.invalid(path, "resource", message)
+    elif resource is not None:
+        validate_resource_field_ref(errors, resource, f"{path}.resourceFieldRef", volume=True)
+    else:
+        errors.required(path, "one of fieldRef and resourceFieldRef is required")
+    validate_mode(errors, item.get("mode"), f"{path}.mode")
+
+
+def _projected(errors: Errors, source: Obj, path: str, options: PodOptions) -> None:
+    validate_mode(errors, source.get("defaultMode"), f"{path}.defaultMode")
+    taken: set[str] = set()
+
+    def take(file: str, shown: str) -> None:
+        if file and file in taken:
+            errors.invalid(path, shown, "conflicting duplicate paths")
+        taken.add(file)
+
     for index, each in enumerate(source.get("sources") or ()):
         at = f"{path}.sources[{index}]"
-        kinds = list(each)
-        if not kinds:
-            errors.required(at, "must specify a projection type")
-            continue
-        for extra in kinds[1:]:
-            errors.forbidden(f"{at}.{extra}", "may not specify more than 1 volume type")
-        part, here = each[kinds[0]], f"{at}.{kinds[0]}"
-        match kinds[0]:
-            case "secret" | "configMap":
-                if not part.get("name"):
-                    errors.required(f"{here}.name")
-                validate_items(errors, part.get("items"), f"{here}.items")
-            case "downwardAPI":
-                _downward(errors, part, here)
-            case "serviceAccountToken":
-                _token(errors, part, here)
-            case "clusterTrustBundle":
-                _trust_bundle(errors, part, here)
-            case "podCertificate":
-                for field in ("signerName", "keyType"):
-                    if not part.get(field):
-                        errors.required(f"{here}.{field}")
+        for kind in ("secret", "configMap"):
+            part = each.get(kind)
+            if part is None:
+                continue
+            if not part.get("name"):
+                errors.required(f"{at}.{kind}.name")
+            for position, item in enumerate(part.get("items") or ()):
+                _validate_item(errors, item, f"{at}.{kind}.items[{position}]")
+                take(item.get("path", ""), part.get("name", ""))
+        for item in (each.get("downwardAPI") or {}).get("items") or ():
+            validate_downward_file(errors, item, f"{at}.downwardAPI")
+            take(item.get("path", ""), item.get("path", ""))
+        if each.get("serviceAccountToken") is not None:
+            _token(errors, each["serviceAccountToken"], path, f"{at}.serviceAccountToken", options)
+        if len([part for part in each.values() if part is not None]) > 1:
+            errors.forbidden(at, "may not specify more than 1 volume type per source")
 
 
-def _token(errors: Errors, part: Obj, path: str) -> None:
-    seconds = part.get("expirationSeconds", 3600)
+def _token(errors: Errors, part: Obj, volume: str, path: str, options: PodOptions) -> None:
+    seconds, file = part.get("expirationSeconds", 3600), part.get("path", "")
+    at = f"{path}.expirationSeconds"
     if seconds < 600:
-        errors.invalid(
-            f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"
-        )
-    elif seconds > 1 << 32:
-        errors.invalid(
-            f"{path}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"
-        )
-    if not part.get("path"):
-        errors.required(f"{path}.path")
-    else:
-        _file_name(errors, part["path"], f"{path}.path")
+        errors.invalid(at, seconds, "may not specify a duration less than 10 minutes")
+    if seconds > 1 << 32:
+        errors.invalid(at, seconds, "may not specify a duration larger than 2^32 seconds")
+    if not file:
+        errors.required(f"{volume}.path")
+    elif not options.odd_token_paths:
+        validate_file_path(errors, file, f"{volume}.path")
 
 
-def _trust_bundle(errors: Errors, part: Obj, path: str) -> None:
-    if part.get("name") and part.get("signerName"):
-        errors.invalid(path, part, "only one of name and signerName may be used")
-    elif not part.get("name") and not part.get("signerName"):
-        errors.required(path, "either name or signerName must be set")
-    if not part.get("path"):
-        errors.required(f"{path}.path")
-    else:
-        _file_name(errors, part["path"], f"{path}.path")
-
-
-def _ephemeral(errors: Errors, source: Obj, path: str) -> None:
-    template = source.get("volumeClaimTemplate")
-    at = f"{path}.volumeClaimTemplate"
+def _ephemeral(errors: Errors, source: Obj, path: str, options: PodOptions) -> None:
+    template, at = source.get("volumeClaimTemplate"), f"{path}.volumeClaimTemplate"
     if template is None:
         errors.required(at)
         return
-    spec = template.get("spec") or {}
-    if not spec.get("accessModes"):
-        errors.required(f"{at}.spec.accessModes", "at least 1 access mode is required")
-    if "storage" not in ((spec.get("resources") or {}).get("requests") or {}):
-        errors.required(f"{at}.spec.resources[storage]")
+    meta = template.get("metadata") or {}
+    errors.causes += names.annotations(meta.get("annotations") or {}, f"{at}.metadata.annotations")
+    errors.causes += names.labels(meta.get("labels") or {}, f"{at}.metadata.labels")
+    for field, shown in _NOT_IN_TEMPLATE.items():
+        if meta.get(field):
+            errors.forbidden(f"{at}.metadata.{shown}", "cannot be set")
+    validate_claim_spec(errors, template.get("spec") or {}, f"{at}.spec")
 
 
-def _image(errors: Errors, source: Obj, path: str) -> None:
-    if not source.get("reference"):
+def _image(errors: Errors, source: Obj, path: str, options: PodOptions) -> None:
+    if not source.get("reference") and not options.empty_images:
         errors.required(f"{path}.reference")
-    errors.one_of(f"{path}.pullPolicy", source.get("pullPolicy"), ("Always", "IfNotPresent", "Never"))
+    policies = ("Always", "IfNotPresent", "Never")
+    errors.one_of(f"{path}.pullPolicy", source.get("pullPolicy"), policies, required=True)
 
 
-def _mode(errors: Errors, mode: int | None, path: str) -> None:
+def validate_mode(errors: Errors, mode: int | None, path: str) -> None:
     if mode is not None and not 0 <= mode <= 0o777:
         errors.invalid(path, mode, _MODE_RANGE)
 
 
-def _no_parent(errors: Errors, value: str, path: str) -> None:
-    if ".." in value.split("/"):
-        errors.invalid(path, value, "must not contain '..'")
-
-
-_CHECKS = {
-    "configMap": _keyed,
+_CHECKS: dict[str, Callable[[Errors, Obj, str, PodOptions], None]] = {
+    "configMap": _keyed("name"),
     "downwardAPI": _downward,
     "emptyDir": _empty_dir,
     "ephemeral": _ephemeral,
-    "hostPath": _host_path,
+    "gitRepo": _git_repo,
     "image": _image,
-    "nfs": _nfs,
+    "persistentVolumeClaim": _claim,
     "projected": _projected,
-    "secret": _keyed,
+    "secret": _keyed("secretName"),
 }

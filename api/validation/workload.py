@@ -76,4 +76,4 @@ def template_warnings(template: Obj | None, old: Obj | None, path: str) -> Seque
     """Advice on a pod template at `path`, unless it stays as it was. `old` is None for a new object."""
     if template is None or template == old:
         return ()
-    return pod_warnings(template.get("spec") or {}, f"{path}.spec")
+    return pod_warnings(template.get("spec") or {}, f"{path}.spec", template.get("metadata"))

@@ -8,14 +8,13 @@ from api.columns import AGE, NAME, field, text
 from api.core.v1.pod_defaults import default_network_volume
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
+from api.validation.claim import CLASS_ANNOTATION
 from api.validation.parameters import short_modes
-from api.validation.persistentvolume import validate_volume, validate_volume_update
+from api.validation.persistentvolume import validate_volume, validate_volume_update, volume_warnings
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
 Obj = dict[str, Any]
-
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 
 
 class PersistentVolumeStrategy(SpecStatusStrategy):
@@ -38,6 +37,9 @@ class PersistentVolumeStrategy(SpecStatusStrategy):
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         return validate_volume_update(obj, old)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        return (*super().warnings(obj, old), *volume_warnings(obj))
 
 
 def _status(obj: Obj, now: float) -> str:

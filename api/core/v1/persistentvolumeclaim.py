@@ -5,11 +5,15 @@ from typing import Any
 
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field, text
-from api.core.v1.persistentvolume import CLASS_ANNOTATION
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
-from api.validation.claim import validate_claim_spec, validate_claim_status, validate_claim_update
-from api.validation.errors import Errors
+from api.validation.claim import (
+    CLASS_ANNOTATION,
+    claim_warnings,
+    validate_claim,
+    validate_claim_status,
+    validate_claim_update,
+)
 from api.validation.parameters import short_modes
 from machinery.errors import Cause
 from machinery.gvk import GVR
@@ -27,18 +31,26 @@ class PersistentVolumeClaimStrategy(SpecStatusStrategy):
 
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = {"phase": "Pending"}
+        if not _is_old_source(obj["spec"].get("dataSource")):
+            obj["spec"].pop("dataSource", None)  # other kinds are named by dataSourceRef alone
         _match_sources(obj["spec"])
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        validate_claim_spec(errors, obj["spec"], "spec")
-        return errors.causes
+        return validate_claim(obj)
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         return validate_claim_update(obj, old)
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         return validate_claim_status(obj)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        return (*super().warnings(obj, old), *claim_warnings(obj))
+
+
+def _is_old_source(source: Obj | None) -> bool:
+    said = (source or {}).get("apiGroup") or "", (source or {}).get("kind")
+    return said in (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
 
 
 def _match_sources(spec: Obj) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from api.quota.pod_resources import is_pod_level, of_containers
+
 Obj = dict[str, Any]
 
 _LASTING = ("initContainers", "containers")
@@ -19,15 +21,40 @@ _VOLUME_MODES = ("secret", "configMap", "downwardAPI", "projected")
 def default_pod(spec: Obj) -> None:
     """Defaults that a bare pod gets and a template does not."""
     if spec.get("hostNetwork"):
-        for container in _containers(spec):
+        for container in _containers(spec, ephemeral=False):
             for port in container.get("ports") or ():
-                port.setdefault("hostPort", port.get("containerPort"))
+                if not port.get("hostPort"):
+                    port["hostPort"] = port.get("containerPort", 0)
     spec.setdefault("enableServiceLinks", True)
     for container in _containers(spec, ephemeral=False):
         resources = container.get("resources") or {}
         if resources.get("limits"):
             requests = resources.get("requests") or {}
             resources["requests"] = {**resources["limits"], **requests}
+    if spec.get("resources"):
+        _default_pod_level(spec, spec["resources"])
+
+
+def _default_pod_level(spec: Obj, resources: Obj) -> None:
+    """What a pod asks for as a whole, where it says a part of it: huge pages are limited by what its containers may
+    have; what its containers ask for, it asks for; and what none asks for, it asks for as much as it may have.
+    """
+    limits, requests = dict(resources.get("limits") or {}), dict(resources.get("requests") or {})
+    if not limits and not requests:
+        return
+    for name, total in of_containers(spec, "limits").items():
+        if name.startswith("hugepages-") and name not in limits and name not in requests:
+            limits[name] = str(total)
+    if limits:
+        resources["limits"] = limits
+        for name, total in of_containers(spec, "requests").items():
+            if name in ("cpu", "memory"):
+                requests.setdefault(name, str(total))
+        for name, amount in limits.items():
+            if is_pod_level(name):
+                requests.setdefault(name, amount)
+    if requests:
+        resources["requests"] = requests
 
 
 def default_pod_spec(spec: Obj) -> None:

@@ -66,7 +66,7 @@ def test_volume_keeps_its_source_and_mode(kinds) -> None:
     assert kinds.changed(old, "spec", "hostPath", "path", to="/x") == [
         ("Forbidden", "spec.persistentvolumesource")
     ]
-    assert kinds.changed(old, "spec", "volumeMode", to="Block") == [("Invalid", "spec.volumeMode")]
+    assert kinds.changed(old, "spec", "volumeMode", to="Block") == [("Invalid", "volumeMode")]
     assert kinds.changed(old, "spec", "persistentVolumeReclaimPolicy", to="Delete") == []
 
 
@@ -77,7 +77,7 @@ def test_volume_keeps_its_source_and_mode(kinds) -> None:
         (claim(resources={}), ("Required", "spec.resources[storage]")),
         (claim(resources={"requests": {"storage": "0"}}), ("Invalid", "spec.resources[storage]")),
         (claim(volumeMode="Tape"), ("NotSupported", "spec.volumeMode")),
-        (claim(dataSource={"kind": "Pod", "name": "x"}), ("Invalid", "spec.dataSource.kind")),
+        (claim(dataSourceRef={"kind": "Pod", "name": "x"}), ("Invalid", "spec.dataSourceRef")),
         (claim(dataSourceRef={"kind": "PersistentVolumeClaim"}), ("Required", "spec.dataSourceRef.name")),
         (claim(storageClassName="A"), ("Invalid", "spec.storageClassName")),
     ],
