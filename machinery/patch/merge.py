@@ -41,17 +41,32 @@ def diff(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 def three_way(original: dict[str, Any], modified: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
     """Client-side apply for kinds without merge keys: what `modified` sets and `current` lacks, and the
-    removal of what `original` had and `modified` no longer has."""
+    removal of what `original` had and `modified` no longer has.
+
+    Source: apimachinery pkg/util/jsonmergepatch.
+    """
+    deletions = _only_nulls(diff(original, modified))
+    out: dict[str, Any] = apply(deletions, _without_nulls(diff(current, modified)))
+    return out
+
+
+def _only_nulls(patch: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for key in original:
-        if key not in modified and key in current:
+    for key, value in patch.items():
+        if value is None:
             out[key] = None
-    for key, value in modified.items():
-        now = current.get(key)
-        if isinstance(value, dict) and isinstance(now, dict):
-            before = original.get(key)
-            if inner := three_way(before if isinstance(before, dict) else {}, value, now):
+        elif isinstance(value, dict) and (inner := _only_nulls(value)):
+            out[key] = inner
+    return out
+
+
+def _without_nulls(patch: dict[str, Any]) -> dict[str, Any]:
+    """A map that holds nothing but nulls goes as well; one that was empty is meant."""
+    out: dict[str, Any] = {}
+    for key, value in patch.items():
+        if isinstance(value, dict) and value:
+            if inner := _without_nulls(value):
                 out[key] = inner
-        elif key not in current or not json_equal(now, value):
-            out[key] = deep_copy(value)
+        elif value is not None:
+            out[key] = value
     return out

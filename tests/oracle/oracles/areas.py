@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from oracles import cel, field_sets, owners, protobuf, small, strategic, suite
+from oracles import cel, field_sets, owners, patches, protobuf, small, strategic, suite
 from oracles.process import Answer, Ask, Request
 
 AREAS: dict[str, ModuleType] = {
     "cel": cel,
     "owners": owners,
+    "patches": patches,
     "protobuf": protobuf,
     "sets": field_sets,
     "small": small,
