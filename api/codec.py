@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from api.normal import Normaliser
 from machinery.clock import parse_rfc3339, rfc3339, rfc3339_micro
 from machinery.errors import MAX_CAUSES, BadRequest, Cause
 from machinery.quantity import canonical
@@ -41,6 +42,7 @@ class TypedCodec:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._validator: SchemaValidator | None = None
+        self._normaliser: Normaliser | None = None
 
     def decode(self, raw: Any) -> tuple[Obj, list[str]]:
         if self._validator is None:
@@ -53,6 +55,11 @@ class TypedCodec:
 
     def repair(self, raw: Obj) -> Obj:
         return self.decode(raw)[0]
+
+    def normalise(self, obj: Obj) -> None:
+        if self._normaliser is None:
+            self._normaliser = Normaliser(self._schema)
+        self._normaliser.walk(obj)
 
     def _decode_slowly(self, raw: Any) -> tuple[Obj, list[str]]:
         reader = _Reader(self._schema)

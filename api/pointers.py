@@ -1,13 +1,14 @@
-"""Which scalar fields of built-in types mean something by being there with a zero value.
+"""Which fields of built-in types mean something by being there with a zero value.
 
 Go writes fields that are plain values into protobuf even when they are zero, and pointers only when they are set; its JSON
-leaves a zero plain value out. So a zero that protobuf holds is dropped, unless the field is a pointer: then `replicas: 0`
-and `runAsNonRoot: false` are what the sender said. Read off the types themselves, as `always.py` is.
+leaves a zero plain value out. So a zero is dropped (`normal.py`, `machinery/codec/protobuf.py`), unless the field is a pointer: then
+`replicas: 0` and `runAsNonRoot: false` are what the sender said. A pointer that JSON never leaves out is null where nobody set
+it. Read off the types themselves, as `always.py` is; tests/oracle compares both with what was read.
 """
 
 from __future__ import annotations
 
-# type → scalar fields that are pointers
+# type → scalar fields that are pointers, and objects that are and are always there
 _POINTERS = {
     "admissionregistration.v1.MatchResources": "matchPolicy",
     "admissionregistration.v1.MutatingAdmissionPolicySpec": "failurePolicy",
@@ -21,17 +22,18 @@ _POINTERS = {
     "admissionregistration.v1.ValidatingWebhook": "failurePolicy matchPolicy sideEffects timeoutSeconds",
     "admissionregistration.v1.Validation": "reason",
     "admissionregistration.v1.WebhookClientConfig": "url",
-    "apps.v1.DaemonSetSpec": "revisionHistoryLimit",
+    "apps.v1.DaemonSetSpec": "revisionHistoryLimit selector",
     "apps.v1.DaemonSetStatus": "collisionCount",
-    "apps.v1.DeploymentSpec": "progressDeadlineSeconds replicas revisionHistoryLimit",
+    "apps.v1.DeploymentSpec": "progressDeadlineSeconds replicas revisionHistoryLimit selector",
     "apps.v1.DeploymentStatus": "collisionCount terminatingReplicas",
-    "apps.v1.ReplicaSetSpec": "replicas",
+    "apps.v1.ReplicaSetSpec": "replicas selector",
     "apps.v1.ReplicaSetStatus": "terminatingReplicas",
     "apps.v1.RollingUpdateDaemonSet": "maxSurge maxUnavailable",
     "apps.v1.RollingUpdateDeployment": "maxSurge maxUnavailable",
     "apps.v1.RollingUpdateStatefulSetStrategy": "maxUnavailable partition",
-    "apps.v1.StatefulSetSpec": "replicas revisionHistoryLimit",
+    "apps.v1.StatefulSetSpec": "replicas revisionHistoryLimit selector",
     "apps.v1.StatefulSetStatus": "collisionCount",
+    "authentication.v1.TokenRequestSpec": "boundObjectRef expirationSeconds",
     "autoscaling.v1.HorizontalPodAutoscalerSpec": "minReplicas targetCPUUtilizationPercentage",
     "autoscaling.v1.HorizontalPodAutoscalerStatus": "currentCPUUtilizationPercentage observedGeneration",
     "autoscaling.v2.HPAScalingRules": "selectPolicy stabilizationWindowSeconds tolerance",
@@ -96,6 +98,8 @@ _POINTERS = {
     "core.v1.ProjectedVolumeSource": "defaultMode",
     "core.v1.ReplicationControllerSpec": "replicas",
     "core.v1.ResourceHealth": "message",
+    "core.v1.ScaleIOPersistentVolumeSource": "secretRef",
+    "core.v1.ScaleIOVolumeSource": "secretRef",
     "core.v1.SeccompProfile": "localhostProfile",
     "core.v1.Secret": "immutable",
     "core.v1.SecretEnvSource": "optional",

@@ -50,6 +50,10 @@ class Codec(Protocol):
         """
         ...
 
+    def normalise(self, obj: Obj) -> None:
+        """Gives a built-in kind's decoded object the form in which upstream's types would hold it (`api/normal.py`), in place."""
+        ...
+
     def repair(self, raw: Obj) -> Obj:
         """What was stored, without what the schema of today has no place for."""
         ...

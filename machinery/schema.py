@@ -32,7 +32,9 @@ class Schema:
     fields: dict[str, Schema] = field(default_factory=dict)  # kind object
     required: frozenset[str] = frozenset()  # kind object
     always: frozenset[str] = frozenset()  # kind object: fields that are there, as zeros, when nobody set them
-    pointers: frozenset[str] = frozenset()  # kind object: scalar fields of which a zero is said, or not there
+    pointers: frozenset[str] = (
+        frozenset()
+    )  # kind object: fields whose zero is said; else null, if there always
     items: Schema | None = None  # kind list
     values: Schema | None = None  # kind map
     enum: tuple[Any, ...] = ()

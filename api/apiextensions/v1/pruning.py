@@ -53,6 +53,9 @@ class StructuralCodec:
             out.pop("metadata", None)
         return out, sorted(unknown)
 
+    def normalise(self, obj: Obj) -> None:
+        """Custom objects are kept as they were sent."""
+
     def repair(self, raw: Obj) -> Obj:
         """Of an object that was stored under another schema: of its envelopes, what does not fit goes as well."""
         if self._repairing is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from oracles import cel, field_sets, owners, patches, protobuf, small, strategic, suite
+from oracles import cel, field_sets, go_types, owners, patches, protobuf, roundtrip, small, strategic, suite
 from oracles.process import Answer, Ask, Request
 
 AREAS: dict[str, ModuleType] = {
@@ -17,10 +17,12 @@ AREAS: dict[str, ModuleType] = {
     "owners": owners,
     "patches": patches,
     "protobuf": protobuf,
+    "roundtrip": roundtrip,
     "sets": field_sets,
     "small": small,
     "strategic": strategic,
     "suite": suite,
+    "types": go_types,
 }
 
 __all__ = ["AREAS", "Ask", "compared"]
