@@ -333,17 +333,9 @@ def finalizer(value: str) -> tuple[str, ...]:
     return qualified_name(value)
 
 
-def domain_prefixed_path(value: str) -> tuple[str, ...]:
-    """Signer names, gateway controllers: a DNS subdomain, '/', a path."""
-    domain, slash, path = value.partition("/")
-    if not value:
-        return ("must be non-empty",)
-    if not domain or not slash or not path:
-        return ('must be a domain-prefixed path (such as "acme.io/foo")',)
-    out = list(dns1123_subdomain(domain))
-    if not _matches(_PATH, path):
-        out.append(regex_error("Invalid path", _PATH))
-    return tuple(out)
+def url_path(value: str) -> tuple[str, ...]:
+    """The path of a URL, without its first slash."""
+    return () if _matches(_PATH, value) else (regex_error("Invalid path", _PATH),)
 
 
 # Maps of labels and annotations, as field errors

@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from api.validation.domains import validate_prefixed_path
 from api.validation.errors import Errors
 from api.validation.job_policies import validate_failure_policy, validate_success_policy
+from api.validation.job_template import allowed_template
 from api.validation.podspec import validate_template
+from api.validation.workload import template_warnings
 from machinery import names
 from machinery.errors import Cause
 from machinery.selectors.labels import label_selector_of, validate_label_selector
 
 Obj = dict[str, Any]
 
-_MODES = ("Indexed", "NonIndexed")
-_MAX_PARALLEL_INDEXED = 100_000
+_MODES = ("NonIndexed", "Indexed")
+_MAX_PARALLEL_INDEXED = _MAX_FAILED_INDEXES = _MANY_COMPLETIONS = 100_000
+# Indexed jobs of many completions that retry each index by itself.
+_MAX_OF_MANY = 10_000
 _MAX_MANAGED_BY = 63
 _COUNTS = (
     "parallelism",
@@ -29,40 +34,50 @@ _COUNTS = (
     "backoffLimitPerIndex",
     "maxFailedIndexes",
 )
-_FIXED = (
-    "selector",
-    "completionMode",
-    "podFailurePolicy",
-    "backoffLimitPerIndex",
-    "managedBy",
-    "successPolicy",
+_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
+_PREFIX = "batch.kubernetes.io/"
+_DNS_NAME = (
+    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
+    "a DNS label is recommended"
 )
-# What a suspended job that has not started may still change about its pods.
-_SCHEDULING = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
+_UNTRACKED = (
+    "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, "
+    "Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+)
 
 
-def validate_job(job: Obj) -> Sequence[Cause]:
+def validate_job(job: Obj, old: Obj | None = None) -> Sequence[Cause]:
+    """A new job, or an old one's successor, whose selector may be of a time before labels had prefixes."""
     errors = Errors()
     spec, meta = job["spec"], job["metadata"]
     if not spec.get("manualSelector"):
-        _validate_generated_selector(errors, job)
+        _validate_generated_selector(errors, job, old)
     validate_job_spec(errors, spec, "spec")
     selector = spec.get("selector")
     if selector is None:
         errors.required("spec.selector")
     else:
-        wrong = validate_label_selector(selector, "spec.selector")
-        errors.causes += wrong
-        labels = _labels(spec)
-        if not wrong and not label_selector_of(selector).matches(labels):
-            message = "`selector` does not match template `labels`"
-            errors.invalid("spec.template.metadata.labels", labels, message)
+        errors.causes += validate_label_selector(selector, "spec.selector")
+    labels = _labels(spec)
+    if not _selects(selector, labels):
+        errors.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
     if spec.get("completionMode") == "Indexed" and (spec.get("completions") or 0) > 0:
-        host = f"{meta.get('name', '')}-{spec['completions'] - 1}"
-        for message in names.dns1123_label(host):
-            detail = f"will not able to create pod with invalid DNS label: {host}: {message}"
-            errors.invalid("metadata.name", meta.get("name", ""), detail)
+        name = meta.get("name", "")
+        host = f"{name}-{spec['completions'] - 1}"
+        if names.dns1123_label(host):
+            errors.invalid(
+                "metadata.name", name, f"will not able to create pod with invalid DNS label: {host}"
+            )
     return errors.causes
+
+
+def _selects(selector: Obj | None, labels: dict[str, str]) -> bool:
+    """Whether it does; one that cannot be read is told elsewhere. An absent one selects nothing."""
+    if selector is None:
+        return False
+    if validate_label_selector(selector, ""):
+        return True
+    return label_selector_of(selector).matches(labels)
 
 
 def _labels(spec: Obj) -> dict[str, str]:
@@ -70,30 +85,32 @@ def _labels(spec: Obj) -> dict[str, str]:
     return labels
 
 
-def _validate_generated_selector(errors: Errors, job: Obj) -> None:
+def _validate_generated_selector(errors: Errors, job: Obj, old: Obj | None) -> None:
     """The labels that the server adds must be there, and be these."""
-    meta, labels = job["metadata"], _labels(job["spec"])
-    if job["spec"].get("selector") is None:
+    spec = job["spec"]
+    if spec.get("selector") is None:
         return
-    for key, value in generated_labels(meta).items():
+    labels, wanted = _labels(spec), generated_labels(job["metadata"])
+    if old is not None and not all(key in _labels(old["spec"]) for key in wanted if key.startswith(_PREFIX)):
+        wanted = {key: value for key, value in wanted.items() if not key.startswith(_PREFIX)}
+    for key, value in wanted.items():
+        at = f"spec.template.metadata.labels[{key}]"
         if key not in labels:
-            errors.required("spec.template.metadata.labels", f"must have the label {key}")
+            errors.required(at, f"must be '{value}'")
         elif labels[key] != value:
-            errors.invalid("spec.template.metadata.labels", labels, f"must be '{value}'")
-    selector = job["spec"]["selector"]
-    readable = not validate_label_selector(selector, "spec.selector")
-    if readable and not label_selector_of(selector).matches(generated_labels(meta)):
-        errors.invalid("spec.selector", selector, "`selector` not auto-generated")
+            errors.invalid(at, labels, f"must be '{value}'")
+    if not _selects(spec["selector"], wanted):
+        errors.invalid("spec.selector", spec["selector"], "`selector` not auto-generated")
 
 
 def generated_labels(meta: Obj) -> dict[str, str]:
-    """The labels by which a job knows its pods, under their present names and the old ones."""
+    """The labels by which a job knows its pods, under their old names and the present ones."""
     uid, name = meta.get("uid", ""), meta.get("name", "")
     return {
-        "batch.kubernetes.io/controller-uid": uid,
-        "batch.kubernetes.io/job-name": name,
         "controller-uid": uid,
         "job-name": name,
+        f"{_PREFIX}controller-uid": uid,
+        f"{_PREFIX}job-name": name,
     }
 
 
@@ -101,36 +118,61 @@ def validate_job_spec(errors: Errors, spec: Obj, path: str) -> None:
     """What a Job and the template of a CronJob have in common."""
     for field in _COUNTS:
         errors.non_negative(f"{path}.{field}", spec.get(field))
-    indexed = spec.get("completionMode") == "Indexed"
-    errors.one_of(f"{path}.completionMode", spec.get("completionMode"), _MODES)
-    if indexed:
-        if spec.get("completions") is None:
-            errors.required(f"{path}.completions", "when completion mode is Indexed")
-        parallel = spec.get("parallelism")
-        if parallel is not None and parallel > _MAX_PARALLEL_INDEXED:
-            limit = f"must be less than or equal to {_MAX_PARALLEL_INDEXED} when completion mode is Indexed"
-            errors.invalid(f"{path}.parallelism", parallel, limit)
-    _validate_per_index(errors, spec, path, indexed=indexed)
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        errors.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
     if spec.get("managedBy") is not None:
         owner = spec["managedBy"]
-        errors.invalid_each(f"{path}.managedBy", owner, names.domain_prefixed_path(owner))
+        validate_prefixed_path(errors, owner, f"{path}.managedBy")
         if len(owner) > _MAX_MANAGED_BY:
             errors.too_long(f"{path}.managedBy", _MAX_MANAGED_BY)
+    mode = spec.get("completionMode")
+    if mode is not None and mode not in _MODES:
+        errors.not_supported(f"{path}.completionMode", mode, _MODES)
+    elif mode == "Indexed":
+        _validate_indexed(errors, spec, path)
+    else:
+        for field in ("backoffLimitPerIndex", "maxFailedIndexes"):
+            if spec.get(field) is not None:
+                errors.invalid(f"{path}.{field}", spec[field], "requires indexed completion mode")
     template = spec.get("template") or {}
-    validate_template(errors, template, f"{path}.template")
-    _validate_restart(errors, spec, path)
-    pod = template.get("spec") or {}
-    validate_failure_policy(errors, spec, pod, f"{path}.podFailurePolicy")
+    validate_failure_policy(errors, spec, template.get("spec") or {}, f"{path}.podFailurePolicy")
     validate_success_policy(errors, spec, f"{path}.successPolicy")
     replacing = spec.get("podReplacementPolicy")
-    if spec.get("podFailurePolicy") is not None:
-        errors.one_of(f"{path}.podReplacementPolicy", replacing, ("Failed",))
-    else:
-        errors.one_of(f"{path}.podReplacementPolicy", replacing, ("Failed", "TerminatingOrFailed"))
+    good = ("Failed",) if spec.get("podFailurePolicy") is not None else ("Failed", "TerminatingOrFailed")
+    if replacing is not None and replacing not in good:
+        errors.not_supported(f"{path}.podReplacementPolicy", replacing, good)
+    validate_template(errors, template, f"{path}.template")
+    _validate_restart(errors, spec, path)
+
+
+def _validate_indexed(errors: Errors, spec: Obj, path: str) -> None:
+    completions, parallel = spec.get("completions"), spec.get("parallelism") or 0
+    most = spec.get("maxFailedIndexes")
+    if completions is None:
+        errors.required(f"{path}.completions", "when completion mode is Indexed")
+    if parallel > _MAX_PARALLEL_INDEXED:
+        limit = f"must be less than or equal to {_MAX_PARALLEL_INDEXED} when completion mode is Indexed"
+        errors.invalid(f"{path}.parallelism", parallel, limit)
+    if completions is not None and most is not None and most > completions:
+        errors.invalid(f"{path}.maxFailedIndexes", most, "must be less than or equal to completions")
+    if most is not None and most > _MAX_FAILED_INDEXES:
+        errors.invalid(
+            f"{path}.maxFailedIndexes", most, f"must be less than or equal to {_MAX_FAILED_INDEXES}"
+        )
+    if (completions or 0) <= _MANY_COMPLETIONS or spec.get("backoffLimitPerIndex") is None:
+        return
+    many = f"completions are above {_MANY_COMPLETIONS} and used with backoff limit per index"
+    if most is None:
+        said = f"must be specified when completions is above {_MANY_COMPLETIONS}"
+        errors.required(f"{path}.maxFailedIndexes", said)
+    for field, value in (("parallelism", parallel), ("maxFailedIndexes", most or 0)):
+        if value > _MAX_OF_MANY:
+            said = f"must be less than or equal to {_MAX_OF_MANY} when {many}"
+            errors.invalid(f"{path}.{field}", value, said)
 
 
 def _validate_restart(errors: Errors, spec: Obj, path: str) -> None:
-    policy = ((spec.get("template") or {}).get("spec") or {}).get("restartPolicy", "Always")
+    policy = ((spec.get("template") or {}).get("spec") or {}).get("restartPolicy") or "Always"
     at = f"{path}.template.spec.restartPolicy"
     if policy == "Always":
         errors.required(at, 'valid values: "OnFailure", "Never"')
@@ -140,68 +182,36 @@ def _validate_restart(errors: Errors, spec: Obj, path: str) -> None:
         errors.invalid(at, policy, 'only "Never" is supported when podFailurePolicy is specified')
 
 
-def _validate_per_index(errors: Errors, spec: Obj, path: str, *, indexed: bool) -> None:
-    per_index, most = spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes")
-    if per_index is not None and not indexed:
-        errors.invalid(f"{path}.backoffLimitPerIndex", per_index, "requires indexed completion mode")
-    if most is None:
-        return
-    if not indexed:
-        errors.invalid(f"{path}.maxFailedIndexes", most, "requires indexed completion mode")
-    if per_index is None:
-        errors.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
-    if spec.get("completions") is not None and most > spec["completions"]:
-        errors.invalid(f"{path}.maxFailedIndexes", most, "must be less than or equal to completions")
-
-
 def validate_job_update(job: Obj, old: Obj) -> Sequence[Cause]:
     errors = Errors()
-    errors.causes += validate_job(job)
+    errors.causes += validate_job(job, old)
     spec, before = job["spec"], old["spec"]
     completions = spec.get("completions")
-    elastic = (
-        spec.get("completionMode") == "Indexed"
-        and completions is not None
-        and before.get("completions") == before.get("parallelism")
-        and completions == spec.get("parallelism")
-    )
-    if not elastic:
+    if spec.get("completionMode") != "Indexed":
         errors.immutable("spec.completions", completions, before.get("completions"))
+    elif completions not in (None, before.get("completions"), spec.get("parallelism")):
+        said = "can only be modified in tandem with spec.parallelism"
+        errors.invalid("spec.completions", completions, said)
+    errors.immutable("spec.selector", spec.get("selector"), before.get("selector"))
+    template = spec.get("template") or {}
+    errors.immutable("spec.template", template, allowed_template(old, template))
     for field in _FIXED:
         errors.immutable(f"spec.{field}", spec.get(field), before.get(field))
-    template = before.get("template") or {}
-    if before.get("suspend") and not (old.get("status") or {}).get("startTime"):
-        template = _with_scheduling_of(template, spec.get("template") or {})
-    errors.immutable("spec.template", spec.get("template"), template)
     return errors.causes
 
 
-def _with_scheduling_of(template: Obj, new: Obj) -> Obj:
-    """The old template with the new one's scheduling, labels and annotations."""
-    pod, wanted = dict(template.get("spec") or {}), new.get("spec") or {}
-    meta, words = dict(template.get("metadata") or {}), new.get("metadata") or {}
-    for target, source, fields in ((pod, wanted, _SCHEDULING), (meta, words, ("labels", "annotations"))):
-        for field in fields:
-            if field in source:
-                target[field] = source[field]
-            else:
-                target.pop(field, None)
-    return {**template, "spec": pod, **({"metadata": meta} if "metadata" in new else {})}
-
-
-def validate_job_status(job: Obj) -> Sequence[Cause]:
-    errors = Errors()
-    status = job.get("status") or {}
-    for field in ("active", "succeeded", "failed", "ready", "terminating"):
-        errors.non_negative(f"status.{field}", status.get(field))
-    uncounted = status.get("uncountedTerminatedPods") or {}
-    seen: set[str] = set()
-    for field in ("succeeded", "failed"):
-        for index, uid in enumerate(uncounted.get(field) or ()):
-            path = f"status.uncountedTerminatedPods.{field}[{index}]"
-            if not uid:
-                errors.invalid(path, uid, "must not be empty")
-            elif uid in seen:
-                errors.duplicate(path, uid)
-            seen.add(uid)
-    return errors.causes
+def warn_of_job(job: Obj, old: Obj | None) -> Sequence[str]:
+    """Advice on a new job, or on one whose spec has changed."""
+    spec, found = job["spec"], []
+    name = job["metadata"].get("name", "")
+    if old is not None and spec == old["spec"]:
+        return ()
+    wrong = names.dns1123_label(name)
+    if old is None and wrong:
+        found.append(f"{_DNS_NAME}: [{' '.join(wrong)}]")
+    completions, parallel = spec.get("completions") or 0, spec.get("parallelism") or 0
+    indexed = spec.get("completionMode") == "Indexed"
+    if indexed and completions > _MANY_COMPLETIONS and parallel > _MAX_OF_MANY:
+        found.append(f"spec: {_UNTRACKED}")
+    before = None if old is None else old["spec"].get("template")
+    return (*found, *template_warnings(spec.get("template"), before, "spec.template"))

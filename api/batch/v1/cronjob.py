@@ -1,5 +1,6 @@
 """CronJob: jobs by the clock."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -21,6 +22,7 @@ Obj = dict[str, Any]
 # Eleven characters are left for what the controller adds to the names of its jobs.
 _MAX_NAME = 52
 _POLICIES = ("Allow", "Forbid", "Replace")
+_ZONE_PART = re.compile(r"(?!-)[A-Za-z._0-9+-]{1,14}")
 
 
 class CronJobStrategy(SpecStatusStrategy):
@@ -40,9 +42,9 @@ class CronJobStrategy(SpecStatusStrategy):
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
         name = obj["metadata"].get("name", "")
+        _validate_spec(errors, obj["spec"], None)
         if len(name) > _MAX_NAME:
             errors.invalid("metadata.name", name, f"must be no more than {_MAX_NAME} characters")
-        _validate_spec(errors, obj["spec"], None)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
@@ -68,16 +70,11 @@ def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:
     if not schedule:
         errors.required("spec.schedule")
     else:
-        errors.invalid_each("spec.schedule", schedule, schedule_errors(schedule))
-        if "TZ" in schedule and (old is None or "TZ" not in old.get("schedule", "")):
-            message = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-            errors.invalid("spec.schedule", schedule, message)
+        _validate_schedule(errors, schedule, spec.get("timeZone"), old)
+    errors.non_negative("spec.startingDeadlineSeconds", spec.get("startingDeadlineSeconds"))
     if old is None or spec.get("timeZone") != old.get("timeZone"):
         _validate_zone(errors, spec.get("timeZone"))
-    errors.non_negative("spec.startingDeadlineSeconds", spec.get("startingDeadlineSeconds"))
     errors.one_of("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), _POLICIES, required=True)
-    errors.non_negative("spec.successfulJobsHistoryLimit", spec.get("successfulJobsHistoryLimit"))
-    errors.non_negative("spec.failedJobsHistoryLimit", spec.get("failedJobsHistoryLimit"))
     job = (spec.get("jobTemplate") or {}).get("spec") or {}
     path = "spec.jobTemplate.spec"
     validate_job_spec(errors, job, path)
@@ -85,6 +82,21 @@ def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:
         errors.invalid(f"{path}.selector", job["selector"], "`selector` will be auto-generated")
     if job.get("manualSelector"):
         errors.not_supported(f"{path}.manualSelector", True, ("nil", "false"))
+    errors.non_negative("spec.successfulJobsHistoryLimit", spec.get("successfulJobsHistoryLimit"))
+    errors.non_negative("spec.failedJobsHistoryLimit", spec.get("failedJobsHistoryLimit"))
+
+
+def _validate_schedule(errors: Errors, schedule: str, zone: str | None, old: Obj | None) -> None:
+    """A zone stands in a field of its own; who wrote it into the schedule long ago may go on."""
+    errors.invalid_each("spec.schedule", schedule, schedule_errors(schedule))
+    if "TZ" not in schedule:
+        return
+    if old is None or "TZ" not in old.get("schedule", ""):
+        said = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        errors.invalid("spec.schedule", schedule, said)
+    elif zone is not None:
+        said = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+        errors.invalid("spec.schedule", schedule, said)
 
 
 def _validate_zone(errors: Errors, zone: str | None) -> None:
@@ -93,10 +105,14 @@ def _validate_zone(errors: Errors, zone: str | None) -> None:
         return
     if not zone:
         errors.invalid(path, zone, "timeZone must be nil or non-empty string")
-    elif zone.lower() == "local":
+        return
+    if any(part in (".", "..") or not _ZONE_PART.fullmatch(part) for part in zone.split("/")):
+        errors.invalid(path, zone, f"unknown time zone {zone}")
+        return
+    if zone.lower() == "local":
         message = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         errors.invalid(path, zone, message)
-    elif not _is_zone(zone):
+    if not _is_zone(zone):
         errors.invalid(path, zone, f"unknown time zone {zone}")
 
 
@@ -108,6 +124,8 @@ def _zones() -> frozenset[str]:
 
 
 def _is_zone(zone: str) -> bool:
+    if zone in ("Local", "UTC"):
+        return True
     return zone in _zones() or not _zones()  # a machine without a zone database knows none
 
 

@@ -8,8 +8,8 @@ from api.columns import AGE, NAME, field, workload_columns
 from api.core.v1.pod_defaults import default_pod_spec
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
-from api.validation.job import generated_labels, validate_job, validate_job_status, validate_job_update
-from api.validation.workload import template_warnings
+from api.validation.job import generated_labels, validate_job, validate_job_update, warn_of_job
+from api.validation.job_status import validate_job_status
 from machinery.clock import parse_rfc3339
 from machinery.durations import human_duration
 from machinery.errors import Cause
@@ -67,12 +67,10 @@ class JobStrategy(SpecStatusStrategy):
         return validate_job_update(obj, old)
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        return validate_job_status(obj)
+        return validate_job_status(obj, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        before = None if old is None else old["spec"].get("template")
-        advice = template_warnings(obj["spec"].get("template"), before, "spec.template")
-        return (*super().warnings(obj, old), *advice)
+        return (*super().warnings(obj, old), *warn_of_job(obj, old))
 
 
 def _status(obj: Obj, now: float) -> str:

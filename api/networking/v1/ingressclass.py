@@ -6,6 +6,7 @@ from typing import Any
 from api.builtin import builtin
 from api.columns import AGE, NAME, NONE, field
 from api.resource import Column, Strategy
+from api.validation.domains import validate_prefixed_path
 from api.validation.errors import Errors
 from api.validation.ingress import validate_typed_reference
 from machinery import names
@@ -30,7 +31,7 @@ class IngressClassStrategy(Strategy):
         controller = spec.get("controller", "")
         if len(controller) > _MAX_CONTROLLER:
             errors.too_long("spec.controller", _MAX_CONTROLLER)
-        errors.invalid_each("spec.controller", controller, names.domain_prefixed_path(controller))
+        validate_prefixed_path(errors, controller, "spec.controller")
         if spec.get("parameters") is not None:
             _validate_parameters(errors, spec["parameters"])
         return errors.causes

@@ -34,7 +34,7 @@ from machinery.field_errors import duplicate, invalid_value, not_supported, too_
         (names.percent, ["10%"], ["10", "%"]),
         (names.c_identifier, ["_a"], ["1", "a-b"]),
         (names.http_header_name, ["X-A"], ["X:"]),
-        (names.domain_prefixed_path, ["a.io/x"], ["", "a.io", "/x"]),
+        (names.url_path, ["x", "x/y"], ["", "x y"]),
     ],
 )
 def test_rule_accepts_the_good_and_refuses_the_bad(
