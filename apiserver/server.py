@@ -18,13 +18,14 @@ import asyncio
 import functools
 import ipaddress
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api import registry
 from api.core.v1.masterlease import MASTERLEASE
 from api.resource import Obj, Resource
+from apiserver.actions import actions_of
 from apiserver.admission.admission import Closable
 from apiserver.admission.lookup import lookup_in
 from apiserver.aggregation.availability import Availability
@@ -34,21 +35,18 @@ from apiserver.aggregation.reach import FrontProxy, Reach, authentication_data
 from apiserver.aggregation.remote import Remotes
 from apiserver.apart import Apart
 from apiserver.backends.backend import Backend
-from apiserver.background import Background, Work, restart_family
-from apiserver.engine.actions import bind
-from apiserver.engine.bodies import BINDING, EVICTION, TOKEN_REQUEST
+from apiserver.background import Background, Work
 from apiserver.engine.bootstrap import PERIOD_S, ensure_basics
 from apiserver.engine.catalog import Catalog
 from apiserver.engine.conversion import BuiltInForm, Conversions
 from apiserver.engine.crds import CustomResources, ResourcesOf
 from apiserver.engine.engine import Engine
-from apiserver.engine.eviction import evict
 from apiserver.engine.keeping import every, keep
 from apiserver.engine.number_repair import GRACE_S, CIDRHook, NumberRepair
 from apiserver.engine.presence import Presence
-from apiserver.engine.reviews import Reviews
 from apiserver.engine.services import ServiceNumbers
 from apiserver.engine.stores import MakeStore, Stores
+from apiserver.figures import tell_figures
 from apiserver.flowcontrol.flow import SERVER_SEATS, FlowControl
 from apiserver.flowcontrol.seats import CatalogSizes
 from apiserver.flowcontrol.upkeep import Upkeep
@@ -60,12 +58,12 @@ from apiserver.http.discovery import Discovery
 from apiserver.http.extra import Extra
 from apiserver.http.health import Check, Health, ping
 from apiserver.http.identify import Identity
-from apiserver.http.metrics import Metrics, build_family, remote_families, size_families, store_families
+from apiserver.http.metrics import Metrics
 from apiserver.http.openapi import OpenApi
-from apiserver.http.paths import OPEN_PATHS, Paths, version_info
+from apiserver.http.paths import OPEN_PATHS, Paths
 from apiserver.http.proxy import Proxy
 from apiserver.http.reply import Receive, Reply, Scope, Send, text_reply
-from apiserver.http.resources import Action, ActionSpec, Resources
+from apiserver.http.resources import Resources
 from apiserver.http.watch_stream import Streams
 from apiserver.http.watching import Watching
 from apiserver.nodeconnector import NodeConnector
@@ -77,7 +75,7 @@ from apiserver.webhook_client import Connect, WebhookClient, connect, endpoints_
 from machinery.clock import Clock
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
+    pass
 
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
@@ -128,6 +126,15 @@ class ApiServer:
             ("networking.k8s.io", "servicecidrs"): CIDRHook(),
             CRDS: self._customs,
         }
+        tell_figures(
+            self.metrics,
+            backend=parts.backend,
+            stores=self.stores,
+            background=self.background,
+            flow=self.flow,
+            remotes=self._remotes,
+            streams=self.streams,
+        )
         self._ready = asyncio.Event()
         self._app: App | None = None
         self._presence: Presence | None = None
@@ -299,25 +306,9 @@ class ApiServer:
         return reach
 
     def _compose(self, guard: Guard, remote: RemoteProxy) -> App:
+        """What a request goes through, outermost first."""
         parts, engine = self._parts, self.engine
-        reviews = Reviews(guard.authorizer, guard.rules_for, guard.review_token)
-        auth, authz = "authentication.k8s.io", "authorization.k8s.io"
-        creators: dict[tuple[str, str], Action] = {
-            (authz, "selfsubjectaccessreviews"): reviews.self_subject_access,
-            (authz, "subjectaccessreviews"): reviews.subject_access,
-            (authz, "localsubjectaccessreviews"): reviews.local_subject_access,
-            (authz, "selfsubjectrulesreviews"): reviews.self_subject_rules,
-            (auth, "selfsubjectreviews"): reviews.self_subject,
-            (auth, "tokenreviews"): reviews.token,
-            ("", "bindings"): bind,
-        }
-        actions = {
-            ("", "pods", "binding"): ActionSpec(bind, BINDING),
-            ("", "pods", "eviction"): ActionSpec(evict, EVICTION),
-        }
-        if guard.issue_token is not None:
-            actions["", "serviceaccounts", "token"] = ActionSpec(guard.issue_token, TOKEN_REQUEST)
-        resources = Resources(engine, actions, creators)
+        resources = Resources(engine, *actions_of(guard))
         connectors = Connectors(engine, parts.connector, self.streams, guard.authorizer)
         proxy = Proxy(self.catalog, parts.connector, self.streams, parts.rng)
         address = parts.advertise[0]
@@ -329,15 +320,6 @@ class ApiServer:
             OpenApi(self.catalog, self._remotes).reply,
             guard.keys,
             [self._dump],
-        )
-        self.metrics.source(self._flow_metrics)
-        self.metrics.source(lambda: restart_family(self._backgrounds()))
-        self.metrics.source(lambda: store_families(self.stores.all()))
-        self.metrics.source(lambda: size_families(parts.backend.figures()))
-        self.metrics.source(lambda: remote_families(self._remotes))
-        self.metrics.source(lambda: build_family(version_info()))
-        self.metrics.gauge(
-            "apiserver_open_streams", "Open watches and logs.", lambda: float(len(self.streams))
         )
         return App(
             resources=resources,
@@ -365,13 +347,6 @@ class ApiServer:
             extra=Extra(parts.backend, self.catalog, guard.authorizer),
         )
 
-    def _backgrounds(self) -> Iterator[Background]:
-        yield self.background
-        if self._parts.backend.background is not None:
-            yield self._parts.backend.background
-        for _, store in self.stores.all():
-            yield store.background
-
     def _is_counted(self, group: str, version: str, resource: str, subresource: str) -> bool:
         """Whether requests for it are counted under its own name."""
         served = self.catalog.get(group, version, resource)
@@ -386,11 +361,6 @@ class ApiServer:
 
         text = dump(self.flow, path)
         return None if text is None else text_reply(text)
-
-    def _flow_metrics(self) -> Iterator[Metric]:
-        from apiserver.flowcontrol.report import collect
-
-        return collect(self.flow)
 
     def _ready_checks(self) -> dict[str, Check]:
         backend = self._parts.backend
