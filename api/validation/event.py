@@ -25,13 +25,30 @@ _DEPRECATED = (
 
 def validate_core_event(event: Obj) -> Sequence[Cause]:
     errors = Errors()
-    _validate_namespace(errors, event, "involvedObject")
-    if event.get("eventTime"):
-        controller = event.get("reportingComponent") or ""
-        if not controller:
-            errors.required("reportingController")
-        else:
-            errors.invalid_each("reportingController", controller, names.qualified_name(controller))
+    of_object = (event.get("involvedObject") or {}).get("namespace", "")
+    namespace = event["metadata"].get("namespace", "")
+    if not event.get("eventTime"):
+        if of_object not in ("", namespace) or (not of_object and namespace not in ("", "default")):
+            errors.invalid("involvedObject.namespace", of_object, "does not match event.namespace")
+        return errors.causes
+    if not of_object and namespace not in ("default", "kube-system"):
+        errors.invalid("involvedObject.namespace", of_object, "does not match event.namespace")
+    controller = event.get("reportingComponent", "")
+    if not controller:
+        errors.required("reportingComponent")
+    errors.invalid_each("reportingComponent", controller, names.qualified_name(controller))
+    for field, shown in (
+        ("reportingInstance", "repotingIntance"),
+        ("action", "action"),
+        ("reason", "reason"),
+    ):
+        value = event.get(field, "")
+        if not value:
+            errors.required(field)
+        if len(value.encode()) > _WORD_LIMIT:
+            errors.invalid(shown, "", f"can have at most {_WORD_LIMIT} characters")
+    if len(event.get("message", "").encode()) > _NOTE_LIMIT:
+        errors.invalid("message", "", f"can have at most {_NOTE_LIMIT} characters")
     return errors.causes
 
 

@@ -9,47 +9,42 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.validation.errors import Errors
+from api.validation.resources import (
+    COUNTED,
+    is_overcommittable,
+    validate_amount_of,
+    validate_container_name,
+    validate_name,
+)
 from machinery import names, quantity
 from machinery.errors import Cause
 
 Obj = dict[str, Any]
 
-_PER_POD = (
-    "cpu",
-    "memory",
-    "ephemeral-storage",
-    "requests.cpu",
-    "requests.memory",
-    "requests.ephemeral-storage",
-    "limits.cpu",
-    "limits.memory",
-    "limits.ephemeral-storage",
+_POD_COMPUTE = frozenset({"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"})
+_QUOTA = frozenset(
+    {
+        *_POD_COMPUTE,
+        *COUNTED,
+        "ephemeral-storage",
+        "requests.ephemeral-storage",
+        "limits.ephemeral-storage",
+        "requests.storage",
+    }
 )
-_OBJECTS = (
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "persistentvolumeclaims",
-    "configmaps",
-    "services.nodeports",
-    "services.loadbalancers",
-)
-_QUOTA = frozenset({*_PER_POD, *_OBJECTS, "storage", "requests.storage"})
-_BEST_EFFORT = frozenset({"pods"})
-_COMPUTE = frozenset({"pods", *_PER_POD})
-_SCOPES = (
-    "BestEffort",
-    "CrossNamespacePodAffinity",
-    "NotBestEffort",
-    "NotTerminating",
-    "PriorityClass",
-    "Terminating",
-    "VolumeAttributesClass",
-)
+_OF_PODS = frozenset({"pods", *_POD_COMPUTE})
+_FITS = {
+    "BestEffort": frozenset({"pods"}),
+    "NotBestEffort": _OF_PODS,
+    "Terminating": _OF_PODS,
+    "NotTerminating": _OF_PODS,
+    "PriorityClass": _OF_PODS,
+    "CrossNamespacePodAffinity": _OF_PODS,
+    "VolumeAttributesClass": frozenset({"persistentvolumeclaims", "requests.storage"}),
+}
+_SCOPES = frozenset(_FITS)
+_EXISTING = _SCOPES - {"PriorityClass", "VolumeAttributesClass"}
 _OPPOSITES = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
-_OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
 
 
 def validate_quota(quota: Obj) -> Sequence[Cause]:
@@ -57,11 +52,9 @@ def validate_quota(quota: Obj) -> Sequence[Cause]:
     spec = quota.get("spec") or {}
     validate_amounts(errors, spec.get("hard") or {}, "spec.hard")
     hard = frozenset(spec.get("hard") or {})
-    scopes = spec.get("scopes") or []
-    _validate_scopes(errors, scopes, hard, "spec.scopes", scopes)
-    selector = spec.get("scopeSelector")
-    if selector is not None:
-        _validate_scope_selector(errors, selector, hard)
+    _validate_scopes(errors, spec.get("scopes") or [], hard)
+    if spec.get("scopeSelector") is not None:
+        _validate_scope_selector(errors, spec, hard)
     return errors.causes
 
 
@@ -77,62 +70,70 @@ def validate_amounts(errors: Errors, amounts: dict[str, str], path: str) -> None
     """Amounts by resources that a quota can count."""
     for name, amount in amounts.items():
         at = f"{path}[{name}]"
-        bad = names.qualified_name(name)
-        errors.invalid_each(at, name, bad)
-        if not bad and "/" not in name and name not in _QUOTA and not name.startswith(_PREFIXES):
-            errors.invalid(at, name, "must be a standard resource type or fully qualified")
+        validate_name(errors, name, at)
+        if "/" not in name and not _is_standard(name):
             errors.invalid(at, name, "must be a standard resource for quota")
-        parsed = quantity.parse(amount)
-        if parsed < quantity.parse("0"):
-            errors.invalid(at, amount, "must be greater than or equal to 0")
-        elif name in _OBJECTS and quantity.milli_value(amount) % 1000:
-            errors.invalid(at, amount, "must be an integer")
+        validate_amount_of(errors, name, amount, at)
 
 
-_PREFIXES = ("hugepages-", "requests.hugepages-", "limits.hugepages-", "count/")
+def _is_standard(name: str) -> bool:
+    return name in _QUOTA or name.startswith(("hugepages-", "requests.hugepages-"))
 
 
-def _validate_scopes(
-    errors: Errors, scopes: Sequence[str], hard: frozenset[str], path: str, shown: Any
-) -> None:
-    for scope in scopes:
-        if scope not in _SCOPES:
-            errors.invalid(path, shown, "unsupported scope")
-            continue
-        fits = {"BestEffort": _BEST_EFFORT, "VolumeAttributesClass": None}.get(scope, _COMPUTE)
-        for name in sorted(hard):
-            if fits is not None and name in _QUOTA and name not in fits:
-                errors.invalid(path, shown, "unsupported scope applied to resource")
-                break
+def _validate_scope(errors: Errors, scope: str, hard: frozenset[str], path: str, shown: Any) -> None:
+    """Each resource must be one that objects in the scope can use."""
+    fits = _FITS.get(scope)
+    for name in sorted(hard):
+        if fits is not None and _is_standard(name) and name not in fits:
+            errors.invalid(path, shown, "unsupported scope applied to resource")
+
+
+def _refuse_conflicts(errors: Errors, scopes: Sequence[str], path: str, shown: Any) -> None:
     for one, other in _OPPOSITES:
         if one in scopes and other in scopes:
             errors.invalid(path, shown, "conflicting scopes")
 
 
-def _validate_scope_selector(errors: Errors, selector: Obj, hard: frozenset[str]) -> None:
-    path = "spec.scopeSelector.matchExpressions"
-    named = []
-    for index, each in enumerate(selector.get("matchExpressions") or ()):
-        at, scope = f"{path}[{index}]", each.get("scopeName", "")
-        operator, values = each.get("operator", ""), each.get("values") or []
-        named.append(scope)
+def _validate_scopes(errors: Errors, scopes: Sequence[str], hard: frozenset[str]) -> None:
+    path = "spec.scopes"
+    for scope in scopes:
         if scope not in _SCOPES:
-            errors.invalid(f"{at}.scopeName", scope, "unsupported scope")
-        elif scope not in ("PriorityClass", "VolumeAttributesClass") and operator != "Exists":
-            message = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, "
-            message += "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, "
-            message += "ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
-            errors.invalid(f"{at}.operator", operator, message)
-        if operator not in _OPERATORS:
-            errors.invalid(f"{at}.operator", operator, "not a valid selector operator")
-        elif operator in ("In", "NotIn"):
+            errors.invalid(path, scopes, "unsupported scope")
+        _validate_scope(errors, scope, hard, path, scopes)
+    _refuse_conflicts(errors, scopes, path, scopes)
+
+
+def _validate_scope_selector(errors: Errors, spec: Obj, hard: frozenset[str]) -> None:
+    """Upstream tells of an expression's parts without its index."""
+    path, selector, named = "spec.scopeSelector.matchExpressions", spec["scopeSelector"], []
+    for each in selector.get("matchExpressions") or ():
+        scope, operator, values = (
+            each.get("scopeName", ""),
+            each.get("operator", ""),
+            each.get("values") or [],
+        )
+        if scope not in _SCOPES:
+            errors.invalid(f"{path}.scopeName", scope, "unsupported scope")
+        _validate_scope(errors, scope, hard, path, selector)
+        if scope in _EXISTING and operator != "Exists":
+            message = (
+                "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
+                "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or "
+                "ResourceQuotaScopeCrossNamespacePodAffinity"
+            )
+            errors.invalid(f"{path}.operator", operator, message)
+        if operator in ("In", "NotIn"):
             if not values:
                 message = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
-                errors.required(f"{at}.values", message)
-        elif values:
-            message = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
-            errors.invalid(f"{at}.values", values, message)
-    _validate_scopes(errors, [s for s in named if s in _SCOPES], hard, path, named)
+                errors.required(f"{path}.values", message)
+        elif operator in ("Exists", "DoesNotExist"):
+            if values:
+                message = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
+                errors.invalid(f"{path}.values", values, message)
+        else:
+            errors.invalid(f"{path}.operator", operator, "not a valid selector operator")
+        named.append(scope)
+    _refuse_conflicts(errors, named, path, spec.get("scopes"))
 
 
 # --- limits of single objects -------------------------------------------------------------------------------
@@ -158,35 +159,78 @@ def _validate_item(errors: Errors, item: Obj, kind: str, path: str) -> None:
     least, most = item.get("min") or {}, item.get("max") or {}
     default, request = item.get("default") or {}, item.get("defaultRequest") or {}
     ratios = item.get("maxLimitRequestRatio") or {}
+    _validate_keys(errors, {"max": most, "min": least}, kind, path)
     if kind == "Pod":
         for field in ("default", "defaultRequest"):
             if item.get(field):
                 errors.forbidden(f"{path}.{field}", "may not be specified when `type` is 'Pod'")
+        default, request = {}, {}
+    _validate_keys(errors, {"default": default, "defaultRequest": request}, kind, path)
     if kind == "PersistentVolumeClaim" and "storage" not in least and "storage" not in most:
         message = "either minimum or maximum storage value is required, but neither was provided"
-        errors.required(path, message)
+        errors.required(f"{path}.limits", message)
+    _validate_keys(errors, {"maxLimitRequestRatio": ratios}, kind, path)
     for name in sorted({*least, *most, *default, *request, *ratios}):
-        for one, other, field, words in (
-            (least, most, "min", "min value {} is greater than max value {}"),
-            (least, request, "defaultRequest", "min value {} is greater than default request value {}"),
-            (request, most, "defaultRequest", "default request value {} is greater than max value {}"),
+        for one, other, field, shown, words in (
+            (least, most, "min", least, "min value {} is greater than max value {}"),
+            (
+                least,
+                request,
+                "defaultRequest",
+                request,
+                "min value {} is greater than default request value {}",
+            ),
+            (
+                request,
+                most,
+                "defaultRequest",
+                request,
+                "default request value {} is greater than max value {}",
+            ),
             (
                 request,
                 default,
                 "defaultRequest",
+                request,
                 "default request value {} is greater than default limit value {}",
             ),
-            (least, default, "default", "min value {} is greater than default value {}"),
-            (default, most, "default", "default value {} is greater than max value {}"),
+            (least, default, "default", least, "min value {} is greater than default value {}"),
+            (default, most, "default", most, "default value {} is greater than max value {}"),
         ):
             low, high = one.get(name), other.get(name)
             if low is not None and high is not None and quantity.parse(low) > quantity.parse(high):
-                wrong = {"min": low, "default": default.get(name), "defaultRequest": request.get(name)}[field]
-                errors.invalid(f"{path}.{field}[{name}]", wrong, words.format(low, high))
-        if name in ratios and quantity.parse(ratios[name]) < quantity.parse("1"):
-            errors.invalid(
-                f"{path}.maxLimitRequestRatio[{name}]", ratios[name], f"ratio {ratios[name]} is less than 1"
+                errors.invalid(f"{path}.{field}[{name}]", shown[name], words.format(low, high))
+        if name in ratios:
+            _validate_ratio(
+                errors, ratios[name], least.get(name), most.get(name), f"{path}.maxLimitRequestRatio[{name}]"
             )
+        amount, asked = default.get(name), request.get(name)
+        if amount is None or asked is None or is_overcommittable(name):
+            continue
+        if quantity.parse(amount) != quantity.parse(asked):
+            message = f"default value {amount} must equal to defaultRequest value {asked} in {name}"
+            errors.invalid(f"{path}.defaultRequest[{name}]", asked, message)
+
+
+def _validate_keys(errors: Errors, parts: dict[str, Obj], kind: str, path: str) -> None:
+    for field, amounts in parts.items():
+        for name in amounts:
+            at = f"{path}.{field}[{name}]"
+            if kind in ("Pod", "Container"):
+                validate_container_name(errors, name, at)
+            else:
+                validate_name(errors, name, at)
+
+
+def _validate_ratio(errors: Errors, ratio: str, least: str | None, most: str | None, path: str) -> None:
+    """A limit may be so many times a request, and no more than the bounds themselves allow."""
+    if quantity.parse(ratio) < quantity.parse("1"):
+        errors.invalid(path, ratio, f"ratio {ratio} is less than 1")
+    if least is None or most is None or not quantity.milli_value(least):
+        return
+    allowed = quantity.milli_value(most) / quantity.milli_value(least)
+    if quantity.milli_value(ratio) / 1000 > allowed:
+        errors.invalid(path, ratio, f"ratio {ratio} is greater than max/min = {allowed:f}")
 
 
 def default_limit_item(item: Obj) -> None:

@@ -88,9 +88,9 @@ class ServiceNumbers(WriteHook):
         self, spec: Obj, old: Obj | None, owner: Owner, causes: list[Cause], keep: bool
     ) -> str:
         """The address taken for this write, "" if none."""
-        if spec.get("type") == "ExternalName":
-            for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-                spec.pop(key, None)
+        if spec.get("type") == "ExternalName":  # it has none; validation refuses what it says
+            if spec.get("clusterIP"):
+                spec.setdefault("clusterIPs", [spec["clusterIP"]])
             return ""
         was = (old or {}).get("spec") or {}
         if not spec.get("clusterIP") and spec.get("clusterIPs"):

@@ -43,7 +43,7 @@ class ConfigMapStrategy(Strategy):
         for key in binary:
             errors.invalid_each(f"binaryData[{key}]", key, names.config_map_key(key))
         size = sum(len(value.encode()) for value in data.values())
-        size += sum(len(value) * 3 // 4 for value in binary.values())
+        size += sum(len(value) * 3 // 4 - value[-2:].count("=") for value in binary.values())
         if size > _MAX_BYTES:
             errors.too_long("[]", _MAX_BYTES)
         return errors.causes

@@ -1,12 +1,12 @@
 """Endpoints: all addresses behind a service; the forerunner of EndpointSlice."""
 
-import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from api.builtin import builtin
 from api.columns import AGE, NAME, NONE
 from api.resource import Column, Strategy
+from api.validation.addresses import endpoint_complaints, ip_warnings, validate_ip
 from api.validation.errors import Errors
 from machinery import names
 from machinery.errors import Cause
@@ -34,6 +34,18 @@ class EndpointsStrategy(Strategy):
             _validate_subset(errors, subset, f"subsets[{index}]")
         return errors.causes
 
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        """What stands there already was good enough for an older server."""
+        return () if obj.get("subsets") == old.get("subsets") else self.validate(obj)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        out = list(super().warnings(obj, old))
+        for index, subset in enumerate(obj.get("subsets") or ()):
+            for field in ("addresses", "notReadyAddresses"):
+                for position, each in enumerate(subset.get(field) or ()):
+                    out += ip_warnings(f"subsets[{index}].{field}[{position}].ip", each.get("ip", ""))
+        return out
+
 
 def _validate_subset(errors: Errors, subset: Obj, path: str) -> None:
     ready, unready = subset.get("addresses") or [], subset.get("notReadyAddresses") or []
@@ -51,37 +63,18 @@ def _validate_subset(errors: Errors, subset: Obj, path: str) -> None:
             errors.invalid_each(f"{at}.name", name, names.dns1123_label(name))
         errors.invalid_each(f"{at}.port", number, names.port_number(number))
         errors.one_of(f"{at}.protocol", port.get("protocol"), _PROTOCOLS, required=True)
-        if port.get("appProtocol"):
-            spoken = port["appProtocol"]
+        if (spoken := port.get("appProtocol")) is not None:
             errors.invalid_each(f"{at}.appProtocol", spoken, names.qualified_name(spoken))
 
 
 def _validate_address(errors: Errors, address: Obj, path: str) -> None:
-    ip = address.get("ip", "")
-    wrong = names.ip(ip)
-    errors.invalid_each(f"{path}.ip", ip, wrong)
-    if address.get("hostname"):
-        host = address["hostname"]
+    ip, host, node = address.get("ip", ""), address.get("hostname"), address.get("nodeName")
+    validate_ip(errors, ip, f"{path}.ip")
+    if host:
         errors.invalid_each(f"{path}.hostname", host, names.dns1123_label(host))
-    if address.get("nodeName") is not None:
-        node = address["nodeName"]
+    if node is not None:
         errors.invalid_each(f"{path}.nodeName", node, names.dns1123_subdomain(node))
-    if not wrong:
-        for message in special(ip):
-            errors.invalid(f"{path}.ip", ip, message)
-
-
-def special(text: str) -> Iterable[str]:
-    """Why an address cannot be somebody else's."""
-    address = ipaddress.ip_address(text)
-    if address.is_unspecified:
-        yield f"may not be unspecified ({text})"
-    if address.is_loopback:
-        yield "may not be in the loopback range (127.0.0.0/8, ::1/128)"
-    if address.is_link_local:
-        yield "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
-    if address.is_multicast and text.startswith(("224.0.0.", "ff02:")):
-        yield "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+    errors.invalid_each(f"{path}.ip", ip, endpoint_complaints(ip))
 
 
 def _endpoints(obj: Obj, now: float) -> str:

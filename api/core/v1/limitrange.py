@@ -15,6 +15,7 @@ Obj = dict[str, Any]
 
 class LimitRangeStrategy(Strategy):
     has_generation = False
+    allow_create_on_update = True
 
     def default(self, obj: Obj) -> None:
         for item in (obj.get("spec") or {}).get("limits") or ():

@@ -82,17 +82,17 @@ class NamespaceStrategy(SpecStatusStrategy):
         restore(obj, old, "status")
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
-        return _validate_finalizers(obj).causes
+        return _validate_finalizers(obj, indexed=False).causes
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        phase = (obj.get("status") or {}).get("phase")
+        phase = (obj.get("status") or {}).get("phase") or "Active"
         if obj["metadata"].get("deletionTimestamp"):
             if phase != "Terminating":
                 message = "may only be 'Terminating' if `deletionTimestamp` is not empty"
-                errors.invalid("status.phase", phase, message)
-        elif phase not in ("Active", None, ""):
-            errors.invalid("status.phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")
+                errors.invalid("status.Phase", phase, message)
+        elif phase != "Active":
+            errors.invalid("status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")
         return errors.causes
 
 
@@ -103,16 +103,16 @@ class FinalizeStrategy(Strategy):
         restore(obj, old, "status")
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        return _validate_finalizers(obj).causes
+        return _validate_finalizers(obj, indexed=True).causes
 
 
-def _validate_finalizers(obj: Obj) -> Errors:
+def _validate_finalizers(obj: Obj, *, indexed: bool) -> Errors:
     errors = Errors()
     for index, each in enumerate((obj.get("spec") or {}).get("finalizers") or ()):
-        path = f"spec.finalizers[{index}]"
+        path = f"spec.finalizers[{index}]" if indexed else "spec.finalizers"
         bad = names.qualified_name(each)
         errors.invalid_each(path, each, bad)
-        if not bad and "/" not in each and each != _FINALIZER:
+        if "/" not in each and each not in (_FINALIZER, "orphan", "foregroundDeletion"):
             errors.invalid(path, each, "name is neither a standard finalizer name nor is it fully qualified")
     return errors
 

@@ -10,10 +10,7 @@ from api.core.v1.node_status import NodeConfigSource
 from api.meta.v1 import ObjectMeta
 from api.resource import Column, Subresource
 from api.strategy import SpecStatusStrategy
-from api.validation.errors import Errors
-from api.validation.resources import validate_amount
-from api.validation.scheduling import validate_taints
-from machinery import names
+from api.validation.node import node_warnings, validate_change, validate_node, validate_node_update
 from machinery.errors import Cause
 from machinery.gvk import NODES
 
@@ -71,69 +68,44 @@ class NodeStrategy(SpecStatusStrategy):
     has_generation = False
 
     def default(self, obj: Obj) -> None:
-        obj.setdefault("spec", {})
+        _sync_ranges(obj.setdefault("spec", {}))
         status = obj.setdefault("status", {})
         if "capacity" in status:
             status.setdefault("allocatable", dict(status["capacity"]))
 
     def prepare_create(self, obj: Obj) -> None:
-        pass
+        _forget_config(obj, {})
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        super().prepare_update(obj, old)
+        _forget_config(obj, old)
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        _validate_spec(errors, obj.get("spec") or {})
-        _validate_status(errors, obj.get("status") or {})
-        return errors.causes
+        return validate_node(obj)
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        spec, was = obj.get("spec") or {}, old.get("spec") or {}
-        _validate_spec(errors, spec)
-        if was.get("podCIDRs") and spec.get("podCIDRs") != was["podCIDRs"]:
-            errors.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
-        if was.get("providerID") and spec.get("providerID") != was["providerID"]:
-            message = 'node updates may not change providerID except from "" to valid'
-            errors.forbidden("spec.providerID", message)
-        return errors.causes
+        return validate_node_update(obj, old)
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        _validate_status(errors, obj.get("status") or {})
-        return errors.causes
+        return validate_change(obj, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        spec, was = obj.get("spec") or {}, (old or {}).get("spec") or {}
-        out = []
-        if spec.get("configSource") is not None and was.get("configSource") is None:
-            out.append("spec.configSource: the spec.configSource field is deprecated and has no effect")
-        if spec.get("externalID") and not was.get("externalID"):
-            out.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
-        return out
+        return node_warnings(obj)
 
 
-def _validate_spec(errors: Errors, spec: Obj) -> None:
-    validate_taints(errors, spec.get("taints"), "spec.taints")
-    cidrs = spec.get("podCIDRs") or []
-    for index, each in enumerate(cidrs):
-        errors.invalid_each(f"spec.podCIDRs[{index}]", each, names.cidr(each))
-    if len(cidrs) > 2:
-        message = "may specify no more than one CIDR for each IP family"
-        errors.invalid("spec.podCIDRs", cidrs, message)
-    if spec.get("podCIDR") and cidrs and cidrs[0] != spec["podCIDR"]:
-        errors.invalid("spec.podCIDRs", cidrs, "first value must match `podCIDR`")
+def _sync_ranges(spec: Obj) -> None:
+    """The first range stands twice; where the two disagree, its old field is right."""
+    first, several = spec.get("podCIDR"), spec.get("podCIDRs") or []
+    if first and (not several or several[0] != first):
+        spec["podCIDRs"] = [first]
+    elif several and not first:
+        spec["podCIDR"] = several[0]
 
 
-def _validate_status(errors: Errors, status: Obj) -> None:
-    for field in ("capacity", "allocatable"):
-        for name, amount in (status.get(field) or {}).items():
-            errors.invalid_each(f"status.{field}[{name}]", name, names.qualified_name(name))
-            validate_amount(errors, amount, f"status.{field}[{name}]")
-    seen: set[tuple[Any, ...]] = set()
-    for index, address in enumerate(status.get("addresses") or ()):
-        key = (address.get("type"), address.get("address"))
-        if key in seen:
-            errors.duplicate(f"status.addresses[{index}]", address)
-        seen.add(key)
+def _forget_config(obj: Obj, old: Obj) -> None:
+    """No kubelet takes its configuration from here any more; who said so before may go on saying so."""
+    if (old.get("spec") or {}).get("configSource") is None:
+        obj["spec"].pop("configSource", None)
 
 
 def _status(obj: Obj, now: float) -> str:

@@ -25,6 +25,11 @@ class PodTemplateStrategy(Strategy):
         validate_template(errors, obj["template"], "template")
         return errors.causes
 
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        validate_template(errors, obj["template"], "template", old.get("template"))
+        return errors.causes
+
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
         return template_warnings(
             obj.get("template"), None if old is None else old.get("template"), "template"

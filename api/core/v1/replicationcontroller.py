@@ -11,6 +11,7 @@ from api.strategy import SpecStatusStrategy
 from api.validation.errors import Errors
 from api.validation.podspec import validate_template
 from api.validation.workload import template_warnings, validate_counts, validate_runs_forever
+from machinery import names
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
@@ -39,33 +40,50 @@ class ReplicationControllerStrategy(SpecStatusStrategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        spec = obj["spec"]
-        errors.non_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-        errors.non_negative("spec.replicas", spec.get("replicas"))
-        selector, template = spec.get("selector") or {}, spec.get("template")
-        if not selector:
-            errors.required("spec.selector")
-        if template is None:
-            errors.required("spec.template")
-            return errors.causes
-        labels = (template.get("metadata") or {}).get("labels") or {}
-        if selector and not selector.items() <= labels.items():
-            message = "`selector` does not match template `labels`"
-            errors.invalid("spec.template.metadata.labels", labels, message)
-        validate_template(errors, template, "spec.template")
-        pod = template.get("spec") or {}
-        validate_runs_forever(errors, pod, "spec.template.spec", "ReplicationController")
+        _validate_spec(errors, obj["spec"], None)
+        return errors.causes
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        """Told twice: on its own, and as an update."""
+        errors = Errors()
+        for _ in range(2):
+            _validate_spec(errors, obj["spec"], old["spec"])
         return errors.causes
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        validate_counts(errors, obj.get("status") or {}, "replicas", _COUNTS)
+        status = obj.get("status") or {}
+        validate_counts(errors, status, "replicas", _COUNTS)
+        if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
+            message = "cannot be greater than readyReplicas"
+            errors.invalid("status.availableReplicas", status["availableReplicas"], message)
         return errors.causes
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
         before = None if old is None else old["spec"].get("template")
-        advice = template_warnings(obj["spec"].get("template"), before, "spec.template")
-        return (*super().warnings(obj, old), *advice)
+        found = [*super().warnings(obj, old)]
+        if old is None and (bad := names.dns1123_label(obj["metadata"].get("name", ""))):
+            found.append(
+                "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
+                f"a DNS label is recommended: [{' '.join(bad)}]"
+            )
+        return (*found, *template_warnings(obj["spec"].get("template"), before, "spec.template"))
+
+
+def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:
+    errors.non_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    selector, template, path = spec.get("selector") or {}, spec.get("template"), "spec.template"
+    if not selector:
+        errors.required("spec.selector")
+    errors.non_negative("spec.replicas", spec.get("replicas"))
+    if template is None:
+        errors.required(path)
+        return
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if selector and not selector.items() <= labels.items():
+        errors.invalid(f"{path}.metadata.labels", labels, "`selector` does not match template `labels`")
+    validate_template(errors, template, path, (old or {}).get("template"))
+    validate_runs_forever(errors, template.get("spec") or {}, f"{path}.spec", "ReplicationController")
 
 
 REPLICATIONCONTROLLER = builtin(

@@ -7,7 +7,7 @@ from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
-from api.validation.errors import Errors
+from api.validation.errors import IMMUTABLE, Errors
 from api.validation.quota import validate_quota, validate_quota_status
 from machinery.errors import Cause
 from machinery.gvk import GVR
@@ -27,8 +27,9 @@ class ResourceQuotaStrategy(SpecStatusStrategy):
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
         errors.causes += validate_quota(obj)
-        before, after = (sorted(field(each, "spec", "scopes") or ()) for each in (old, obj))
-        errors.immutable("spec.scopes", after, before)
+        before, after = (field(each, "spec", "scopes") or [] for each in (old, obj))
+        if set(before) != set(after):
+            errors.invalid("spec.scopes", after, IMMUTABLE)
         return errors.causes
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:

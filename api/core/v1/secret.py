@@ -62,12 +62,12 @@ class SecretStrategy(Strategy):
         size = 0
         for key, value in data.items():
             errors.invalid_each(f"data[{key}]", key, names.config_map_key(key))
-            size += len(value) * 3 // 4
+            size += len(value) * 3 // 4 - value[-2:].count("=")
         if size > _MAX_BYTES:
             errors.too_long("data", _MAX_BYTES)
         kind = obj.get("type", "")
         for key in _REQUIRED_KEYS.get(kind, ()):
-            if key not in data:
+            if key not in data or (kind == "kubernetes.io/ssh-auth" and not data[key]):
                 errors.required(f"data[{key}]")
             elif kind.startswith("kubernetes.io/dockerc"):
                 _validate_json(errors, data[key], f"data[{key}]")
@@ -94,9 +94,12 @@ def _validate_json(errors: Errors, value: str, path: str) -> None:
     import orjson
 
     try:
-        orjson.loads(base64.b64decode(value))
+        content = orjson.loads(base64.b64decode(value))
     except ValueError as error:
         errors.invalid(path, "<secret contents redacted>", str(error))
+        return
+    if content is not None and not isinstance(content, dict):
+        errors.invalid(path, "<secret contents redacted>", "must be a JSON object")
 
 
 SECRET = builtin(

@@ -13,6 +13,8 @@ from api.meta.v1 import Condition, ObjectMeta
 from api.resource import Column, Subresource
 from api.strategy import SpecStatusStrategy
 from api.validation.service import (
+    is_external,
+    needs_health_check,
     service_warnings,
     validate_service,
     validate_service_status,
@@ -150,12 +152,14 @@ class Service(TypedDict, total=False):
 
 Obj = dict[str, Any]
 
+_WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
 _PROXY = ("create", "delete", "get", "patch", "update")
 
 
 class ServiceStrategy(SpecStatusStrategy):
-    name_rule = "dns1035"
+    name_rule = "label"
     has_generation = False
+    allow_create_on_update = True
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
@@ -164,8 +168,9 @@ class ServiceStrategy(SpecStatusStrategy):
         if spec["sessionAffinity"] == "None":
             spec.pop("sessionAffinityConfig", None)
         elif spec["sessionAffinity"] == "ClientIP":
-            config = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
-            config.setdefault("timeoutSeconds", 10800)
+            client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+            if client.get("timeoutSeconds") is None:
+                spec["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": 10800}}
         if not spec.get("type"):
             spec["type"] = "ClusterIP"
         for port in spec.get("ports") or ():
@@ -173,12 +178,15 @@ class ServiceStrategy(SpecStatusStrategy):
                 port["protocol"] = "TCP"
             if port.get("targetPort") in (None, 0, ""):
                 port["targetPort"] = port.get("port", 0)
-        if spec["type"] in ("NodePort", "LoadBalancer") and not spec.get("externalTrafficPolicy"):
+        if is_external(spec) and not spec.get("externalTrafficPolicy"):
             spec["externalTrafficPolicy"] = "Cluster"
         if spec["type"] in ("ClusterIP", "NodePort", "LoadBalancer"):
             spec.setdefault("internalTrafficPolicy", "Cluster")
         if spec["type"] == "LoadBalancer":
             spec.setdefault("allocateLoadBalancerNodePorts", True)
+            for each in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
+                if each.get("ip"):
+                    each.setdefault("ipMode", "VIP")
 
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = {"loadBalancer": {}}
@@ -186,6 +194,8 @@ class ServiceStrategy(SpecStatusStrategy):
     def prepare_update(self, obj: Obj, old: Obj) -> None:
         super().prepare_update(obj, old)
         _forget_other_types(obj["spec"], old["spec"])
+        if obj["spec"]["type"] != "LoadBalancer" and (obj.get("status") or {}).get("loadBalancer"):
+            obj["status"] = {**obj["status"], "loadBalancer": {}}
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_service(obj)
@@ -194,32 +204,32 @@ class ServiceStrategy(SpecStatusStrategy):
         return validate_service_update(obj, old)
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        return validate_service_status(obj)
+        return validate_service_status(obj, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        return service_warnings(obj["spec"]) if old is None or obj["spec"] != old["spec"] else ()
+        only_status = old is not None and obj.get("status") != old.get("status")
+        return () if only_status else service_warnings(obj)
 
 
 def _forget_other_types(spec: Obj, old: Obj) -> None:
     """What belongs to the type a service had, and was left as it was, goes with that type."""
-    kept = spec["type"]
-
-    def drop(field: str) -> None:
-        if spec.get(field) == old.get(field):
-            spec.pop(field, None)
-
-    if kept != "ExternalName" and old.get("type") == "ExternalName":
-        drop("externalName")
-    if kept not in ("NodePort", "LoadBalancer") and old.get("type") in ("NodePort", "LoadBalancer"):
-        drop("externalTrafficPolicy")
-        drop("healthCheckNodePort")
-    if kept != "LoadBalancer" and old.get("type") == "LoadBalancer":
-        drop("allocateLoadBalancerNodePorts")
-        drop("loadBalancerClass")
-    if kept == "ExternalName" and old.get("type") != "ExternalName":
-        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
-            drop(field)
-        for port in spec.get("ports") or ():
+    kind, was = spec["type"], old.get("type")
+    balanced = kind != "LoadBalancer" and was == "LoadBalancer"
+    goes = {
+        "clusterIP clusterIPs ipFamilies ipFamilyPolicy": kind == "ExternalName" != was,
+        "healthCheckNodePort": needs_health_check(old) and not needs_health_check(spec),
+        "allocateLoadBalancerNodePorts loadBalancerClass": balanced,
+        "externalTrafficPolicy": is_external(old) and not is_external(spec),
+    }
+    for fields in (fields for fields, gone in goes.items() if gone):
+        for field in fields.split():
+            if spec.get(field) == old.get(field):
+                spec.pop(field, None)
+    if was in _WITH_NODE_PORTS and kind not in _WITH_NODE_PORTS:
+        held, wanted = (
+            {p["nodePort"] for p in s.get("ports") or () if p.get("nodePort")} for s in (old, spec)
+        )
+        for port in spec.get("ports") or () if wanted <= held else ():
             port.pop("nodePort", None)
 
 

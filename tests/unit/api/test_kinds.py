@@ -114,6 +114,8 @@ def test_columns_of_workloads() -> None:
 
 
 def service(**spec: Any) -> dict[str, Any]:
+    if "clusterIP" in spec:  # as the engine says it, both ways
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
     return made("Service", spec={"ports": [{"port": 80}], "selector": {"app": "web"}, **spec})
 
 

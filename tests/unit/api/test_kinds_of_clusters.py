@@ -60,8 +60,8 @@ def test_columns_of_nodes() -> None:
 @pytest.mark.parametrize(
     ("taints", "expected"),
     [
-        ([{"key": "a", "effect": "Never"}], ("NotSupported", "spec.taints[0].effect")),
-        ([{"key": "a", "effect": "NoExecute"}] * 2, ("Duplicate", "spec.taints[1]")),
+        ([{"key": "a", "effect": "Never"}], ("NotSupported", "metadata.taints[0].effect")),
+        ([{"key": "a", "effect": "NoExecute"}] * 2, ("Duplicate", "metadata.taints[1]")),
     ],
 )
 def test_wrong_taints_are_refused(taints: Any, expected: tuple[str, str]) -> None:

@@ -229,7 +229,7 @@ def test_fixed_field_cannot_change(
                 "hard": {"pods": "1"},
                 "scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In"}]},
             },
-            ("Required", "spec.scopeSelector.matchExpressions[0].values"),
+            ("Required", "spec.scopeSelector.matchExpressions.values"),
         ),
     ],
 )
@@ -251,7 +251,7 @@ def test_quota_counts_objects_of_any_kind_and_keeps_its_scopes(kinds) -> None:
     [
         ({"type": "Thing"}, ("Invalid", "type")),
         ({"type": "Pod", "default": {"cpu": "1"}}, ("Forbidden", "default")),
-        ({"type": "PersistentVolumeClaim"}, ("Required", "")),
+        ({"type": "PersistentVolumeClaim"}, ("Required", "limits")),
         ({"type": "Pod", "min": {"cpu": "2"}, "max": {"cpu": "1"}}, ("Invalid", "min[cpu]")),
         ({"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "2"}}, ("Invalid", "default[cpu]")),
         (
