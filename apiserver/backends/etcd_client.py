@@ -2,7 +2,7 @@
 
 A call is tried again, on the next server, as long as it is safe to: reads always, writes while they have surely not
 been sent. Once no server has answered for `patience_s` a call fails after one try, so that whoever asks a dead store
-is told at once. All calls share one connection (`etcd_http2.py`).
+is told at once. All calls share one connection (`apiserver/rpc/`).
 
 Raises StoreUnavailable (OutcomeUnknown for a write), FutureRevision, and CompactedAway, which knows no number: etcd's answer has none.
 """
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apiserver.backends.backend import FutureRevision, OutcomeUnknown, StoreUnavailable
-from apiserver.backends.etcd_hpack import call_headers
-from apiserver.backends.etcd_http2 import Connection, Lost, RpcError, connect
+from apiserver.rpc.hpack import call_headers
+from apiserver.rpc.http2 import Connection, Lost, RpcError, connect
 from machinery.clock import Clock
 
 RANGE = "/etcdserverpb.KV/Range"
@@ -166,7 +166,7 @@ class EtcdClient:
         target, secure = self._targets[index]
         try:
             async with asyncio.timeout(timeout_s):
-                connection = await connect(target, self._context if secure else None)
+                connection = await connect(target, self._context if secure else None, "etcd")
                 try:
                     return await connection.call(_headers(method, target, secure), request)
                 finally:
@@ -198,7 +198,7 @@ class EtcdClient:
             if self._connection is None or not self._connection.usable:
                 target, secure = self._targets[self._current]
                 self._headers.clear()
-                connection = await connect(target, self._context if secure else None)
+                connection = await connect(target, self._context if secure else None, "etcd")
                 self._connection = connection
                 if self._closed:
                     connection.close()

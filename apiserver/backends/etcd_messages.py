@@ -12,6 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from machinery.codec.wire import bytes_field as _bytes
+from machinery.codec.wire import int_field as _int
+from machinery.codec.wire import message_field as _message
+from machinery.codec.wire import put_varint as _varint
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MOD = 2  # Compare.CompareTarget
 NO_SPACE = 1  # AlarmType
@@ -288,31 +293,6 @@ def _event(data: bytes, start: int, stop: int) -> RawEvent:
 
 
 # The encoding
-
-
-def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return bytes((value,))
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _int(number: int, value: int) -> bytes:
-    """Nothing for zero, which is what is read where nothing stands."""
-    return _varint(number << 3) + _varint(value) if value else b""
-
-
-def _bytes(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(value)) + value if value else b""
-
-
-def _message(number: int, value: bytes) -> bytes:
-    """As bytes, but one that is empty stands there too."""
-    return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
 
 
 def _if_mod(key: bytes, expect: int | None) -> bytes:

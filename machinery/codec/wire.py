@@ -60,3 +60,28 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, int, memoryview]]:
             raise ProtobufError("unexpected EOF")
         yield number, kind, 0, data[position : position + length]
         position += length
+
+
+def put_varint(value: int) -> bytes:
+    if value < 0x80:
+        return bytes((value,))
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def int_field(number: int, value: int) -> bytes:
+    """Nothing for zero, which is what is read where nothing stands."""
+    return put_varint(number << 3) + put_varint(value) if value else b""
+
+
+def bytes_field(number: int, value: bytes) -> bytes:
+    return put_varint(number << 3 | BYTES) + put_varint(len(value)) + value if value else b""
+
+
+def message_field(number: int, value: bytes) -> bytes:
+    """As bytes, but one that is empty stands there too."""
+    return put_varint(number << 3 | BYTES) + put_varint(len(value)) + value

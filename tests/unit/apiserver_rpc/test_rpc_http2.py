@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from apiserver.backends.etcd_hpack import BadHeaders, call_headers, grpc_status
-from apiserver.backends.etcd_http2 import Connection, Lost, RpcError
+from apiserver.rpc.hpack import BadHeaders, call_headers, grpc_status
+from apiserver.rpc.http2 import Connection, Lost, RpcError
 
 HEADERS = call_headers("/etcdserverpb.KV/Range", "localhost", tls=False)
 OK_HEADERS = b"\x20\x88\x5f\x10application/grpc"  # table size 0, :status 200, content-type
@@ -72,7 +72,7 @@ class Peer(asyncio.Transport):
 
 def play(body: Callable[[Connection, Peer], Awaitable[None]]) -> None:
     async def main() -> None:
-        connection, peer = Connection(), Peer()
+        connection, peer = Connection("etcd"), Peer()
         connection.connection_made(peer)
         connection.data_received(frame(SETTINGS, 0, 0))
         await connection.ready()
@@ -296,7 +296,7 @@ def test_silent_server_is_asked_and_then_given_up() -> None:
     from machinery.virtual_loop import run
 
     async def main(clock: LoopClock) -> None:
-        connection, peer = Connection(), Peer()
+        connection, peer = Connection("etcd"), Peer()
         connection.connection_made(peer)
         connection.data_received(frame(SETTINGS, 0, 0))
         await clock.sleep(60)
@@ -337,7 +337,7 @@ def huffman(text: str) -> bytes:
 
 
 def test_long_authority_and_more_headers_are_written_as_read() -> None:
-    from apiserver.backends.etcd_hpack import _fields
+    from apiserver.rpc.hpack import _fields
 
     authority = "h" * 300 + ":2379"
     block = call_headers("/a/B", authority, tls=True, more=(("hasleader", "true"),))

@@ -3,9 +3,10 @@
     call ──► HEADERS + DATA ──► gathered for one write ──► socket
     answer ◄── message ◄── frames ◄── whatever the socket gave
 
-It is a client of one kind of server, and small for that: no pushes, no priorities, no header compression beyond what
-etcd_hpack.py says, receive windows so large that etcd never waits for us. It does keep to the server's send windows,
-acknowledges pings and settings, and asks after a silent peer (`_KEEPALIVE_S`, which etcd allows only while calls are open).
+It is a client of gRPC servers (etcd, KMS plugins), and small for that: no pushes, no priorities, no header compression
+beyond what hpack.py says, receive windows so large that a server never waits for us. It does keep to the server's send windows,
+acknowledges pings and settings, and asks after a silent peer (`_KEEPALIVE_S`, which servers allow only while calls are open).
+`peer` is who is spoken to, in the words of errors.
 
 A connection that is lost, or that broke the protocol, fails everything on it with `Lost` and is not used again.
 """
@@ -18,7 +19,7 @@ import struct
 from collections import deque
 from typing import cast
 
-from apiserver.backends.etcd_hpack import BadHeaders, grpc_status
+from apiserver.rpc.hpack import BadHeaders, grpc_status
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = (
@@ -92,7 +93,8 @@ class Stream:
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self) -> None:
+    def __init__(self, peer: str = "the server") -> None:
+        self._peer = peer
         self.lost: Lost | None = None
         self._retired = ""  # why no new calls are taken
         self._loop = asyncio.get_running_loop()
@@ -164,9 +166,9 @@ class Connection(asyncio.Protocol):
             self._frame(_RST_STREAM, 0, stream.number, struct.pack(">I", _CANCEL))
             self._close_when_done()
 
-    def close(self, why: str = "the connection to etcd is closed") -> None:
+    def close(self, why: str = "") -> None:
         """Fails what is open. May be called twice."""
-        self._lose(why)
+        self._lose(why or f"the connection to {self._peer} is closed")
 
     # The socket
 
@@ -199,7 +201,7 @@ class Connection(asyncio.Protocol):
                 self._on_frame(data[pos + 3], data[pos + 4], number, data[pos + 9 : end])
                 pos = end
         except (BadHeaders, struct.error, IndexError) as error:
-            self._lose(f"etcd does not speak HTTP/2 as it should: {error}")
+            self._lose(f"{self._peer} does not speak HTTP/2 as it should: {error}")
             return
         self._in = data[pos:]
 
@@ -207,7 +209,7 @@ class Connection(asyncio.Protocol):
         return None
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._lose(f"the connection to etcd was lost: {error or 'closed by etcd'}")
+        self._lose(f"the connection to {self._peer} was lost: {error or f'closed by {self._peer}'}")
 
     def _lose(self, why: str) -> None:
         if self.lost is not None:
@@ -232,7 +234,7 @@ class Connection(asyncio.Protocol):
         wait_s = _KEEPALIVE_S
         if self._asked:
             self._transport.abort()
-            self._lose(f"etcd has been silent for {now - self._heard:.0f} s")
+            self._lose(f"{self._peer} has been silent for {now - self._heard:.0f} s")
             return
         if self._streams and now - self._heard >= _KEEPALIVE_S:
             self._asked = True
@@ -302,9 +304,8 @@ class Connection(asyncio.Protocol):
             if not flags & _ACK:
                 self._on_settings(payload)
         elif kind == _RST_STREAM:
-            self._end(
-                number, RpcError(_UNAVAILABLE, f"etcd reset the call ({int.from_bytes(payload, 'big')})")
-            )
+            why = f"{self._peer} reset the call ({int.from_bytes(payload, 'big')})"
+            self._end(number, RpcError(_UNAVAILABLE, why))
         elif kind == _GOAWAY:
             self._on_goaway(payload)
 
@@ -390,7 +391,7 @@ class Connection(asyncio.Protocol):
     def _on_goaway(self, payload: bytes) -> None:
         """No new calls. Those that the server has taken may still be answered; the others were never seen."""
         last, code = struct.unpack(">II", payload[:8])
-        why = f"etcd closes the connection ({code}{': ' if payload[8:] else ''}{payload[8:].decode(errors='replace')})"
+        why = f"{self._peer} closes the connection ({code}{': ' if payload[8:] else ''}{payload[8:].decode(errors='replace')})"
         for number in [number for number in self._streams if number > last & _WINDOW_MAX]:
             self._end(number, Lost(why, sent=False))
         self.retire(why)
@@ -409,15 +410,19 @@ def _unpadded(flags: int, payload: bytes) -> bytes:
     return payload[1 : len(payload) - payload[0]]
 
 
-async def connect(target: str, tls: ssl.SSLContext | None) -> Connection:
+async def connect(target: str, tls: ssl.SSLContext | None, peer: str = "the server") -> Connection:
     """`unix:PATH` or `HOST:PORT`. Raises OSError, which ssl.SSLError is, and Lost."""
     loop = asyncio.get_running_loop()
+
+    def make() -> Connection:
+        return Connection(peer)
+
     if target.startswith("unix:"):
-        _, connection = await loop.create_unix_connection(Connection, target.removeprefix("unix:"))
+        _, connection = await loop.create_unix_connection(make, target.removeprefix("unix:"))
     else:
         host, _, port = target.rpartition(":")
         host = host.strip("[]")
-        _, connection = await loop.create_connection(Connection, host, int(port), ssl=tls)
+        _, connection = await loop.create_connection(make, host, int(port), ssl=tls)
     try:
         await connection.ready()
     except BaseException:
