@@ -6,8 +6,8 @@ A change is looked at once for all of them, and all who stand at the same place 
 is made once. Rounds are paced (`pace.py`): a lone watcher, a small audience and a rare change are served at once.
 
 Invariants:
-* The log holds what some watcher has not read, nothing else: never more than `limit` events. Who is that far behind when one
-  more comes is cut off (Compacted) and has to list again; nobody waits for it.
+* The log holds what some watcher had not read when the last round began, nothing else: never more than `limit` events. Who is
+  that far behind when one more comes is cut off (Compacted) and has to list again; nobody waits for it.
 * Every watcher takes every event of the log once, in order.
 * A watcher that lags behind the last round is served whenever it asks: only who is up to date waits for the next round.
 """
@@ -26,6 +26,7 @@ from machinery.clock import Clock
 
 WAVE = 50  # watchers woken in one turn of the loop, for others to have their turns in between
 BATCH_BYTES = 256 * 1024  # of objects handed out at once, so that a slow reader's connection holds no more
+_BATCHES = 8  # kept for the next who asks: who keeps up stands where others do, a crowd that lags may stand everywhere
 
 
 class Listener(Protocol):
@@ -38,6 +39,10 @@ class Listener(Protocol):
     def cut(self, oldest: int) -> None: ...
 
     def end(self) -> None: ...
+
+
+def size_of(event: StoreEvent) -> int:
+    return len(event.entry.data) if event.entry is not None else 0
 
 
 class Audience:
@@ -148,18 +153,21 @@ class Audience:
         at = watcher.position
         batch = self._batches.get(at)
         if batch is None:
+            if len(self._batches) >= _BATCHES:
+                del self._batches[next(iter(self._batches))]
             batch = self._batches[at] = self._batch(at - self._base)
         watcher.position = at + len(batch)
         if watcher.position == self._end:
             self._up_to_date += 1
             self._forget_read()
+        elif len(self._members) == 1:
+            self._forget_until(watcher.position)
         return batch
 
     def _batch(self, start: int) -> Batch:
         size = 0
         for index in range(start, len(self._log)):
-            entry = self._log[index].entry
-            size += len(entry.data) if entry is not None else 0
+            size += size_of(self._log[index])
             if size > BATCH_BYTES and index > start:
                 return Batch(self._log[start:index])
         return Batch(self._log[start:] if start else self._log)
@@ -177,6 +185,8 @@ class Audience:
     def _begin_round(self) -> None:
         self._timer = None
         self._began_s = self._clock.monotonic()
+        # With a busy crowd there is no moment at which all have read everything.
+        self._forget_until(min((watcher.position for watcher in self._members), default=self._base))
         self._released = self._end
         self._round = iter(list(self._members))
         self._go_on()
@@ -209,13 +219,18 @@ class Audience:
             self._batches.clear()
             self._base = self._end
 
+    def _forget_until(self, position: int) -> None:
+        """What came before it: everybody has read that."""
+        if position > self._base:
+            del self._log[: position - self._base]
+            self._base = position
+            self._batches.clear()
+
     def _cut_off_last(self, oldest: int) -> None:
         """The log is full: who has read nothing of it holds it no longer."""
         for watcher in [each for each in self._members if each.position == self._base]:
             del self._members[watcher]
             watcher.cut(oldest)
         if self._members:
-            first = min(watcher.position for watcher in self._members)
-            del self._log[: first - self._base]
-            self._base = first
+            self._forget_until(min(watcher.position for watcher in self._members))
         self._forget_read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -219,6 +220,59 @@ def test_equal_selections_share_what_they_see_and_bookmarks_go_to_who_asked() ->
         for each in (asked, *pair):
             watchers.remove(each)
         assert not list(watchers)
+
+    play(body)
+
+
+def living(kind: type) -> int:
+    gc.collect()
+    return sum(type(each) is kind for each in gc.get_objects())
+
+
+def test_log_of_a_busy_crowd_is_short_though_all_are_never_up_to_date_at_once() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        readers: list[Reader] = []
+        before = living(StoreEvent)
+        for revision in range(1, 1001):
+            if revision <= 100:
+                readers.append(Reader(watcher(watchers), loop, pause_s=0.05))
+            watchers.offer(change(revision))
+            await asyncio.sleep(0.001)
+        for reader in readers:
+            reader.batches = reader.batches[-1:]
+        held = living(StoreEvent) - before
+        await finish(watchers, readers)
+        assert all(reader.revisions[-1] == 1000 for reader in readers)
+        assert held < 200
+
+    play(body)
+
+
+def test_lone_reader_that_lags_holds_only_what_it_has_not_read() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        slow = watcher(watchers)
+        for revision in range(1, 101):
+            watchers.offer(change(revision, size=BATCH_BYTES // 4))
+        before = living(StoreEvent)
+        for _ in range(20):
+            await anext(slow)
+        assert living(StoreEvent) <= before - 76
+        watchers.remove(slow)
+
+    play(body)
+
+
+def test_readers_that_lag_each_elsewhere_leave_few_batches_behind() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        everyone = [watcher(watchers) for _ in range(100)]
+        for index, each in enumerate(everyone):
+            watchers.offer(change(index + 1))
+            await asyncio.sleep(1)
+            await anext(each)
+        before = living(Batch)
+        for each in everyone[:-2]:
+            await anext(each)
+        assert living(Batch) - before <= 20
 
     play(body)
 
