@@ -15,10 +15,11 @@ Source: apimachinery pkg/util/strategicpatch (semantics), sig-api-machinery/stra
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from machinery.patch import PatchError
-from machinery.patch.element_order import arrange, distinct
+from machinery.patch.element_order import arrange, distinct, name_key
 from machinery.schema import Schema
 
 Obj = dict[str, Any]
@@ -102,12 +103,13 @@ def _retain_keys(out: Obj, patch: Obj, combining: bool) -> None:
         return
     if not isinstance(keys, list):
         raise PatchError(f"invalid patch format of {RETAIN_KEYS}: not a list")
+    named = {key for key in keys if isinstance(key, str)}
     for key, value in patch.items():
         is_told = value is None or key.startswith((DELETE_FROM.rstrip("/"), SET_ORDER.rstrip("/")))
-        if not is_told and key not in keys:
+        if not is_told and key not in named:
             raise PatchError(f"invalid patch format of {RETAIN_KEYS}: {key} is not retained")
     for key in list(out):
-        if key not in keys:
+        if key not in named:
             del out[key]
 
 
@@ -160,7 +162,8 @@ def _delete_from(out: Obj, key: str, values: Any, schema: Schema | None) -> None
         return
     if _holds_maps(present, values):
         raise PatchError(f"cannot merge lists without merge key for {key}")
-    out[key] = [item for item in present if item not in values]
+    gone = set(values)  # scalars, all of one sort
+    out[key] = [item for item in present if item not in gone]
 
 
 def without_directives(value: Any) -> Any:
@@ -203,10 +206,13 @@ def _merge_list(original: list[Any], patch: list[Any], schema: Schema | None, co
         raise PatchError(f"cannot merge lists without merge key for {schema.name or 'a list'}")
     original, patch = _directed(original, patch, key)
     merged = list(original)
+    standing: dict[Hashable, int] = {}
+    for at, old in enumerate(merged):
+        if key in old:
+            standing.setdefault(name_key(old[key]), at)
     for item in patch:
-        name = _key_of(item, key)
-        at = next((at for at, old in enumerate(merged) if key in old and old[key] == name), -1)
-        if at < 0:
+        at = standing.setdefault(name_key(_key_of(item, key)), len(merged))
+        if at == len(merged):
             merged.append(item)
         else:
             merged[at] = _merge_map(merged[at], item, schema.items, combining)
@@ -217,31 +223,46 @@ def _merge_list(original: list[Any], patch: list[Any], schema: Schema | None, co
 def _left_behind(original: list[Any], patch: list[Any], key: str) -> list[Any]:
     """The object's list as upstream holds it after it merged the patch into it, in place: what is deleted closes up, what
     is new takes the places that this frees at the end. It is by this list that the rest is put in order."""
-    held, length = list(original), len(original)
+    deletions: list[Hashable] = []
     for item in patch:
         if item.get(PATCH) == "replace":
-            return held
+            return _closed_up(original, deletions, key)[0]
         if item.get(PATCH) == "delete":
-            at = 0
-            while at < length:
-                if held[at].get(key) == item.get(key):
-                    held[at : length - 1] = held[at + 1 : length]
-                    length -= 1
-                else:
-                    at += 1
-    present = [item.get(key) for item in held[:length]]
+            deletions.append(name_key(item.get(key)))
+    held, length = _closed_up(original, deletions, key)
+    present = {name_key(item.get(key)) for item in held[:length]}
     for item in patch:
-        if PATCH not in item and item.get(key) not in present:
-            present.append(item.get(key))
+        if PATCH not in item and (name := name_key(item.get(key))) not in present:
+            present.add(name)
             if length < len(held):
                 held[length] = item
             length += 1
     return held
 
 
+def _closed_up(items: list[Any], deletions: list[Hashable], key: str) -> tuple[list[Any], int]:
+    """The list after the deletions in place, and how many are left. What is behind them is what stood last when a place
+    there became free."""
+    standing: dict[Hashable, list[int]] = {}
+    for at, item in enumerate(items):
+        standing.setdefault(name_key(item.get(key)), []).append(at)
+    stays = [True] * len(items)
+    freed: list[Any] = []
+    last = len(items) - 1
+    for name in deletions:
+        for at in standing.pop(name, ()):
+            while not stays[last]:
+                last -= 1
+            freed.append(items[last])
+            stays[at] = False
+    left = [item for item, stay in zip(items, stays, strict=True) if stay]
+    return [*left, *reversed(freed)], len(left)
+
+
 def _directed(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
     """What is left of both lists when the patch's directives are done."""
     plain: list[Any] = []
+    gone: set[Hashable] = set()
     replace = False
     for item in patch:
         if PATCH not in item:
@@ -249,15 +270,18 @@ def _directed(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any
             continue
         directive = item[PATCH]
         if directive == "delete":
-            name = _key_of(item, key)
-            original = [old for old in original if not (key in old and old[key] == name)]
+            gone.add(name_key(_key_of(item, key)))
         elif directive == "replace":
             replace = True
         elif directive == "merge":
             raise PatchError("merging lists cannot yet be specified in the patch")
         else:
             raise PatchError(f"unknown patch type: {directive} in map: {item}")
-    return (plain, []) if replace else (original, plain)
+    if replace:
+        return plain, []
+    if gone:
+        original = [old for old in original if key not in old or name_key(old[key]) not in gone]
+    return original, plain
 
 
 def _key_of(item: Obj, key: str) -> Any:
@@ -303,6 +327,8 @@ def _identity(item: Any, key: str) -> Any:
 
 
 def _arrange(merged: list[Any], order: list[Any], server: list[Any], key: str) -> list[Any]:
-    deleted = [item for item in merged if isinstance(item, dict) and item.get(PATCH) == "delete"]
-    rest = [item for item in merged if item not in deleted] if deleted else merged
+    rest: list[Any] = []
+    deleted: list[Any] = []
+    for item in merged:
+        (deleted if isinstance(item, dict) and item.get(PATCH) == "delete" else rest).append(item)
     return [*arrange(rest, order, server, lambda item: _identity(item, key)), *deleted]
