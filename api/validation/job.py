@@ -13,7 +13,7 @@ from api.validation.errors import Errors
 from api.validation.job_policies import validate_failure_policy, validate_success_policy
 from api.validation.job_template import allowed_template
 from api.validation.podspec import validate_template
-from api.validation.workload import template_warnings
+from api.validation.workload import name_warnings, template_of, template_warnings
 from machinery import names
 from machinery.errors import Cause
 from machinery.selectors.labels import label_selector_of, validate_label_selector
@@ -36,10 +36,6 @@ _COUNTS = (
 )
 _FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
 _PREFIX = "batch.kubernetes.io/"
-_DNS_NAME = (
-    "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
-    "a DNS label is recommended"
-)
 _UNTRACKED = (
     "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, "
     "Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
@@ -52,7 +48,7 @@ def validate_job(job: Obj, old: Obj | None = None) -> Sequence[Cause]:
     spec, meta = job["spec"], job["metadata"]
     if not spec.get("manualSelector"):
         _validate_generated_selector(errors, job, old)
-    validate_job_spec(errors, spec, "spec")
+    validate_job_spec(errors, spec, "spec", None if old is None else old["spec"])
     selector = spec.get("selector")
     if selector is None:
         errors.required("spec.selector")
@@ -114,7 +110,7 @@ def generated_labels(meta: Obj) -> dict[str, str]:
     }
 
 
-def validate_job_spec(errors: Errors, spec: Obj, path: str) -> None:
+def validate_job_spec(errors: Errors, spec: Obj, path: str, old: Obj | None) -> None:
     """What a Job and the template of a CronJob have in common."""
     for field in _COUNTS:
         errors.non_negative(f"{path}.{field}", spec.get(field))
@@ -141,7 +137,7 @@ def validate_job_spec(errors: Errors, spec: Obj, path: str) -> None:
     good = ("Failed",) if spec.get("podFailurePolicy") is not None else ("Failed", "TerminatingOrFailed")
     if replacing is not None and replacing not in good:
         errors.not_supported(f"{path}.podReplacementPolicy", replacing, good)
-    validate_template(errors, template, f"{path}.template")
+    validate_template(errors, template, f"{path}.template", template_of(old))
     _validate_restart(errors, spec, path)
 
 
@@ -202,16 +198,16 @@ def validate_job_update(job: Obj, old: Obj) -> Sequence[Cause]:
 
 def warn_of_job(job: Obj, old: Obj | None) -> Sequence[str]:
     """Advice on a new job, or on one whose spec has changed."""
-    spec, found = job["spec"], []
-    name = job["metadata"].get("name", "")
-    if old is not None and spec == old["spec"]:
+    if old is not None and job["spec"] == old["spec"]:
         return ()
-    wrong = names.dns1123_label(name)
-    if old is None and wrong:
-        found.append(f"{_DNS_NAME}: [{' '.join(wrong)}]")
+    before = None if old is None else old["spec"]
+    return (*name_warnings(job, old), *warn_of_job_spec(job["spec"], before, "spec"))
+
+
+def warn_of_job_spec(spec: Obj, old: Obj | None, path: str) -> Sequence[str]:
     completions, parallel = spec.get("completions") or 0, spec.get("parallelism") or 0
     indexed = spec.get("completionMode") == "Indexed"
-    if indexed and completions > _MANY_COMPLETIONS and parallel > _MAX_OF_MANY:
-        found.append(f"spec: {_UNTRACKED}")
-    before = None if old is None else old["spec"].get("template")
-    return (*found, *template_warnings(spec.get("template"), before, "spec.template"))
+    untracked = indexed and completions > _MANY_COMPLETIONS and parallel > _MAX_OF_MANY
+    before = None if old is None else old.get("template")
+    advice = template_warnings(spec.get("template"), before, f"{path}.template")
+    return (f"{path}: {_UNTRACKED}", *advice) if untracked else advice

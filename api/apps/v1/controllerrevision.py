@@ -31,14 +31,14 @@ class ControllerRevisionStrategy(Strategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.non_negative("revision", obj.get("revision", 0))
         if obj.get("data") is None:
             errors.required("data", "data is mandatory")
+        errors.non_negative("revision", obj.get("revision", 0))
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.non_negative("revision", obj.get("revision", 0))
+        errors.causes += self.validate(obj)
         errors.immutable("data", obj.get("data"), old.get("data"))
         return errors.causes
 

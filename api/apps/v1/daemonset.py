@@ -9,14 +9,20 @@ from api.core.v1.pod_defaults import default_pod_spec
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
 from api.validation.errors import Errors
+from api.validation.podspec import validate_template
 from api.validation.workload import (
+    template_of,
     template_warnings,
     validate_at_most_all,
+    validate_collisions,
     validate_int_or_percent,
-    validate_selector_and_template,
+    validate_runs_forever,
+    validate_selects_own,
 )
+from machinery import integers
 from machinery.errors import Cause
 from machinery.gvk import GVR
+from machinery.selectors.labels import validate_label_selector
 
 Obj = dict[str, Any]
 
@@ -54,27 +60,24 @@ class DaemonSetStrategy(SpecStatusStrategy):
 
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = dict.fromkeys(_REQUIRED_COUNTS, 0)
-        obj["metadata"].setdefault("annotations", {})[_GENERATION] = "1"
+        notes = obj["metadata"].setdefault("annotations", {})
+        if (integers.parse(notes.get(_GENERATION, "")) or 0) < 1:
+            notes[_GENERATION] = "1"
 
     def prepare_update(self, obj: Obj, old: Obj) -> None:
         super().prepare_update(obj, old)
-        seen = (old["metadata"].get("annotations") or {}).get(_GENERATION, "1")
-        changed = obj["spec"].get("template") != old["spec"].get("template")
-        count = (int(seen) if seen.isdigit() else 0) + changed
+        seen = integers.parse((old["metadata"].get("annotations") or {}).get(_GENERATION, "1")) or 0
+        count = seen + (obj["spec"].get("template") != old["spec"].get("template"))
         obj["metadata"].setdefault("annotations", {})[_GENERATION] = str(count)
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        spec = obj["spec"]
-        validate_selector_and_template(errors, spec, "spec", noun="daemonset")
-        errors.non_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-        _validate_strategy(errors, spec.get("updateStrategy") or {})
-        errors.non_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
+        _validate_spec(errors, obj["spec"], None)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.causes += self.validate(obj)
+        _validate_spec(errors, obj["spec"], old["spec"])
         errors.immutable("spec.selector", obj["spec"].get("selector"), old["spec"].get("selector"))
         return errors.causes
 
@@ -83,15 +86,33 @@ class DaemonSetStrategy(SpecStatusStrategy):
         status = obj.get("status") or {}
         for each in _COUNTS:
             errors.non_negative(f"status.{each}", status.get(each))
-        collisions = status.get("collisionCount", 0)
-        if collisions < (old.get("status") or {}).get("collisionCount", 0):
-            errors.invalid("status.collisionCount", collisions, "cannot be decremented")
+        validate_collisions(errors, status, old.get("status") or {})
         return errors.causes
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
         before = None if old is None else old["spec"].get("template")
         advice = template_warnings(obj["spec"].get("template"), before, "spec.template")
         return (*super().warnings(obj, old), *advice)
+
+
+def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:
+    _validate_pods(errors, spec, old)
+    errors.non_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    _validate_strategy(errors, spec.get("updateStrategy") or {})
+    errors.non_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
+
+
+def _validate_pods(errors: Errors, spec: Obj, old: Obj | None) -> None:
+    """Selector and template. An absent selector is told by what it does not select."""
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    wrong = validate_label_selector(selector, "spec.selector")
+    errors.causes += wrong
+    if not wrong:
+        validate_selects_own(errors, spec, "spec")
+    if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        errors.invalid("spec.selector", selector, "empty selector is invalid for daemonset")
+    validate_template(errors, template, "spec.template", template_of(old))
+    validate_runs_forever(errors, template.get("spec") or {}, "spec.template.spec", "DaemonSet")
 
 
 def _validate_strategy(errors: Errors, strategy: Obj) -> None:
@@ -109,12 +130,12 @@ def _validate_strategy(errors: Errors, strategy: Obj) -> None:
     missing, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
     few = validate_int_or_percent(errors, f"{at}.maxUnavailable", missing)
     many = validate_int_or_percent(errors, f"{at}.maxSurge", surge)
+    validate_at_most_all(errors, f"{at}.maxUnavailable", missing)
+    validate_at_most_all(errors, f"{at}.maxSurge", surge)
     if few and many:
         errors.invalid(f"{at}.maxSurge", surge, "may not be set when maxUnavailable is non-zero")
-    if few == 0 and many == 0:
+    if not few and not many:
         errors.required(f"{at}.maxUnavailable", "cannot be 0 when maxSurge is 0")
-    validate_at_most_all(errors, f"{at}.maxUnavailable", missing, few)
-    validate_at_most_all(errors, f"{at}.maxSurge", surge, many)
 
 
 def _count(name: str, key: str, description: str) -> Column:

@@ -11,10 +11,13 @@ from api.meta.v1 import LabelSelector, ObjectMeta
 from api.resource import Column, Subresource
 from api.strategy import SpecStatusStrategy
 from api.validation.errors import Errors
-from api.validation.pod_warnings import pod_warnings
 from api.validation.workload import (
+    name_warnings,
+    template_warnings,
+    validate_at_most_all,
+    validate_collisions,
     validate_int_or_percent,
-    validate_selector_and_template,
+    validate_replicated,
 )
 from machinery.errors import Cause
 from machinery.gvk import DEPLOYMENTS
@@ -117,6 +120,15 @@ class Deployment(TypedDict, total=False):
 Obj = dict[str, Any]
 
 _STRATEGIES = ("Recreate", "RollingUpdate")
+_COUNTS = (
+    "observedGeneration",
+    "replicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "unavailableReplicas",
+    "collisionCount",
+)
 
 
 class DeploymentKind(SpecStatusStrategy):
@@ -143,45 +155,41 @@ class DeploymentKind(SpecStatusStrategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        _validate_spec(errors, obj["spec"])
+        _validate_spec(errors, obj["spec"], None)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        _validate_spec(errors, obj["spec"])
+        _validate_spec(errors, obj["spec"], old["spec"])
         errors.immutable("spec.selector", obj["spec"].get("selector"), old["spec"].get("selector"))
         return errors.causes
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        status = obj.get("status") or {}
+        status, before = obj.get("status") or {}, old.get("status") or {}
+        for field in _COUNTS:
+            errors.non_negative(f"status.{field}", status.get(field))
         total = status.get("replicas", 0)
-        for field in (
-            "replicas",
-            "updatedReplicas",
-            "readyReplicas",
-            "availableReplicas",
-            "unavailableReplicas",
-        ):
-            errors.non_negative(f"status.{field}", status.get(field, 0))
         for field in ("updatedReplicas", "readyReplicas", "availableReplicas"):
             if status.get(field, 0) > total:
-                errors.invalid(f"status.{field}", status[field], "cannot be greater than status.replicas")
+                errors.invalid(
+                    f"status.{field}", status.get(field, 0), "cannot be greater than status.replicas"
+                )
         if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
             message = "cannot be greater than readyReplicas"
-            errors.invalid("status.availableReplicas", status["availableReplicas"], message)
+            errors.invalid("status.availableReplicas", status.get("availableReplicas", 0), message)
+        validate_collisions(errors, status, before)
         return errors.causes
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        template = obj["spec"].get("template") or {}
-        if old is not None and old["spec"].get("template") == template:
-            return ()
-        return pod_warnings(template.get("spec") or {}, "spec.template.spec")
+        before = None if old is None else old["spec"].get("template")
+        advice = template_warnings(obj["spec"].get("template"), before, "spec.template")
+        return (*name_warnings(obj, old), *advice)
 
 
-def _validate_spec(errors: Errors, spec: Obj) -> None:
+def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:
     errors.non_negative("spec.replicas", spec.get("replicas", 0))
-    validate_selector_and_template(errors, spec, "spec")
+    validate_replicated(errors, spec, "spec", old)
     _validate_strategy(errors, spec.get("strategy") or {})
     min_ready = spec.get("minReadySeconds", 0)
     errors.non_negative("spec.minReadySeconds", min_ready)
@@ -197,7 +205,7 @@ def _validate_strategy(errors: Errors, strategy: Obj) -> None:
     path = "spec.strategy"
     kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
     if kind not in _STRATEGIES:
-        errors.not_supported(f"{path}.type", kind or "", _STRATEGIES)
+        errors.not_supported(path, strategy, _STRATEGIES)
     elif kind == "Recreate":
         if rolling is not None:
             message = "may not be specified when strategy `type` is 'Recreate'"
@@ -206,15 +214,12 @@ def _validate_strategy(errors: Errors, strategy: Obj) -> None:
         errors.required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")
     else:
         at = f"{path}.rollingUpdate"
-        unavailable = validate_int_or_percent(
-            errors, f"{at}.maxUnavailable", rolling.get("maxUnavailable", 0)
-        )
-        surge = validate_int_or_percent(errors, f"{at}.maxSurge", rolling.get("maxSurge", 0))
-        if unavailable == 0 and surge == 0:
-            shown = rolling.get("maxUnavailable", 0)
-            errors.invalid(f"{at}.maxUnavailable", shown, "may not be 0 when `maxSurge` is 0")
-        if isinstance(rolling.get("maxUnavailable"), str) and unavailable is not None and unavailable > 100:
-            errors.invalid(f"{at}.maxUnavailable", rolling["maxUnavailable"], "must not be greater than 100%")
+        missing, more = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+        few = validate_int_or_percent(errors, f"{at}.maxUnavailable", missing)
+        surge = validate_int_or_percent(errors, f"{at}.maxSurge", more)
+        if few == 0 and surge == 0:
+            errors.invalid(f"{at}.maxUnavailable", missing, "may not be 0 when `maxSurge` is 0")
+        validate_at_most_all(errors, f"{at}.maxUnavailable", missing)
 
 
 def _ready(obj: Obj, now: float) -> str:

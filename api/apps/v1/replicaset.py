@@ -11,8 +11,7 @@ from api.meta.v1 import LabelSelector, ObjectMeta
 from api.resource import Column, Subresource
 from api.strategy import SpecStatusStrategy
 from api.validation.errors import Errors
-from api.validation.pod_warnings import pod_warnings
-from api.validation.workload import validate_selector_and_template
+from api.validation.workload import name_warnings, template_warnings, validate_replicated
 from machinery.errors import Cause
 from machinery.gvk import REPLICASETS
 
@@ -83,15 +82,12 @@ class ReplicaSetStrategy(SpecStatusStrategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        spec = obj["spec"]
-        errors.non_negative("spec.replicas", spec.get("replicas"))
-        errors.non_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-        validate_selector_and_template(errors, spec, "spec")
+        _validate_spec(errors, obj["spec"], None)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.causes += self.validate(obj)
+        _validate_spec(errors, obj["spec"], old["spec"])
         errors.immutable("spec.selector", obj["spec"].get("selector"), old["spec"].get("selector"))
         return errors.causes
 
@@ -102,17 +98,24 @@ class ReplicaSetStrategy(SpecStatusStrategy):
             errors.non_negative(f"status.{field}", status.get(field))
         for field in _COUNTS[1:]:
             if status.get(field, 0) > status.get("replicas", 0):
-                errors.invalid(f"status.{field}", status[field], "cannot be greater than status.replicas")
+                errors.invalid(
+                    f"status.{field}", status.get(field, 0), "cannot be greater than status.replicas"
+                )
         if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
             message = "cannot be greater than readyReplicas"
-            errors.invalid("status.availableReplicas", status["availableReplicas"], message)
+            errors.invalid("status.availableReplicas", status.get("availableReplicas", 0), message)
         return errors.causes
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        template = obj["spec"].get("template") or {}
-        if old is not None and old["spec"].get("template") == template:
-            return ()
-        return pod_warnings(template.get("spec") or {}, "spec.template.spec")
+        before = None if old is None else old["spec"].get("template")
+        advice = template_warnings(obj["spec"].get("template"), before, "spec.template")
+        return (*name_warnings(obj, old), *advice)
+
+
+def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:
+    errors.non_negative("spec.replicas", spec.get("replicas"))
+    errors.non_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+    validate_replicated(errors, spec, "spec", old)
 
 
 def _status_number(field: str) -> Any:

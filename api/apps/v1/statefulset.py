@@ -11,11 +11,15 @@ from api.columns import AGE, NAME, template_columns
 from api.core.v1.pod_defaults import default_pod_spec
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
+from api.validation.claim import claim_spec_warnings
 from api.validation.errors import Errors
-from api.validation.meta import validate_parts
+from api.validation.pod_annotations import validate_annotations
+from api.validation.pod_ratchets import options_for
 from api.validation.workload import (
+    template_of,
     template_warnings,
     validate_at_most_all,
+    validate_collisions,
     validate_counts,
     validate_int_or_percent,
     validate_selector,
@@ -27,7 +31,7 @@ from machinery.gvk import GVR
 Obj = dict[str, Any]
 
 _COUNTS = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
-_RETENTION = ("Delete", "Retain")
+_RETENTION = ("Retain", "Delete")
 # What an update may change; the rest of the spec stays as it was made.
 _MUTABLE = (
     "replicas",
@@ -50,8 +54,11 @@ class StatefulSetStrategy(SpecStatusStrategy):
         strategy = spec.setdefault("updateStrategy", {})
         if not strategy.get("type"):
             strategy["type"] = "RollingUpdate"
-        if strategy["type"] == "RollingUpdate":
-            strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+            strategy.setdefault("rollingUpdate", {})
+        rolling = strategy.get("rollingUpdate")
+        if strategy["type"] == "RollingUpdate" and rolling is not None:
+            rolling.setdefault("partition", 0)
+            rolling.setdefault("maxUnavailable", 1)
         retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
         for field in ("whenDeleted", "whenScaled"):
             if not retention.get(field):
@@ -69,7 +76,7 @@ class StatefulSetStrategy(SpecStatusStrategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        _validate_spec(errors, obj["spec"])
+        _validate_spec(errors, obj["spec"], None)
         service = obj["spec"].get("serviceName")
         if service:
             errors.invalid_each("spec.serviceName", service, names.dns1123_label(service))
@@ -77,7 +84,7 @@ class StatefulSetStrategy(SpecStatusStrategy):
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        _validate_spec(errors, obj["spec"])
+        _validate_spec(errors, obj["spec"], old["spec"])
         if _fixed(obj["spec"]) != _fixed(old["spec"]):
             listed = ", ".join(f"'{field}'" for field in _MUTABLE[:-1])
             message = f"updates to statefulset spec for fields other than {listed} and '{_MUTABLE[-1]}' are forbidden"
@@ -90,18 +97,21 @@ class StatefulSetStrategy(SpecStatusStrategy):
         validate_counts(errors, status, "replicas", _COUNTS)
         if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
             message = "cannot be greater than status.readyReplicas"
-            errors.invalid("status.availableReplicas", status["availableReplicas"], message)
-        collisions = status.get("collisionCount", 0)
-        if collisions < (old.get("status") or {}).get("collisionCount", 0):
-            errors.invalid("status.collisionCount", collisions, "cannot be decremented")
+            errors.invalid("status.availableReplicas", status.get("availableReplicas", 0), message)
+        validate_collisions(errors, status, old.get("status") or {})
         return errors.causes
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
         before = None if old is None else old["spec"].get("template")
         found = [*super().warnings(obj, old)]
         found += template_warnings(obj["spec"].get("template"), before, "spec.template")
+        for index, claim in enumerate(obj["spec"].get("volumeClaimTemplates") or ()):
+            found += claim_spec_warnings(claim.get("spec") or {}, f"spec.volumeClaimTemplates[{index}]")
         if (obj["spec"].get("revisionHistoryLimit") or 0) < 0:
-            found.append("spec.revisionHistoryLimit: a negative value retains all historical revisions")
+            found.append(
+                "spec.revisionHistoryLimit: a negative value retains all historical revisions; "
+                "a value >= 0 is recommended"
+            )
         return found
 
 
@@ -109,7 +119,7 @@ def _fixed(spec: Obj) -> Obj:
     return {key: value for key, value in spec.items() if key not in _MUTABLE}
 
 
-def _validate_spec(errors: Errors, spec: Obj) -> None:
+def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:
     policy = spec.get("podManagementPolicy")
     if policy not in ("OrderedReady", "Parallel"):
         errors.invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'")
@@ -122,10 +132,16 @@ def _validate_spec(errors: Errors, spec: Obj) -> None:
     errors.non_negative("spec.replicas", spec.get("replicas"))
     errors.non_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
     errors.non_negative("spec.ordinals.start", (spec.get("ordinals") or {}).get("start"))
-    validate_selector(errors, spec, "spec", "empty selector is invalid for statefulset")
     template = spec.get("template") or {}
-    validate_parts(errors, template.get("metadata") or {}, "spec.template")
-    pod = template.get("spec") or {}
+    pod, meta = template.get("spec") or {}, template.get("metadata") or {}
+    if validate_selector(errors, spec, "spec", "statefulset", unreadable=""):
+        errors.causes += names.labels(meta.get("labels") or {}, "spec.template.labels")
+        annotations = meta.get("annotations") or {}
+        errors.causes += names.annotations(annotations, "spec.template.annotations")
+        was = template_of(old)
+        before = None if was is None else was.get("spec") or {}
+        options = options_for(before, (was or {}).get("metadata"), is_pod=False)
+        validate_annotations(errors, annotations, pod, "spec.template.annotations", options)
     if pod.get("restartPolicy") != "Always":
         errors.not_supported("spec.template.spec.restartPolicy", pod.get("restartPolicy", ""), ("Always",))
     if pod.get("activeDeadlineSeconds") is not None:
@@ -147,10 +163,9 @@ def _validate_strategy(errors: Errors, strategy: Obj) -> None:
         missing = rolling.get("maxUnavailable")
         if missing is not None:
             at = f"{path}.rollingUpdate.maxUnavailable"
-            number = validate_int_or_percent(errors, at, missing)
-            if number == 0:
+            if validate_int_or_percent(errors, at, missing) == 0:
                 errors.invalid(at, missing, "cannot be 0")
-            validate_at_most_all(errors, at, missing, number)
+            validate_at_most_all(errors, at, missing)
 
 
 def _ready(obj: Obj, now: float) -> str:

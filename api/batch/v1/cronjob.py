@@ -11,9 +11,9 @@ from api.core.v1.pod_defaults import default_pod_spec
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
 from api.validation.errors import Errors
-from api.validation.job import validate_job_spec
+from api.validation.job import validate_job_spec, warn_of_job_spec
 from api.validation.schedule import schedule_errors
-from api.validation.workload import template_warnings
+from api.validation.workload import name_warnings
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
@@ -53,10 +53,10 @@ class CronJobStrategy(SpecStatusStrategy):
         return errors.causes
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
-        path = ("spec", "jobTemplate", "spec", "template")
-        before = None if old is None else field(old, *path)
-        found = [*super().warnings(obj, old)]
-        found += template_warnings(field(obj, *path), before, ".".join(path))
+        path = "spec.jobTemplate.spec"
+        job, before = (field(each or {}, *path.split(".")) for each in (obj, old))
+        found = [*super().warnings(obj, old), *name_warnings(obj, old)]
+        found += warn_of_job_spec(job or {}, before, path)
         if "TZ" in obj["spec"].get("schedule", "") and old is not None:
             found.append(
                 "CRON_TZ or TZ used in schedule is not officially supported, "
@@ -77,7 +77,8 @@ def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:
     errors.one_of("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), _POLICIES, required=True)
     job = (spec.get("jobTemplate") or {}).get("spec") or {}
     path = "spec.jobTemplate.spec"
-    validate_job_spec(errors, job, path)
+    before = None if old is None else (old.get("jobTemplate") or {}).get("spec") or {}
+    validate_job_spec(errors, job, path, before)
     if job.get("selector") is not None:
         errors.invalid(f"{path}.selector", job["selector"], "`selector` will be auto-generated")
     if job.get("manualSelector"):

@@ -32,8 +32,8 @@ class PodDisruptionBudgetStrategy(SpecStatusStrategy):
             errors.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set")
         for bound in ("minAvailable", "maxUnavailable"):
             if spec.get(bound) is not None:
-                count = validate_int_or_percent(errors, f"spec.{bound}", spec[bound])
-                validate_at_most_all(errors, f"spec.{bound}", spec[bound], count)
+                validate_int_or_percent(errors, f"spec.{bound}", spec[bound])
+                validate_at_most_all(errors, f"spec.{bound}", spec[bound])
         errors.causes += validate_label_selector(spec.get("selector"), "spec.selector")
         policy = spec.get("unhealthyPodEvictionPolicy")
         if policy is not None and policy not in _POLICIES:

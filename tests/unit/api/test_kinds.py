@@ -35,7 +35,7 @@ def test_deployment_gets_upstreams_defaults() -> None:
             workload(strategy={"type": "Recreate", "rollingUpdate": {}}),
             ("Forbidden", "spec.strategy.rollingUpdate"),
         ),
-        (workload(strategy={"type": "Magic"}), ("NotSupported", "spec.strategy.type")),
+        (workload(strategy={"type": "Magic"}), ("NotSupported", "spec.strategy")),
         (
             workload(strategy={"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}),
             ("Invalid", "spec.strategy.rollingUpdate.maxUnavailable"),

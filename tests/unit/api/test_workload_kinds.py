@@ -96,7 +96,7 @@ def test_stateful_set_gets_upstreams_defaults() -> None:
     spec = {k: v for k, v in obj["spec"].items() if k not in ("selector", "template", "volumeClaimTemplates")}
     assert spec == {
         "podManagementPolicy": "OrderedReady",
-        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}},
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
         "replicas": 1,
         "revisionHistoryLimit": 10,
