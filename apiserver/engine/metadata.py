@@ -10,7 +10,11 @@ from typing import Any
 
 from api.resource import Obj, Resource
 from api.validation.errors import Errors
-from api.validation.meta import validate_object_meta, validate_object_meta_update
+from api.validation.meta import (
+    validate_finalizer_names,
+    validate_object_meta,
+    validate_object_meta_update,
+)
 from machinery.errors import BadRequest, Cause, conflict
 
 
@@ -133,11 +137,15 @@ def validate_metadata(obj: Obj, resource: Resource) -> list[Cause]:
     validate_object_meta(
         errors, obj["metadata"], namespaced=resource.namespaced, name_rule=resource.strategy.name_rule
     )
+    if not resource.custom:
+        validate_finalizer_names(errors, obj["metadata"], resource.gvr.group)
     return list(errors.causes)
 
 
-def validate_metadata_update(obj: Obj, old: Obj) -> list[Cause]:
+def validate_metadata_update(obj: Obj, old: Obj, resource: Resource) -> list[Cause]:
     """Every error in what an update does to the metadata."""
     errors = Errors()
     validate_object_meta_update(errors, obj["metadata"], old["metadata"])
+    if not resource.custom:
+        validate_finalizer_names(errors, obj["metadata"], resource.gvr.group)
     return list(errors.causes)

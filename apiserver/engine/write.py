@@ -217,7 +217,7 @@ async def _prepare(
         scope.prepare(obj, old)
 
     def judge_it() -> tuple[list[Cause], Sequence[str]]:
-        causes = list(validate_metadata_update(obj, old))
+        causes = list(validate_metadata_update(obj, old, resource))
         if resource.custom:
             causes += (
                 causes  # told twice, as upstream does: by what all kinds share and by the kind's own rules

@@ -127,7 +127,7 @@ class Writing:
         scope.prepare(obj, old)
         if scope.generation:
             bump_generation(obj, old, resource)
-        causes = [*validate_metadata_update(obj, old), *judged(scope.validate, obj, old)]
+        causes = [*validate_metadata_update(obj, old, resource), *judged(scope.validate, obj, old)]
         return obj, causes, [] if causes else list(strategy.warnings(obj, old))
 
 
