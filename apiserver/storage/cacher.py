@@ -323,7 +323,7 @@ class Cacher:
             if watcher.predicate is None or watcher.predicate(entry.labels, entry.fields):
                 initial.append(StoreEvent("ADDED", entry.revision, entry))
         initial.append(StoreEvent("BOOKMARK", revision, None, initial_end=True))
-        watcher.initial = initial
+        watcher.initial.extend(initial)
         watcher.revision = revision
         self._watchers.add(watcher)
 
@@ -333,11 +333,11 @@ class Cacher:
             async with self._backend.watch(self._prefix, watcher.revision):
                 pass
         if watcher.revision >= self._window.floor:
-            watcher.initial = [
+            watcher.initial.extend(
                 seen
                 for event in self._window.since(watcher.revision)
                 if watcher.concerns(event.entry) and (seen := event.seen_with(watcher.predicate)) is not None
-            ]
+            )
         else:
             watcher.history = self._past.replay(self._prefix, watcher, watcher.revision, self._progress)
             watcher.revision = self._progress

@@ -11,13 +11,14 @@ turn of a task each. What the function cannot take, the reader is given.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from apiserver.backends.backend import Compacted
-from apiserver.storage.audience import Audience
+from apiserver.storage.audience import BATCH_BYTES, Audience, size_of
 from apiserver.storage.store import Batch, Entry, Predicate, StoreEvent, Take
 
-BATCH = 500  # events of the beginning handed out at once
+BATCH = 500  # events of the beginning handed out at once, at most, and of those no more than BATCH_BYTES
 
 
 class Watcher:
@@ -38,7 +39,7 @@ class Watcher:
         self.predicate = predicate
         self.revision = from_revision  # nothing up to here is delivered any more
         self.bookmarks = bookmarks
-        self.initial: Sequence[StoreEvent] = ()
+        self.initial: deque[StoreEvent] = deque()
         self.history: AsyncGenerator[list[StoreEvent], None] | None = None
         self.audience: Audience | None = None  # from when it is registered
         self.position = 0
@@ -64,13 +65,14 @@ class Watcher:
         return self
 
     async def __anext__(self) -> Sequence[StoreEvent]:
-        if self.initial:
-            batch, self.initial = self.initial[:BATCH], self.initial[BATCH:]
-            return batch
-        if self.history is not None:
+        while not self.initial and self.history is not None:
             async for past in self.history:
-                return past
-            self.history = None
+                self.initial.extend(past)
+                break
+            else:
+                self.history = None
+        if self.initial:
+            return self._beginning()
         audience = self.audience
         assert audience is not None
         woken = False
@@ -93,6 +95,15 @@ class Watcher:
                 finally:
                     self._waiter = None
                 woken = True
+
+    def _beginning(self) -> Sequence[StoreEvent]:
+        """The next of what came before the audience's events; what a reader has taken is held no longer."""
+        initial = self.initial
+        batch = [initial.popleft()]
+        size = size_of(batch[0])
+        while initial and len(batch) < BATCH and (size := size + size_of(initial[0])) <= BATCH_BYTES:
+            batch.append(initial.popleft())
+        return batch
 
     def deliver_to(self, take: Take) -> None:
         self._direct = take

@@ -16,6 +16,7 @@ from etcd_server import fresh_prefix, shared_etcd
 from apiserver.backends.backend import Backend, Compacted, FutureRevision
 from apiserver.backends.memory import MemoryBackend
 from apiserver.backends.sqlite import SqliteBackend
+from apiserver.storage.audience import BATCH_BYTES
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.extract import extractor
 from apiserver.storage.store import Entry, StaleRevision, Store, StoreEvent
@@ -337,6 +338,30 @@ def test_initial_state_comes_first_and_its_end_is_marked(run: Run) -> None:
             assert [e.initial_end for e in events] == [False, False, True, False]
 
     run(body)
+
+
+@pytest.mark.parametrize("window", [100, 3])
+def test_large_objects_are_handed_out_few_at_a_time_wherever_a_watch_begins(run: Run, window: int) -> None:
+    async def body(store: Store, _: Backend) -> None:
+        large = {"metadata": {"name": "", "namespace": "default"}, "data": "x" * (BATCH_BYTES // 3)}
+        for i in range(8):
+            await store.create("default", f"p{i}", {**large, "metadata": {"name": f"p{i}"}})
+        for options in ({"send_initial": True}, {}):
+            async with store.watch(from_revision=1, **options) as stream:
+                seen: list[StoreEvent] = []
+                while len(seen) < 7:
+                    batch = await asyncio.wait_for(anext(stream), 5)
+                    assert sum(len(event.entry.data) for event in batch if event.entry) <= BATCH_BYTES
+                    seen += batch
+                assert [event.entry.name for event in seen if event.entry][-5:] == [
+                    "p3",
+                    "p4",
+                    "p5",
+                    "p6",
+                    "p7",
+                ]
+
+    run(body, window=window)
 
 
 def test_slow_watcher_is_cut_off_and_nobody_else(run: Run) -> None:
