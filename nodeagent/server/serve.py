@@ -147,12 +147,20 @@ def _protocol(config: ServeConfig) -> Any:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class ClientCertProtocol(HttpToolsProtocol):
-        """Cuts off whoever is not the API server, before the first request is read."""
+        """Cuts off whoever is not the API server, before the first request is read: also one that came along with the end
+        of the handshake, which a transport still hands over while it closes."""
+
+        refused = False
+
+        def data_received(self, data: bytes) -> None:
+            if not self.refused:
+                super().data_received(data)
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             tls = transport.get_extra_info("ssl_object")
             if tls is None or not is_allowed(tls.getpeercert(), config):
+                self.refused = True
                 log.warning("a caller that is not the API server was cut off")
                 transport.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
                 transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import ipaddress
 import ssl
@@ -87,13 +88,13 @@ async def app(scope: Scope, receive: Any, send: Any) -> None:
         await socket.send(message[::-1])
 
 
-def run(pki: dict[str, tuple[str, str]], test: Any) -> None:
+def run(pki: dict[str, tuple[str, str]], test: Any, served: Any = app) -> None:
     async def main() -> None:
         listener = listen("127.0.0.1", 0)
         port = listener.getsockname()[1]
         renewed = str(Path(pki["ca"][0]).with_name("current.pem"))
         config = ServeConfig("127.0.0.1", port, *pki["node"], pki["ca"][0], renewed_file=renewed)
-        server = asyncio.create_task(serve(app, config, listener, SystemClock()))
+        server = asyncio.create_task(serve(served, config, listener, SystemClock()))
         try:
             await asyncio.wait_for(test(port), 20)
         finally:
@@ -176,3 +177,42 @@ def test_websockets_carry_kubernetes_subprotocols(pki: Any) -> None:
                 assert await socket.recv() == b"cba\x00"
 
     run(pki, test)
+
+
+def test_request_that_comes_along_with_a_strangers_certificate_is_not_heard(pki: Any) -> None:
+    asked: list[str] = []
+
+    async def recording(scope: Scope, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await app(scope, receive, send)
+
+    async def at_once(port: int, who: str) -> bytes:
+        """The answer to a request that is sent in one piece with the end of the handshake."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context(pki, who).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    writer.write(outgoing.read())
+                    incoming.write(await reader.read(65536))
+            tls.write(b"GET /x?who=me HTTP/1.1\r\nhost: n\r\nconnection: close\r\n\r\n")
+            writer.write(outgoing.read())
+            while True:
+                incoming.write(await reader.read(65536))
+                with contextlib.suppress(ssl.SSLWantReadError):  # a ticket came first
+                    return tls.read(65536)
+        finally:
+            writer.close()
+
+    async def test(port: int) -> None:
+        assert (await at_once(port, "user")).startswith(b"HTTP/1.1 403")
+        await asyncio.sleep(0.05)
+        assert not asked
+        assert (await at_once(port, "api")).startswith(b"HTTP/1.1 200")
+        assert asked == ["/x"]
+
+    run(pki, test, recording)
