@@ -346,8 +346,8 @@ def test_large_objects_are_handed_out_few_at_a_time_wherever_a_watch_begins(run:
         large = {"metadata": {"name": "", "namespace": "default"}, "data": "x" * (BATCH_BYTES // 3)}
         for i in range(8):
             await store.create("default", f"p{i}", {**large, "metadata": {"name": f"p{i}"}})
-        for options in ({"send_initial": True}, {}):
-            async with store.watch(from_revision=1, **options) as stream:
+        for initial in (True, False):
+            async with store.watch(from_revision=1, send_initial=initial) as stream:
                 seen: list[StoreEvent] = []
                 while len(seen) < 7:
                     batch = await asyncio.wait_for(anext(stream), 5)
