@@ -1,13 +1,14 @@
 """Follows a Store: tells of every object that is there, then of every change, for ever.
 
 What the server decides by (roles, bindings, pods of a node, API services, flow schemas) is kept current by a Follower each.
-Changes come within the loop's next turn after the write, long before its caller could send another request.
+Changes come within the loop's next turn after the write, long before its caller could send another request: each Follower
+selects by a predicate of its own, and so is an audience of its own, which waits for nobody's round.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -45,7 +46,9 @@ class Follower:
 
     async def _follow(self) -> None:
         listed: dict[tuple[str, str], None] | None = {}
-        async with self._store.watch(from_revision=0, send_initial=True) as stream:
+        async with self._store.watch(
+            from_revision=0, send_initial=True, predicate=self._is_followed
+        ) as stream:
             async for batch in stream:
                 for event in batch:
                     entry = event.entry
@@ -71,3 +74,6 @@ class Follower:
                         listed[key] = None
                     self._known.add(key)
                     self._on_change(*key, orjson.loads(entry.data))
+
+    def _is_followed(self, labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
+        return True
