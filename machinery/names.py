@@ -10,10 +10,10 @@ import ipaddress
 import random
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 from machinery import field_errors
 from machinery.errors import Cause
+from machinery.short_texts import keeping
 
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -88,7 +88,7 @@ def _bytes(value: str) -> int:
     return len(value) if value.isascii() else len(value.encode())
 
 
-@lru_cache(maxsize=4096)
+@keeping(4096)
 def dns1123_label(value: str) -> tuple[str, ...]:
     out = []
     if _bytes(value) > MAX_LABEL:
@@ -101,7 +101,7 @@ def dns1123_label(value: str) -> tuple[str, ...]:
     return tuple(out)
 
 
-@lru_cache(maxsize=4096)
+@keeping(4096)
 def dns1123_subdomain(value: str) -> tuple[str, ...]:
     out = []
     if _bytes(value) > MAX_SUBDOMAIN:
@@ -145,7 +145,7 @@ def path_segment(value: str) -> tuple[str, ...]:
     return tuple(f"may not contain '{char}'" for char in "/%" if char in value)
 
 
-@lru_cache(maxsize=4096)
+@keeping(4096)
 def qualified_name(value: str) -> tuple[str, ...]:
     """Label and annotation keys, resource names: an optional DNS subdomain, '/', a name."""
     out: list[str] = []
@@ -172,7 +172,7 @@ def qualified_name(value: str) -> tuple[str, ...]:
     return tuple(out)
 
 
-@lru_cache(maxsize=4096)
+@keeping(4096)
 def label_value(value: str) -> tuple[str, ...]:
     out = []
     if _bytes(value) > MAX_LABEL:

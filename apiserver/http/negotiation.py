@@ -8,10 +8,10 @@ every client that prefers them lists JSON as well.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from machinery.errors import NotAcceptable, UnsupportedMediaType
+from machinery.short_texts import keeping
 
 As = Literal["object", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
 
@@ -47,7 +47,7 @@ def media_ranges(accept: str) -> list[tuple[str, dict[str, str]]]:
     return [(media, params) for _, _, media, params in found]
 
 
-@lru_cache(maxsize=512)
+@keeping(512)
 def accepted(accept: str) -> Accepted:
     """The answer's form. Raises NotAcceptable when nothing listed can be served."""
     if not accept or accept in ("*/*", "application/json"):
@@ -102,7 +102,7 @@ _BODY_TYPES: dict[str, BodyType] = {
 PATCH_TYPES = ("json-patch", "merge-patch", "strategic-merge-patch", "apply-patch")
 
 
-@lru_cache(maxsize=256)
+@keeping(256)
 def body_type(content_type: str) -> BodyType:
     """What a body holds. Raises UnsupportedMediaType (CBOR among them)."""
     media = content_type.partition(";")[0].strip().lower()

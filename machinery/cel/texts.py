@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from machinery.cel.function import Function
+from machinery.short_texts import keeping
 
 
 @lru_cache(maxsize=1)
@@ -42,7 +43,7 @@ def _find_some(text: str, pattern: str, most: int) -> list[str]:
     return found if most < 0 else found[:most]
 
 
-@lru_cache(maxsize=1024)
+@keeping(1024)
 def uncaptured(pattern: str) -> str:
     """The pattern with groups that capture nothing: the engine gives a group's text instead of the whole match."""
     out: list[str] = []

@@ -9,10 +9,10 @@ Source: apimachinery pkg/fields/selector.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 from machinery.selectors.labels import SelectorError
+from machinery.short_texts import keeping
 
 
 class FieldRequirement(NamedTuple):
@@ -103,7 +103,7 @@ def _split_terms(text: str) -> list[str]:
     return terms
 
 
-@lru_cache(maxsize=1024)
+@keeping(1024)
 def parse_field_selector(text: str) -> FieldSelector:
     """Raises SelectorError in upstream's words."""
     out = []

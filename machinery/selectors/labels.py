@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from machinery import field_errors, integers, names
 from machinery.errors import Cause
+from machinery.short_texts import keeping
 
 Predicate = Callable[[Mapping[str, str]], bool]
 _BINARY = "in, notin, =, ==, !=, gt, lt"
@@ -263,7 +263,7 @@ def _checked(key: str, operator: str, values: Iterable[str]) -> Requirement:
     return Requirement(key, operator, ordered)
 
 
-@lru_cache(maxsize=1024)
+@keeping(1024)
 def parse_label_selector(text: str) -> LabelSelector:
     """From a query (`app=web,tier in (a,b),!legacy`). Raises SelectorError."""
     if not text:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from api.quota.pod_resources import is_pod_level, of_containers
+from machinery.short_texts import keeping
 
 Obj = dict[str, Any]
 
@@ -107,7 +107,7 @@ def _default_container(container: Obj) -> None:
                 _default_http(lifecycle[name])
 
 
-@lru_cache(maxsize=1024)
+@keeping(1024)
 def pull_policy(image: str) -> str:
     """Always for a moving tag (`latest`, or none), IfNotPresent for a fixed tag or a digest."""
     if "@" in image or not image:

@@ -15,6 +15,7 @@ Obj = dict[str, Any]
 
 # Of cpu and of memory, as the wire says them.
 _Amounts = tuple[str | int | float, str | int | float]
+_MOST = 32  # containers of a pod whose class is remembered
 
 
 def qos_class(spec: Obj) -> str:
@@ -22,7 +23,8 @@ def qos_class(spec: Obj) -> str:
     pod_level = spec.get("resources")
     containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     each = [pod_level] if pod_level else [c.get("resources") for c in containers]
-    return _class_of(tuple([_said(resources or {}) for resources in each]))
+    said = tuple([_said(resources or {}) for resources in each])
+    return _class_of(said) if len(said) <= _MOST else _judged(said)
 
 
 def _said(resources: Obj) -> tuple[_Amounts, _Amounts]:
@@ -36,6 +38,10 @@ def _said(resources: Obj) -> tuple[_Amounts, _Amounts]:
 @lru_cache(maxsize=1024)
 def _class_of(said: Sequence[tuple[_Amounts, _Amounts]]) -> str:
     """Most pods ask for what others ask for."""
+    return _judged(said)
+
+
+def _judged(said: Sequence[tuple[_Amounts, _Amounts]]) -> str:
     anything = False
     guaranteed = True
     for limits, requests in said:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from api import registry
-from api.core.v1 import pod_defaults, pod_qos
+from api.core.v1 import pod_qos
 from api.validation import podspec
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.chain import Outside, admission_chain
@@ -160,6 +160,5 @@ def test_what_is_remembered_is_bounded() -> None:
         podspec._causes_in,
         podspec._warnings_in,
         pod_qos._class_of,
-        pod_defaults.pull_policy,
     ):
         assert 0 < (remembering.cache_info().maxsize or 0) <= 1024
