@@ -15,7 +15,9 @@ from apiserver.nodeconnector import NodeUnreachable
 
 _CONNECT_TIMEOUT_S = 10.0
 _ANSWER_TIMEOUT_S = 30.0
+_FAREWELL_S = 5.0  # for what is still to be sent at the end: whoever takes nothing is cut off
 _MOST_READ_BYTES = 64 * 1024 * 1024
+_MOST_HEAD_BYTES = 1024 * 1024  # and of trailers, and of interim answers
 _ENDS_A_LINE = re.compile(rb"[\r\n\0]")
 _ENDS_A_WORD = re.compile(r"[\0-\x20\x7f]|[^\0-\xff]")
 
@@ -80,6 +82,8 @@ async def exchange(
         yield answer
     finally:
         writer.close()
+        if writer.transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(_FAREWELL_S, writer.transport.abort)
 
 
 class HttpExchange:
@@ -98,25 +102,36 @@ class HttpExchange:
         self._pieces: list[bytes] = []
         self._whole_head = False
         self._ended = False
+        self._barren_bytes = 0  # since the last of a body: heads, trailers
         self._bodiless = method == "HEAD"
         self._seen: dict[str, str] = {}
         self.status = 0
         self.headers: Mapping[str, str] = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._seen[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if not self._whole_head:  # trailers are no headers
+            self._seen[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self.status = self._parser.get_status_code()
-        if self.status == 100:
+        if self._whole_head:  # an answer to what nobody asked
+            return
+        status = self._parser.get_status_code()
+        if status < 100:
+            raise ConnectionError(f"{status} is no status")
+        if status == 101 and self._writer is None:
+            raise ConnectionError("the answer is an upgrade that nobody asked for")
+        if status < 200 and status != 101:  # another follows
             self._seen = {}
             return
+        self.status = status
         self.headers = self._seen
         self._whole_head = True
         self._ended = self._bodiless or self.status in (204, 304)
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
+        self._barren_bytes = 0
+        if not self._ended:
+            self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         self._ended = self._whole_head
@@ -131,16 +146,21 @@ class HttpExchange:
             raise ConnectionResetError("the connection was closed before an answer")
 
     def _feed(self, data: bytes) -> None:
-        from httptools import HttpParserError, HttpParserUpgrade
+        from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade
 
+        self._barren_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as error:
             if self._writer is None:
                 raise ConnectionError("the answer is an upgrade that nobody asked for") from error
             self._beyond = data[error.args[0] :]
+        except HttpParserCallbackError as error:
+            raise (error.__context__ if isinstance(error.__context__, ConnectionError) else error) from None
         except HttpParserError as error:
             raise ConnectionError(f"the answer is not proper HTTP: {error}") from error
+        if self._barren_bytes > _MOST_HEAD_BYTES:
+            raise ConnectionError(f"the answer has a head longer than {_MOST_HEAD_BYTES} bytes")
 
     async def head(self) -> None:
         while not self._whole_head:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Sequence
 
 import pytest
@@ -30,6 +32,7 @@ async def asked(
     async with server:
         port = server.sockets[0].getsockname()[1]
         async with node_http.exchange("127.0.0.1", port, None, "GET", target, headers) as got:
+            assert got.status == 200
             return await got.read(), sent[0]
 
 
@@ -79,3 +82,61 @@ def test_what_an_extension_tells_wrongly_of_itself_is_left_out() -> None:
         assert _document_url(index, "apis/g/v") == ""
     assert is_swagger({"paths": {"/a": {}}})
     assert not any(map(is_swagger, ([], {"paths": ["/a"]}, {"definitions": "x"})))
+
+
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]
+)
+def test_interim_answers_are_not_taken_for_the_answer(interim: bytes) -> None:
+    assert asyncio.run(asked(interim * 2 + _GOOD))[0] == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 3_000_000, "a head longer than"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: a\r\n" * 500_000, "a head longer than"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 150_000 + _GOOD, "a head longer than"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", "an upgrade"),
+        (b"HTTP/1.1 042 x\r\ncontent-length: 0\r\n\r\n", "no status"),
+    ],
+)
+def test_head_without_end_or_sense_counts_as_no_answer(answer: bytes, why: str) -> None:
+    with pytest.raises(NodeUnreachable, match=why):
+        asyncio.run(asked(answer))
+
+
+def test_what_follows_the_answer_does_not_change_it() -> None:
+    assert asyncio.run(asked(_GOOD + b"HTTP/1.1 404 x\r\ncontent-length: 3\r\n\r\nbad"))[0] == b"ok"
+
+
+def test_trailers_without_end_are_cut_off() -> None:
+    endless = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n" + b"x: a\r\n" * 500_000
+    with pytest.raises(ConnectionError, match="a head longer than"):
+        asyncio.run(asked(endless))
+
+
+def test_server_that_reads_nothing_keeps_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_http, "_ANSWER_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(node_http, "_FAREWELL_S", 0.05)
+
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(
+            ("127.0.0.1", 0)
+        ) as listening:  # the kernel takes connections, and nobody reads
+            port = listening.getsockname()[1]
+            before = descriptors()
+            for _ in range(3):
+                with pytest.raises(NodeUnreachable, match="does not answer"):
+                    async with node_http.exchange("127.0.0.1", port, None, "PUT", "/", body=bytes(16 << 20)):
+                        raise AssertionError("an answer came")
+            end = loop.time() + 5
+            while descriptors() > before:
+                assert loop.time() < end, "descriptors stay open"
+                await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
