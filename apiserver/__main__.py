@@ -190,7 +190,8 @@ async def run(options: argparse.Namespace) -> None:
     backend = _backend(options, clock, rng)
     addresses = options.bind_address or ["127.0.0.1"]
     security = FlaggedSecurity(options, clock, rng)
-    encryption = FlaggedEncryption(options)
+    identity = f"{socket.gethostname()}/{options.audit_log_path or options.data_dir}"
+    encryption = FlaggedEncryption(options, clock, rng, identity)
     audit = make_audit(options, clock, rng)
 
     def make_store(resource: Resource) -> Cacher:
@@ -223,13 +224,15 @@ async def run(options: argparse.Namespace) -> None:
             apart=Worker(),
             service_cidr=options.service_cluster_ip_range,
             seats=options.max_requests_inflight + options.max_mutating_requests_inflight,
-            identity=f"{socket.gethostname()}/{options.audit_log_path or options.data_dir}",
+            identity=identity,
+            ready_checks=encryption.checks(),
             front_proxy=_front_proxy(options),
             client_ca=options.client_ca_file.read_text() if options.client_ca_file else "",
             advertise=[advertise],
             port=options.port,
         )
     )
+    server.metrics.source(encryption.families)
     tls = _tls(options, addresses)
     listener = Listener(
         server.app,
@@ -237,6 +240,7 @@ async def run(options: argparse.Namespace) -> None:
         tls.context if tls else None,
         tunnels=server.tunnels,
     )
+    await encryption.start()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -244,7 +248,7 @@ async def run(options: argparse.Namespace) -> None:
     async with asyncio.TaskGroup() as group:
         running = group.create_task(server.run(), name="server")
         work: dict[str, Work] = {
-            "encryption configuration": lambda: encryption.follow(clock),
+            "encryption configuration": encryption.follow,
             "livez": answer_livez,
         }
         if audit is not None:
@@ -272,6 +276,7 @@ async def run(options: argparse.Namespace) -> None:
         running.cancel()
         for task in beside:
             task.cancel()
+    await encryption.close()
 
 
 def _settle() -> None:

@@ -6,7 +6,7 @@ error, not ignored: in these files a misspelt word would open a door.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,7 +74,9 @@ def _wrong(path: str, value: Any, detail: str) -> Cause:
     return Cause("FieldValueTypeInvalid", f"Invalid value: {type(value).__name__}: {detail}", path)
 
 
-async def follow_files(paths: Sequence[Path], on_change: Callable[[], None], clock: Clock) -> None:
+async def follow_files(
+    paths: Sequence[Path], on_change: Callable[[], Awaitable[None] | None], clock: Clock
+) -> None:
     """Calls `on_change` whenever a file is another than before, until cancelled. What it raises as ConfigFileError is
     logged, and the old configuration stays."""
     seen = [_mark(path) for path in paths]
@@ -86,7 +88,9 @@ async def follow_files(paths: Sequence[Path], on_change: Callable[[], None], clo
         seen = marks
         names = ", ".join(str(path) for path in paths)
         try:
-            on_change()
+            waiting = on_change()
+            if waiting is not None:
+                await waiting
         except ConfigFileError as error:
             log.error("a changed file cannot be used, what was read before stays", error=str(error))
         else:

@@ -2,25 +2,40 @@
 
 Without --encryption-provider-config Secrets are sealed with the keys of a plain file, made on first use. With it, the
 configuration decides for every resource, and the plain file's keys, if they are there, still open what they have sealed:
-a cluster moves from one to the other by writing its Secrets once more (docs/security.md).
+a cluster moves from one to the other by writing its Secrets once more (docs/security.md). Its KMS plugins are made, asked
+for their health and let go here.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import contextlib
 import os
+import random
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.resource import Resource
 from apiserver.config_file import ConfigFileError, follow_files, read_config
+from apiserver.http.health import Check
 from apiserver.storage.encoding import Cipher
+from client.logs import get_logger
 from machinery.clock import Clock
 
-if TYPE_CHECKING:
-    from apiserver.storage.encryption_config import Encryption, EncryptionRules
+if TYPE_CHECKING:  # imported where a configuration asks for it
+    from prometheus_client.metrics_core import Metric
+
+    from apiserver.storage.encryption_config import Encryption, EncryptionRules, KmsSettings
+    from apiserver.storage.kms.figures import KmsFigures
+    from apiserver.storage.kms.provider import KmsProvider
+
+log = get_logger("encryption")
+
+# As long as a replaced plugin may still be answering: the longest time that anybody gives one.
+_RETIRED_S = 30.0
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +55,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 class FlaggedEncryption:
-    """Raises ConfigFileError where the flags or their files cannot be used."""
+    """`start` before the first store is read, then `follow`. Raises ConfigFileError where the flags or their files cannot be
+    used. `identity` is this server's name, of which metrics show a hash."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(
+        self, options: argparse.Namespace, clock: Clock, rng: random.Random, identity: str = ""
+    ) -> None:
         self._flags = options
+        self._clock = clock
+        self._rng = rng
+        self._identity = identity
+        self._figures: KmsFigures | None = None
+        self._plugins: dict[KmsSettings, KmsProvider] = {}
         self._encryption: Encryption | None = None
         self._secrets: Cipher | None = None
         if options.encryption_provider_config is not None:
@@ -52,7 +75,7 @@ class FlaggedEncryption:
 
             path = _key_file(options)
             older = own_providers(_keys(path)) if path is not None and path.exists() else []
-            self._rules = self._read()
+            self._rules = self._read(self._plugins)
             self._encryption = Encryption(self._rules, older)
         else:
             self._secrets = _secrets_cipher(options)
@@ -67,21 +90,97 @@ class FlaggedEncryption:
         named = self._rules.providers_for(group, plural) or (group, plural) == ("", "secrets")
         return self._encryption.cipher(group, plural) if named else None
 
-    async def follow(self, clock: Clock) -> None:
-        """Reads the configuration again when it changes, until cancelled; where it is not to be followed, ends."""
-        encryption = self._encryption
-        if encryption is None or not self._flags.encryption_provider_config_automatic_reload:
-            return
+    async def start(self) -> None:
+        """Asks every KMS plugin for its key. One that is away is asked again by `follow`; until then what needs it fails."""
+        for wrong in await self._wrong_with(self._plugins):
+            log.error("a KMS plugin is not well", error=wrong)
 
-        def changed() -> None:
-            encryption.replace(self._read())
+    def checks(self) -> dict[str, Check]:
+        """For /readyz, under upstream's name."""
 
-        await follow_files([self._flags.encryption_provider_config], changed, clock)
+        async def kms_providers() -> str | None:
+            return ", ".join(await self._wrong_with(self._plugins)) or None
 
-    def _read(self) -> EncryptionRules:
+        reloads = self._encryption is not None and self._flags.encryption_provider_config_automatic_reload
+        return {"kms-providers": kms_providers} if self._plugins or reloads else {}
+
+    def families(self) -> Iterator[Metric]:
+        return self._figures.collect() if self._figures is not None else iter(())
+
+    async def follow(self) -> None:
+        """Keeps the plugins' keys, and reads the configuration again when it changes, until cancelled; where there is neither
+        plugin nor anything to follow, ends."""
+        running: dict[KmsProvider, asyncio.Task[None]] = {}
+        reloads = self._encryption is not None and self._flags.encryption_provider_config_automatic_reload
+
+        async def changed() -> None:
+            for gone in await self._reload():
+                running.pop(gone).cancel()
+                group.create_task(self._retire(gone), name="replaced KMS plugin")
+            begin()
+
+        def begin() -> None:
+            for each in self._plugins.values():
+                if each not in running:
+                    running[each] = group.create_task(each.run(), name=f"KMS plugin {each.name}")
+
+        async with asyncio.TaskGroup() as group:
+            begin()
+            if reloads:
+                await follow_files([self._flags.encryption_provider_config], changed, self._clock)
+
+    async def close(self) -> None:
+        for each in self._plugins.values():
+            await each.close()
+
+    async def _reload(self) -> list[KmsProvider]:
+        """Those that are no longer used. Plugins that the old configuration names the same way go on with their keys; a new one
+        must be well. Raises ConfigFileError, and then nothing has changed."""
+        assert self._encryption is not None
+        plugins: dict[KmsSettings, KmsProvider] = {}
+        rules = self._read(plugins)
+        new = {settings: each for settings, each in plugins.items() if settings not in self._plugins}
+        if wrong := await self._wrong_with(new):
+            for each in new.values():
+                await each.close()
+            raise ConfigFileError(f"{self._flags.encryption_provider_config}: {', '.join(wrong)}")
+        gone = [each for settings, each in self._plugins.items() if settings not in plugins]
+        self._encryption.replace(rules)
+        self._rules, self._plugins = rules, plugins
+        return gone
+
+    async def _retire(self, plugin: KmsProvider) -> None:
+        """What it is asked at the moment is still answered."""
+        try:
+            await self._clock.sleep(_RETIRED_S)
+        finally:
+            await plugin.close()
+
+    async def _wrong_with(self, plugins: Mapping[KmsSettings, KmsProvider]) -> list[str]:
+        found = await asyncio.gather(*(each.check() for each in plugins.values()))
+        return [wrong for wrong in found if wrong]
+
+    def _read(self, plugins: dict[KmsSettings, KmsProvider]) -> EncryptionRules:
+        """Puts what it makes, or takes over, into `plugins`."""
         from apiserver.storage.encryption_config import SHAPE, parse_config
 
-        return read_config(self._flags.encryption_provider_config, SHAPE, parse_config)
+        def make_kms(settings: KmsSettings) -> KmsProvider:
+            made = plugins[settings] = self._plugins.get(settings) or self._plugin(settings)
+            return made
+
+        path = self._flags.encryption_provider_config
+        return read_config(path, SHAPE, lambda obj: parse_config(obj, make_kms))
+
+    def _plugin(self, settings: KmsSettings) -> KmsProvider:
+        from apiserver.storage.kms.figures import KmsFigures
+        from apiserver.storage.kms.plugin import Plugin
+        from apiserver.storage.kms.provider import KmsProvider
+
+        if self._figures is None:
+            self._figures = KmsFigures(self._identity)
+        name, figures = settings.name, self._figures
+        plugin = Plugin(name, settings.endpoint, settings.timeout_s, self._clock, figures)
+        return KmsProvider(name, plugin, self._clock, self._rng, figures)
 
 
 def _key_file(options: argparse.Namespace) -> Path | None:

@@ -18,7 +18,7 @@ import asyncio
 import functools
 import ipaddress
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -102,6 +102,7 @@ class Parts:
     )
     client_ca: str = ""  # of client certificates, in PEM; told to extension API servers
     front_proxy: FrontProxy | None = None  # how this server is known to extension API servers
+    ready_checks: Mapping[str, Check] = field(default_factory=dict)  # of /readyz, beside the server's own
 
 
 class ApiServer:
@@ -372,7 +373,12 @@ class ApiServer:
         async def started() -> str | None:
             return None if self._ready.is_set() else "not yet"
 
-        return {"etcd": etcd, "poststarthook/bootstrap": started, "informer-sync": ping}
+        return {
+            "etcd": etcd,
+            "poststarthook/bootstrap": started,
+            "informer-sync": ping,
+            **self._parts.ready_checks,
+        }
 
 
 async def _runs(runner: Callable[[], Awaitable[None]]) -> None:

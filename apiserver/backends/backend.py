@@ -35,6 +35,10 @@ class OutcomeUnknown(StoreUnavailable):
     """The store was lost in the midst of a write: it may have been made. Nobody may repeat it without looking."""
 
 
+class KeyUnavailable(StoreUnavailable):
+    """The key that the value is encrypted with at rest cannot be had; the message says why. Nothing was written."""
+
+
 class StoreFailed(Exception):
     """A mistake of ours ended what feeds the watches or writes: this process is of no use any more, the next one is."""
 

@@ -20,7 +20,7 @@ from apiserver.aggregation.proxy import RemoteProxy
 from apiserver.auth.impersonation import impersonate
 from apiserver.auth.seams import Authorizer
 from apiserver.auth.user import ANONYMOUS, Attributes, User
-from apiserver.backends.backend import OutcomeUnknown, StoreUnavailable
+from apiserver.backends.backend import KeyUnavailable, OutcomeUnknown, StoreUnavailable
 from apiserver.engine.query import parse_query
 from apiserver.flowcontrol.flow import Entry, FlowControl
 from apiserver.http.audit import Audit
@@ -361,6 +361,8 @@ def _refusal(error: ApiError | StoreUnavailable) -> ApiError:
     if isinstance(error, OutcomeUnknown):
         # Nothing that invites to repeat it: clients would, also what is not safe to.
         return Timeout(f"the request may have been carried out: {error}")
+    if isinstance(error, KeyUnavailable):
+        return InternalError(f"Internal error occurred: {error}")
     return ServiceUnavailable(f"the store is unavailable: {error}", retry_after_s=1)
 
 

@@ -39,6 +39,7 @@ from apiserver.backends.backend import (
 )
 from apiserver.background import Background
 from apiserver.histogram import Histogram
+from apiserver.storage.at_rest import AtRest
 from apiserver.storage.blocks import Lists
 from apiserver.storage.encoding import Cipher, encode, with_revision
 from apiserver.storage.expiry import Expiry
@@ -97,7 +98,7 @@ class Cacher:
         self._extract = extract
         self._clock = clock
         self._rng = rng
-        self._cipher = cipher
+        self._at_rest = AtRest(cipher)
         self.background = Background(clock, rng)
         self._window_size = window
         self._expiry = Expiry(ttl_s, clock) if ttl_s else None
@@ -106,12 +107,13 @@ class Cacher:
         self._window = Window(window, 0)
         self._loaded = 0  # the revision of the last load
         self._stream: ChangeStream | None = None
+        self._held: int | None = None  # the progress while changes that came wait for their keys
         self._written: dict[bytes | int, tuple[Mapping[str, str], Mapping[str, str]]] = {}
         self._waiting: Waiting = []
         self._watchers = Watchers(queue, clock)
         self._blobs: dict[str, bytes] = {}
         self._lists = Lists()
-        self._past = Past(backend, self._decode)
+        self._past = Past(backend, self._at_rest.fetch_keys, self._decode)
         self._closed = False
         self.times: dict[str, Histogram] = {}  # of the backend's writes, by operation
 
@@ -164,7 +166,10 @@ class Cacher:
             changed = self._window.undo(revision)
             return changed[key] if key in changed else self._entries.get(key)
         kv = await self._backend.get(key, revision=revision)
-        return self._decode(kv) if kv else None
+        if kv is None:
+            return None
+        await self._at_rest.fetch_keys([kv])
+        return self._decode(kv)
 
     async def list(
         self,
@@ -241,18 +246,18 @@ class Cacher:
         result = await self._backend.delete(key, expect=expect_revision)
         self._timed("delete", started_s)
         if not result.ok:
-            raise StaleRevision(self._current(result))
+            raise StaleRevision(await self._current(result))
         await self._applied(result.revision)
         if last is None or last.revision != expect_revision:
             assert result.current is not None
+            await self._at_rest.fetch_keys([result.current])
             last = self._decode(result.current)
         return restamped(last, result.revision)
 
     async def _put(self, key: str, obj: Obj, expect: int) -> Entry:
         value = encode(obj)
         selection = self._extract(obj)
-        sealed_by = self._cipher.seals_as if self._cipher else b""
-        stored = self._cipher.seal(key, value) if self._cipher else value
+        stored, sealed_by = self._at_rest.seal(key, value)
         mark = self._mark(stored)
         self._written[mark] = selection
         try:
@@ -260,7 +265,7 @@ class Cacher:
             result = await self._backend.put(key, stored, expect=expect)
             self._timed("update" if expect else "create", started_s)
             if not result.ok:
-                raise StaleRevision(self._current(result))
+                raise StaleRevision(await self._current(result))
             await self._applied(result.revision)
         finally:
             self._written.pop(mark, None)
@@ -270,7 +275,7 @@ class Cacher:
         return self._entry(key, result.revision, value, selection, sealed_by)
 
     def is_stale(self, entry: Entry) -> bool:
-        return self._cipher is not None and entry.sealed_by != self._cipher.seals_as
+        return self._at_rest.is_stale(entry)
 
     def _timed(self, operation: str, started_s: float) -> None:
         times = self.times.get(operation)
@@ -278,8 +283,11 @@ class Cacher:
             times = self.times[operation] = Histogram(_BUCKETS_S)
         times.add(self._clock.monotonic() - started_s)
 
-    def _current(self, result: TxnResult) -> Entry | None:
-        return self._decode(result.current) if result.current else None
+    async def _current(self, result: TxnResult) -> Entry | None:
+        if result.current is None:
+            return None
+        await self._at_rest.fetch_keys([result.current])
+        return self._decode(result.current)
 
     # Watches
 
@@ -347,6 +355,8 @@ class Cacher:
 
     @property
     def _progress(self) -> int:
+        if self._held is not None:
+            return self._held
         return max(self._loaded, self._stream.progress) if self._stream else self._loaded
 
     async def _feed(self) -> None:
@@ -360,14 +370,24 @@ class Cacher:
                     self._stream = stream
                     try:
                         async for changes in stream:
+                            if self._at_rest.lacking(changes):
+                                await self._fetch_for_feed(changes)
                             self._apply(changes)
                     finally:
                         self._loaded, self._stream = self._progress, None
+                        self._held = None
                 return  # the backend is closed
             except Compacted:
                 lost = True
             except StoreUnavailable:
                 await self._clock.sleep(RETRY_S * (0.5 + self._rng.random()))
+
+    async def _fetch_for_feed(self, changes: Sequence[Change]) -> None:
+        """What the stream has handed out is not here yet: until it is, or the watch begins anew before it, nobody may
+        take this cache for being that far. Raises StoreUnavailable, with the progress still held."""
+        self._held = changes[0].kv.mod_revision - 1
+        await self._at_rest.fetch_keys(change.kv for change in changes)
+        self._held = None
 
     def _apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -403,6 +423,7 @@ class Cacher:
 
     async def _load(self) -> None:
         result = await self._backend.range(self._prefix)
+        await self._at_rest.fetch_keys(result.kvs)
         entries: dict[str, Entry] = {}
         for i, kv in enumerate(result.kvs):
             entries[kv.key] = self._decode(kv)
@@ -480,7 +501,7 @@ class Cacher:
         there = self._entries.get(kv.key)
         if there is not None and there.revision == kv.mod_revision:
             return there
-        value, sealed_by = self._cipher.open(kv.key, kv.value) if self._cipher else (kv.value, b"")
+        value, sealed_by = self._at_rest.open(kv)
         selection = self._written.get(self._mark(kv.value))
         if selection is None:
             selection = self._extract(orjson.loads(value))

@@ -3,6 +3,7 @@
     k8s:enc:aescbc:v1:KEYNAME:    | iv (16) | ciphertext, padded         upstream's forms, so that a store
     k8s:enc:aesgcm:v1:KEYNAME:    | nonce (12) | ciphertext and tag      can be taken over from there
     k8s:enc:secretbox:v1:KEYNAME: | nonce (24) | ciphertext and tag
+    k8s:enc:kms:v2:NAME:          | an envelope (kms/)
     kctl:aesgcm:1: | key id (4) | nonce (12) | ciphertext and tag        with keys of a plain file
 
 AES-GCM binds the bytes to their storage key, so that none can be swapped. The first provider seals; a key is replaced by
@@ -12,7 +13,7 @@ putting the new one first and writing everything once more. What was stored befo
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -27,9 +28,24 @@ class CipherError(Exception):
 
 
 class Provider(Protocol):
-    """One key. `prefix` is what its sealed values begin with, and its name for "who sealed this"."""
+    """One key, or a plugin with many. `prefix` is what its sealed values begin with."""
 
     prefix: bytes
+
+    @property
+    def seals_as(self) -> bytes:
+        """Its key's name, for "who sealed this"."""
+        ...
+
+    def sealed_by(self, sealed: bytes) -> bytes:
+        """The name of the key that these, which `open` could open, were sealed with."""
+        ...
+
+    def lacks_key(self, sealed: bytes) -> bool:
+        """Whether `fetch_key` must be awaited before these are opened."""
+        ...
+
+    async def fetch_key(self, sealed: bytes) -> None: ...
 
     def seal(self, key: bytes, value: bytes) -> bytes:
         """What comes after the prefix; `key` is the storage key."""
@@ -40,11 +56,31 @@ class Provider(Protocol):
         ...
 
 
-class AesGcm:
+class KeyAtHand:
+    """What providers have in common whose one key is given."""
+
+    def __init__(self, prefix: bytes) -> None:
+        self.prefix = prefix
+
+    @property
+    def seals_as(self) -> bytes:
+        return self.prefix
+
+    def sealed_by(self, sealed: bytes) -> bytes:
+        return self.prefix
+
+    def lacks_key(self, sealed: bytes) -> bool:
+        return False
+
+    async def fetch_key(self, sealed: bytes) -> None:
+        return None
+
+
+class AesGcm(KeyAtHand):
     def __init__(self, prefix: bytes, key: bytes) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        self.prefix = prefix
+        super().__init__(prefix)
         self._aead = AESGCM(key)
 
     def seal(self, key: bytes, value: bytes) -> bytes:
@@ -55,11 +91,11 @@ class AesGcm:
         return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], key)
 
 
-class AesCbc:
+class AesCbc(KeyAtHand):
     """Unauthenticated: whoever can write the store can change what is read. Upstream's advice is another provider."""
 
     def __init__(self, prefix: bytes, key: bytes) -> None:
-        self.prefix = prefix
+        super().__init__(prefix)
         self._key = key
 
     def _cipher(self, iv: bytes) -> Any:
@@ -82,11 +118,11 @@ class AesCbc:
         return padded[:-padding]
 
 
-class SecretBox:
+class SecretBox(KeyAtHand):
     def __init__(self, prefix: bytes, key: bytes) -> None:
         from nacl.secret import SecretBox as Box
 
-        self.prefix = prefix
+        super().__init__(prefix)
         self._box = Box(key)
 
     def seal(self, key: bytes, value: bytes) -> bytes:
@@ -96,10 +132,11 @@ class SecretBox:
         return bytes(self._box.decrypt(sealed))
 
 
-class Identity:
+class Identity(KeyAtHand):
     """As it is. Among the providers, plain values are readable; as the first, they are written."""
 
-    prefix = b""
+    def __init__(self) -> None:
+        super().__init__(b"")
 
     def seal(self, key: bytes, value: bytes) -> bytes:
         return value
@@ -115,21 +152,37 @@ class ProviderCipher:
         self._first = providers[0]
         self._readers = [each for each in providers if each.prefix]
         self._plain = any(not each.prefix for each in providers)
+        self._keys_at_hand = all(isinstance(each, KeyAtHand) for each in providers)
 
     @property
     def seals_as(self) -> bytes:
-        return self._first.prefix
+        return self._first.seals_as
+
+    def lacking(self, sealed: Iterable[bytes]) -> list[bytes]:
+        if self._keys_at_hand:
+            return []
+        return [
+            each for each in sealed if (one := self._reader(each)) and one.lacks_key(each[len(one.prefix) :])
+        ]
+
+    async def fetch_keys(self, sealed: Iterable[bytes]) -> None:
+        for each in sealed:
+            if (one := self._reader(each)) is not None:
+                await one.fetch_key(each[len(one.prefix) :])
+
+    def _reader(self, sealed: bytes) -> Provider | None:
+        return next((each for each in self._readers if sealed.startswith(each.prefix)), None)
 
     def seal(self, key: str, value: bytes) -> bytes:
         return self._first.prefix + self._first.seal(key.encode(), value)
 
     def open(self, key: str, sealed: bytes) -> tuple[bytes, bytes]:
-        """(the value, the prefix of who sealed it). Raises CipherError."""
-        for provider in self._readers:
-            if not sealed.startswith(provider.prefix):
-                continue
+        """(the value, the name of the key that sealed it). Raises CipherError."""
+        provider = self._reader(sealed)
+        if provider is not None:
+            content = sealed[len(provider.prefix) :]
             try:
-                return provider.open(key.encode(), sealed[len(provider.prefix) :]), provider.prefix
+                return provider.open(key.encode(), content), provider.sealed_by(content)
             except Exception as error:  # each library has errors of its own, and all mean the same
                 raise CipherError(f"{key} cannot be decrypted: its stored bytes were changed") from error
         if sealed.startswith((OWN_MAGIC, UPSTREAM_MAGIC)):

@@ -8,6 +8,7 @@ in right after `"metadata":{`, which costs one copy of the bytes instead of a de
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import orjson
@@ -27,6 +28,14 @@ class Cipher(Protocol):
         ...
 
     def seal(self, key: str, value: bytes) -> bytes: ...
+
+    def lacking(self, sealed: Iterable[bytes]) -> list[bytes]:
+        """Those whose keys must be fetched before they are opened."""
+        ...
+
+    async def fetch_keys(self, sealed: Iterable[bytes]) -> None:
+        """Raises StoreUnavailable."""
+        ...
 
     def open(self, key: str, sealed: bytes) -> tuple[bytes, bytes]:
         """(the value, the name of the key it was sealed with)."""

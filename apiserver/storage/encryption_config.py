@@ -1,7 +1,8 @@
 """EncryptionConfiguration: which resources are encrypted at rest, by which providers and keys.
 
 In comes the file of --encryption-provider-config, out goes a cipher for each resource. The first entry that names a
-resource counts; `*.` is the core group, `*.GROUP` a group, `*.*` everything. kms is refused: there is no plugin to speak to.
+resource counts; `*.` is the core group, `*.GROUP` a group, `*.*` everything. A kms provider (v2; upstream has given up v1) is
+made by whoever can speak to its plugin (`MakeKms`), once for each entry; the rest needs nothing but the file.
 
 Source: Kubernetes "Encrypting Confidential Data at Rest", apiserver.config.k8s.io/v1.
 """
@@ -10,8 +11,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from apiserver.storage.cipher import (
     UPSTREAM_MAGIC,
@@ -23,11 +26,13 @@ from apiserver.storage.cipher import (
     SecretBox,
 )
 from machinery import field_errors
+from machinery.durations import parse_duration
 from machinery.errors import Cause, invalid
 
 Obj = Mapping[str, Any]
 KIND = "EncryptionConfiguration"
 API_VERSIONS = ("apiserver.config.k8s.io/v1", "v1")
+_KMS = {"apiVersion": str, "name": str, "endpoint": str, "timeout": str, "cachesize": int}
 _KEYS = {"keys": [{"name": str, "secret": str}]}
 SHAPE = {
     "apiVersion": str,
@@ -36,7 +41,7 @@ SHAPE = {
         {
             "resources": [str],
             "providers": [
-                {"aescbc": _KEYS, "aesgcm": _KEYS, "secretbox": _KEYS, "identity": {}, "kms": None}
+                {"aescbc": _KEYS, "aesgcm": _KEYS, "secretbox": _KEYS, "identity": {}, "kms": _KMS}
             ],
         }
     ],
@@ -47,6 +52,23 @@ _MAKERS: dict[str, tuple[Callable[[bytes, bytes], Provider], tuple[int, ...]]] =
     "secretbox": (SecretBox, (32,)),
 }
 _PROVIDERS = (*_MAKERS, "identity", "kms")
+_TIMEOUT = "3s"
+_NO_V1 = (
+    "KMSv1 is deprecated and will only receive security updates going forward. Use KMSv2 instead. "
+    "This server has no KMSv1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KmsSettings:
+    """`endpoint` is a unix:// URL."""
+
+    name: str
+    endpoint: str
+    timeout_s: float
+
+
+MakeKms = Callable[[KmsSettings], Provider]
 
 
 class Encryption:
@@ -91,6 +113,12 @@ class SwitchedCipher:
     def open(self, key: str, sealed: bytes) -> tuple[bytes, bytes]:
         return self.current.open(key, sealed)
 
+    def lacking(self, sealed: Iterable[bytes]) -> list[bytes]:
+        return self.current.lacking(sealed)
+
+    async def fetch_keys(self, sealed: Iterable[bytes]) -> None:
+        await self.current.fetch_keys(sealed)
+
 
 class EncryptionRules:
     """A checked configuration."""
@@ -107,21 +135,31 @@ class EncryptionRules:
         return ()
 
 
-def parse_config(obj: Obj) -> EncryptionRules:
-    """Raises Invalid."""
+def _no_kms(settings: KmsSettings) -> Provider:
+    raise ValueError(f"nobody here speaks to the kms plugin {settings.name}")
+
+
+def parse_config(obj: Obj, make_kms: MakeKms = _no_kms) -> EncryptionRules:
+    """Raises Invalid. Where it does, `make_kms` was not called."""
     causes = check_config(obj)
     if causes:
         raise invalid("apiserver.config.k8s.io", KIND, "", causes)
     return EncryptionRules(
         [
-            (frozenset(entry["resources"]), [made for each in entry["providers"] for made in _made(each)])
+            (
+                frozenset(entry["resources"]),
+                [made for each in entry["providers"] for made in _made(each, make_kms)],
+            )
             for entry in obj["resources"]
         ]
     )
 
 
-def _made(provider: Obj) -> list[Provider]:
+def _made(provider: Obj, make_kms: MakeKms) -> list[Provider]:
     ((kind, said),) = provider.items()
+    if kind == "kms":
+        timeout_s = parse_duration(said.get("timeout") or _TIMEOUT)
+        return [make_kms(KmsSettings(said["name"], said["endpoint"], timeout_s))]
     if kind == "identity":
         return [Identity()]
     maker, _ = _MAKERS[kind]
@@ -138,6 +176,7 @@ def check_config(obj: Obj) -> list[Cause]:
         return [field_errors.required("resources", "at least one resource configuration is required")]
     causes: list[Cause] = []
     seen: set[str] = set()
+    plugins: set[str] = set()
     for index, entry in enumerate(obj["resources"]):
         path = f"resources[{index}]"
         names = entry.get("resources") or ()
@@ -149,7 +188,7 @@ def check_config(obj: Obj) -> list[Cause]:
         if not entry.get("providers"):
             causes.append(field_errors.required(f"{path}.providers", "at least one provider is required"))
         for number, provider in enumerate(entry.get("providers") or ()):
-            causes += _check_provider(provider, f"{path}.providers[{number}]")
+            causes += _check_provider(provider, f"{path}.providers[{number}]", plugins)
     return causes
 
 
@@ -176,7 +215,7 @@ def _check_name(name: str, path: str, seen: set[str]) -> list[Cause]:
     return []
 
 
-def _check_provider(provider: Obj, path: str) -> list[Cause]:
+def _check_provider(provider: Obj, path: str, plugins: set[str]) -> list[Cause]:
     kinds = [kind for kind in _PROVIDERS if kind in provider]
     if len(kinds) != 1:
         detail = (
@@ -187,11 +226,7 @@ def _check_provider(provider: Obj, path: str) -> list[Cause]:
         return [field_errors.invalid_value(path, sorted(provider), detail)]
     (kind,) = kinds
     if kind == "kms":
-        return [
-            field_errors.forbidden(
-                f"{path}.kms", "kms providers are not supported by this server: use secretbox or aesgcm"
-            )
-        ]
+        return _check_kms(provider[kind] or {}, f"{path}.kms", plugins)
     if kind == "identity":
         return []
     keys = (provider[kind] or {}).get("keys") or ()
@@ -218,3 +253,48 @@ def _check_provider(provider: Obj, path: str) -> list[Cause]:
             detail = f"secret is not of the expected length, got {length}, expected one of {list(sizes)}"
             causes.append(field_errors.invalid_value(f"{at}.secret", "REDACTED", detail))
     return causes
+
+
+def _check_kms(said: Obj, path: str, plugins: set[str]) -> list[Cause]:
+    version = said.get("apiVersion") or "v1"
+    if version == "v1":
+        return [field_errors.forbidden(f"{path}.apiVersion", _NO_V1)]
+    causes: list[Cause] = []
+    if version != "v2":
+        detail = "unsupported apiVersion apiVersion for KMS provider, only v1 and v2 are supported"
+        causes.append(field_errors.invalid_value(f"{path}.apiVersion", version, detail))
+    name = said.get("name") or ""
+    if not name:
+        causes.append(field_errors.required(f"{path}.name", "name is a mandatory field for a provider"))
+    if ":" in name:
+        detail = f"invalid KMS provider name {name}, must not contain ':'"
+        causes.append(field_errors.invalid_value(f"{path}.name", name, detail))
+    if name in plugins:
+        detail = f"duplicate KMS provider name {name}, names must be unique"
+        causes.append(field_errors.invalid_value(f"{path}.name", name, detail))
+    plugins.add(name)
+    if said.get("cachesize") is not None:
+        detail = "cachesize is not supported in v2"
+        causes.append(field_errors.invalid_value(f"{path}.cachesize", said["cachesize"], detail))
+    timeout = said.get("timeout") or _TIMEOUT
+    try:
+        if parse_duration(timeout) <= 0:
+            detail = "timeout should be a positive value"
+            causes.append(field_errors.invalid_value(f"{path}.timeout", timeout, detail))
+    except ValueError as error:
+        causes.append(field_errors.invalid_value(f"{path}.timeout", timeout, str(error)))
+    return causes + _check_endpoint(said.get("endpoint") or "", f"{path}.endpoint")
+
+
+def _check_endpoint(endpoint: str, path: str) -> list[Cause]:
+    if not endpoint:
+        return [field_errors.invalid_value(path, "", "endpoint is a mandatory field for a kms")]
+    try:
+        scheme = urlsplit(endpoint).scheme
+    except ValueError as error:
+        detail = f"invalid endpoint for kms provider, error: {error}"
+        return [field_errors.invalid_value(path, endpoint, detail)]
+    if scheme != "unix":
+        detail = f'unsupported scheme "{scheme}" for KMS provider, only unix is supported'
+        return [field_errors.invalid_value(path, endpoint, detail)]
+    return []

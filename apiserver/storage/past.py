@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
 from apiserver.backends.backend import KV, Backend
 from apiserver.storage.store import Entry, ListResult, Predicate, StoreEvent
@@ -14,10 +14,16 @@ Events = list[StoreEvent]  # `list` inside the class is a method
 
 
 class Past:
-    """`decode` makes an entry of a stored value."""
+    """`decode` makes an entry of a stored value, after `prepare` was awaited for it."""
 
-    def __init__(self, backend: Backend, decode: Callable[[KV], Entry]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        prepare: Callable[[Iterable[KV]], Awaitable[None]],
+        decode: Callable[[KV], Entry],
+    ) -> None:
         self._backend = backend
+        self._prepare = prepare
         self._decode = decode
 
     async def list(
@@ -27,6 +33,7 @@ class Past:
         found: list[Entry] = []
         while True:
             page = await self._backend.range(prefix, start=start_key, limit=_PAGE, revision=revision)
+            await self._prepare(page.kvs)
             for kv in page.kvs:
                 entry = self._decode(kv)
                 if predicate is not None and not predicate(entry.labels, entry.fields):
@@ -48,6 +55,7 @@ class Past:
                     changes = await anext(stream)
                 except StopAsyncIteration:
                     return
+                await self._prepare([kv for change in changes for kv in (change.kv, change.prev) if kv])
                 seen: Events = []
                 for change in changes:
                     after = change.kv.mod_revision

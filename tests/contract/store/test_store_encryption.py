@@ -196,7 +196,7 @@ def test_first_entry_that_names_a_resource_counts() -> None:
         (config(keys("secretbox", "k", length=16)), "resources[0].providers[0].secretbox.keys[0].secret", "got 16"),
         (config(keys("aesgcm", "k", "k")), "resources[0].providers[0].aesgcm.keys[1].name", "Duplicate"),
         (config({"aesgcm": {"keys": []}}), "resources[0].providers[0].aesgcm.keys", "at least one key"),
-        (config({"kms": {}}), "resources[0].providers[0].kms", "not supported by this server"),
+        (config({"kms": {}}), "resources[0].providers[0].kms.apiVersion", "KMSv1 is deprecated"),
         (config({**keys("aesgcm", "k"), **IDENTITY}), "resources[0].providers[0]", "more than one provider"),
         (config(), "resources[0].providers", "at least one provider"),
         (config(IDENTITY, resources=()), "resources[0].resources", "at least one resource"),
