@@ -14,6 +14,7 @@ from apiserver.flowcontrol.queueset import QueueSet
 from apiserver.flowcontrol.seats import most_seats
 from apiserver.flowcontrol.shuffle import deal
 from apiserver.flowcontrol.statistics import Counts
+from machinery.short_texts import LONGEST_CHARS
 
 _KEPT_HANDS = 4096
 
@@ -61,9 +62,11 @@ class Level:
         hand = self._hands.get(key)
         if hand is None:
             queues, hand_size, _ = self._shape
-            if len(self._hands) >= _KEPT_HANDS:
-                self._hands.clear()
-            hand = self._hands[key] = deal(schema.name, flow, queues, hand_size) if queues else ()
+            hand = deal(schema.name, flow, queues, hand_size) if queues else ()
+            if len(flow) <= LONGEST_CHARS:  # a flow may be named by what stands in the path
+                if len(self._hands) >= _KEPT_HANDS:
+                    self._hands.clear()
+                self._hands[key] = hand
         return hand
 
     @property

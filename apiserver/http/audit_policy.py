@@ -16,6 +16,7 @@ from apiserver.auth.user import User
 from apiserver.http.request_info import RequestInfo
 from machinery import field_errors
 from machinery.errors import Cause, invalid
+from machinery.short_texts import LONGEST_CHARS
 
 Obj = Mapping[str, Any]
 Level = Literal["None", "Metadata", "Request", "RequestResponse"]
@@ -156,10 +157,14 @@ class RulePolicy:
         asked = (user.name, user.groups, info.verb, *(place if info.is_resource else (info.path,)))
         known = self._known.get(asked)
         if known is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
             fitting = (rule.verdict for rule in self._rules if rule.fits(user, info))
-            known = self._known[asked] = next(fitting, SILENT)
+            known = next(fitting, SILENT)
+            if (
+                len(info.path) <= LONGEST_CHARS
+            ):  # anybody may ask for any path, and is judged before it is refused
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[asked] = known
         return known
 
 

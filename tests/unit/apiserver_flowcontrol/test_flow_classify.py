@@ -10,7 +10,8 @@ from apiserver.auth.user import ANONYMOUS, User
 from apiserver.engine.query import parse_query
 from apiserver.flowcontrol.bootstrap import AUTOUPDATE, flow_schemas, priority_levels
 from apiserver.flowcontrol.classify import Classifier, compile_schema
-from apiserver.flowcontrol.limits import Demand, plan_current, plan_limits
+from apiserver.flowcontrol.level import Level
+from apiserver.flowcontrol.limits import Demand, Limits, plan_current, plan_limits
 from apiserver.flowcontrol.seats import ONE, Width, estimate, most_seats
 from apiserver.flowcontrol.upkeep import plan_dangling, plan_upkeep
 from apiserver.http.request_info import parse_request
@@ -204,3 +205,15 @@ def test_schema_without_its_level_dangles_until_the_level_comes() -> None:
     again = plan_dangling(told, ["gold"], 60.0)
     assert again is not None and again["status"]["conditions"][0]["status"] == "False"
     assert again["status"]["conditions"][0]["lastTransitionTime"] == "1970-01-01T00:01:00Z"
+
+
+def test_hand_of_a_long_flow_is_dealt_alike_and_not_kept() -> None:
+    level = Level("workload-low")
+    level.configure(
+        next(each for each in priority_levels() if each["metadata"]["name"] == "workload-low"),
+        Limits(10, 0, 10),
+    )
+    schema = compile_schema(flow_schemas()[0])
+    long = "n" * 300
+    assert level.hand(schema, long) == level.hand(schema, long) and not level._hands
+    assert level.hand(schema, "n") == level.hand(schema, "n") and len(level._hands) == 1

@@ -77,6 +77,14 @@ def test_first_rule_that_fits_counts(user: User, info: RequestInfo, level: str) 
         assert rules.verdict(user, info, 200).level == level
 
 
+def test_long_path_is_judged_and_not_remembered() -> None:
+    rules = parse_policy(RULES)
+    for index in range(100):
+        info = RequestInfo(False, "get", f"/healthz/{index}" + "x" * 300)
+        assert rules.verdict(JANE, info, 401) is rules.verdict(JANE, info, 401)
+    assert not rules._known
+
+
 @pytest.mark.parametrize(
     ("said", "field", "message"),
     [
