@@ -200,9 +200,11 @@ async def stream_watch(
     started = False
 
     async def pump(batches: Batches, write: Callable[[bytes], bool] | None) -> None:
+        has_begun = False
         async for batch in batches:
             data = frames(batch)
-            if data:
+            if data or not has_begun:  # the chain hears also of a beginning in which there is nothing to tell
+                has_begun = True
                 await send({"type": "http.response.body", "body": data, "more_body": True})
                 if write is not None and isinstance(batches, Delivering):
                     # The chain has seen the stream begin: what follows needs it no more.

@@ -152,6 +152,19 @@ def test_watches_take_no_seat_once_they_have_begun(run_api: RunApi) -> None:
     run_api(body)
 
 
+def test_watch_of_nothing_takes_no_seat_though_no_bookmark_may_tell_so(run_api: RunApi) -> None:
+    async def body(api: Any) -> None:
+        level = api.server.flow.levels["global-default"]
+        query = [("watch", "1"), ("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
+        path = "/api/v1/namespaces/default/pods"
+        async with as_user(api, "jane").stream("GET", path, query=query) as stream:
+            assert stream.status == 200
+            await api.clock.sleep(1)
+            assert len(api.server.streams) == 1 and level.queues.in_use == 0
+
+    run_api(body)
+
+
 def test_built_in_objects_stand_and_come_back_when_removed_or_changed(run_api: RunApi) -> None:
     async def body(api: Any) -> None:
         await api.clock.sleep(1)
