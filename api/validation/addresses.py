@@ -82,6 +82,27 @@ def _network(address: Address, length: int) -> ipaddress.IPv4Network | ipaddress
     return ipaddress.ip_network(f"{address}/{length}", strict=False)
 
 
+def parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The range, bits beyond its length overlooked; None where it is none."""
+    parsed = _parse_range(text)
+    return None if parsed is None else _network(*parsed)
+
+
+def validate_canonical_ip(errors: Errors, value: str, path: str) -> None:
+    """An address in the one form that it is to have."""
+    canonical = parse_address(value)
+    if validate_ip(errors, value, path) and str(canonical) != value:
+        errors.invalid(path, value, f'must be in canonical form ("{canonical}")')
+
+
+def validate_canonical_cidr(errors: Errors, value: str, path: str) -> None:
+    found = len(errors.causes)
+    validate_cidr(errors, value, path)
+    canonical = parse_network(value)
+    if len(errors.causes) == found and str(canonical) != value:
+        errors.invalid(path, value, f'must be in canonical form ("{canonical}")')
+
+
 def validate_cidr(errors: Errors, value: str, path: str, kept: Collection[str] = ()) -> None:
     if value in kept:
         return

@@ -9,8 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.validation.errors import Errors
-from api.validation.metric import validate_metric, validate_reference
-from api.validation.resources import sign_of
+from api.validation.metric import (
+    group_version_error,
+    object_version_error,
+    validate_metric,
+    validate_reference,
+)
+from api.validation.resources import validate_amount
 from machinery.errors import Cause
 
 Obj = dict[str, Any]
@@ -20,24 +25,44 @@ _SELECT = ("Disabled", "Max", "Min")
 _POLICIES = ("Percent", "Pods")
 
 
-def validate_autoscaler(obj: Obj) -> Sequence[Cause]:
+def validate_autoscaler(obj: Obj, old: Obj | None = None) -> Sequence[Cause]:
+    """A new autoscaler, or the successor of `old`, whose mistakes it may keep."""
     errors = Errors()
-    spec = obj.get("spec") or {}
+    spec, before = obj.get("spec") or {}, (old or {}).get("spec") or {}
     least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
-    if least is not None and least < 1:
-        errors.invalid("spec.minReplicas", least, "must be greater than or equal to 1")
+    lowest = 0 if before.get("minReplicas") == 0 else 1
+    if least is not None and least < lowest:
+        errors.invalid("spec.minReplicas", least, f"must be greater than or equal to {lowest}")
     if most < 1:
         errors.invalid("spec.maxReplicas", most, "must be greater than 0")
     if least is not None and most < least:
         errors.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
-    validate_reference(errors, spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef")
-    for index, metric in enumerate(spec.get("metrics") or ()):
-        validate_metric(errors, metric, f"spec.metrics[{index}]")
+    target = spec.get("scaleTargetRef") or {}
+    validate_reference(errors, target, "spec.scaleTargetRef")
+    if old is None or not _version_error(before.get("scaleTargetRef") or {}):
+        wrong = _version_error(target)
+        errors.invalid_each("spec.scaleTargetRef.apiVersion", target.get("apiVersion", ""), wrong)
+    metrics = spec.get("metrics") or []
+    odd_versions = any(bool(list(object_version_error(each))) for each in before.get("metrics") or ())
+    for index, metric in enumerate(metrics):
+        validate_metric(errors, metric, f"spec.metrics[{index}]", odd_versions=odd_versions)
+    if least == 0 and not any(each.get("type") in ("Object", "External") for each in metrics):
+        message = "must specify at least one Object or External metric to support scaling to zero replicas"
+        errors.forbidden("spec.metrics", message)
     behavior = spec.get("behavior") or {}
     for direction in ("scaleUp", "scaleDown"):
         if behavior.get(direction) is not None:
             _validate_rules(errors, behavior[direction], f"spec.behavior.{direction}")
     return errors.causes
+
+
+def _version_error(ref: Obj) -> tuple[str, ...]:
+    """All that can be scaled has a group, but for one kind of old."""
+    version = ref.get("apiVersion", "")
+    wrong = group_version_error(version)
+    if wrong or ref.get("kind") == "ReplicationController" or (version.partition("/")[0] and "/" in version):
+        return wrong
+    return ("apiVersion must specify API group",)
 
 
 def validate_autoscaler_status(obj: Obj) -> Sequence[Cause]:
@@ -56,10 +81,9 @@ def _validate_rules(errors: Errors, rules: Obj, path: str) -> None:
             errors.invalid(at, window, "must be greater than or equal to zero")
         elif window > _MAX_WINDOW_S:
             errors.invalid(at, window, f"must be less than or equal to {_MAX_WINDOW_S}")
-    errors.one_of(f"{path}.selectPolicy", rules.get("selectPolicy"), _SELECT)
-    tolerance = rules.get("tolerance")
-    if tolerance is not None and sign_of(tolerance) < 0:
-        errors.invalid(f"{path}.tolerance", tolerance, "must be greater than or equal to zero")
+    select = rules.get("selectPolicy")
+    if select is not None and select not in _SELECT:
+        errors.not_supported(f"{path}.selectPolicy", select, _SELECT)
     policies = rules.get("policies") or []
     if not policies:
         errors.required(f"{path}.policies", "must specify at least one Policy")
@@ -72,6 +96,8 @@ def _validate_rules(errors: Errors, rules: Obj, path: str) -> None:
         _above_zero(errors, f"{at}.periodSeconds", period)
         if period > _MAX_PERIOD_S:
             errors.invalid(f"{at}.periodSeconds", period, f"must be less than or equal to {_MAX_PERIOD_S}")
+    if rules.get("tolerance") is not None:
+        validate_amount(errors, rules["tolerance"], f"{path}.tolerance")
 
 
 def _above_zero(errors: Errors, path: str, value: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from api.validation.addresses import parse_address, validate_ip
 from api.validation.errors import Errors
 from machinery import names
 from machinery.errors import Cause
@@ -18,24 +19,42 @@ CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _WRONG_PARTS = ("//", "/./", "/../", "%2f", "%2F")
 _WRONG_ENDS = ("/..", "/.")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 
-def validate_ingress(ingress: Obj) -> Sequence[Cause]:
+def validate_ingress(ingress: Obj, old: Obj | None = None) -> Sequence[Cause]:
+    """A new ingress, or the successor of `old`, whose mistakes it may keep."""
     errors = Errors()
-    spec = ingress.get("spec") or {}
+    spec, before = ingress.get("spec") or {}, (old or {}).get("spec") or {}
     rules, default = spec.get("rules") or [], spec.get("defaultBackend")
     if not rules and default is None:
         errors.invalid("spec", rules, "either `defaultBackend` or `rules` must be specified")
     if default is not None:
         _validate_backend(errors, default, "spec.defaultBackend")
+    odd_rules = _has_odd_wildcard(before)
     for index, rule in enumerate(rules):
-        _validate_rule(errors, rule, f"spec.rules[{index}]")
-    _validate_tls(errors, spec.get("tls") or ())
+        at = f"spec.rules[{index}]"
+        _validate_host(errors, rule.get("host", ""), f"{at}.host")
+        if not (odd_rules and "*" in rule.get("host", "")):
+            _validate_rule(errors, rule, at)
+    _validate_tls(errors, spec.get("tls") or (), odd_secrets=_has_odd_secret(before))
     if spec.get("ingressClassName") is not None:
         name = spec["ingressClassName"]
         errors.invalid_each("spec.ingressClassName", name, names.dns1123_subdomain(name))
     return errors.causes
+
+
+def _has_odd_wildcard(spec: Obj) -> bool:
+    """Rules of hosts with a star were not looked at, once."""
+    errors = Errors()
+    for rule in spec.get("rules") or ():
+        if "*" in rule.get("host", ""):
+            _validate_rule(errors, rule, "")
+    return bool(errors)
+
+
+def _has_odd_secret(spec: Obj) -> bool:
+    secrets = [each.get("secretName", "") for each in spec.get("tls") or ()]
+    return any(name and names.dns1123_subdomain(name) for name in secrets)
 
 
 def validate_class_agrees(errors: Errors, ingress: Obj) -> None:
@@ -47,15 +66,16 @@ def validate_class_agrees(errors: Errors, ingress: Obj) -> None:
         errors.invalid(f"annotations.{CLASS_ANNOTATION}", noted, message)
 
 
+def _validate_host(errors: Errors, host: str, path: str) -> None:
+    if not host:
+        return
+    if parse_address(host) is not None:
+        errors.invalid(path, host, "must be a DNS name, not an IP address")
+    rule = names.wildcard_subdomain if "*" in host else names.dns1123_subdomain
+    errors.invalid_each(path, host, rule(host))
+
+
 def _validate_rule(errors: Errors, rule: Obj, path: str) -> None:
-    host = rule.get("host", "")
-    if host:
-        if not names.ip(host):
-            errors.invalid(f"{path}.host", host, "must be a DNS name, not an IP address")
-        elif "*" in host:
-            errors.invalid_each(f"{path}.host", host, names.wildcard_subdomain(host))
-        else:
-            errors.invalid_each(f"{path}.host", host, names.dns1123_subdomain(host))
     http = rule.get("http")
     if http is None:
         return
@@ -64,15 +84,15 @@ def _validate_rule(errors: Errors, rule: Obj, path: str) -> None:
         errors.required(f"{path}.http.paths")
     for index, each in enumerate(paths):
         at = f"{path}.http.paths[{index}]"
+        if each.get("pathType") is None:
+            errors.required(f"{at}.pathType", "pathType must be specified")
+            continue
         _validate_path(errors, each, at)
         _validate_backend(errors, each.get("backend") or {}, f"{at}.backend")
 
 
 def _validate_path(errors: Errors, each: Obj, path: str) -> None:
-    kind, text = each.get("pathType"), each.get("path", "")
-    if not kind:
-        errors.required(f"{path}.pathType", "pathType must be specified")
-        return
+    kind, text = each["pathType"], each.get("path", "")
     if kind in ("Exact", "Prefix"):
         if not text.startswith("/"):
             errors.invalid(f"{path}.path", text, "must be an absolute path")
@@ -97,7 +117,7 @@ def _validate_backend(errors: Errors, backend: Obj, path: str) -> None:
     elif resource is not None:
         validate_typed_reference(errors, resource, f"{path}.resource")
     elif service is None:
-        errors.required(path, "resource or service backend is required")
+        errors.invalid(path, "", "resource or service backend is required")
     else:
         _validate_service(errors, service, path)
 
@@ -120,7 +140,7 @@ def _validate_service(errors: Errors, service: Obj, path: str) -> None:
 
 def validate_typed_reference(errors: Errors, ref: Obj, path: str) -> None:
     """An object of any kind: a group that may be one, and a kind and a name that must be there."""
-    if ref.get("apiGroup"):
+    if ref.get("apiGroup") is not None:
         group = ref["apiGroup"]
         errors.invalid_each(f"{path}.apiGroup", group, names.dns1123_subdomain(group))
     for field in ("kind", "name"):
@@ -131,31 +151,32 @@ def validate_typed_reference(errors: Errors, ref: Obj, path: str) -> None:
             errors.invalid_each(f"{path}.{field}", value, names.path_segment(value))
 
 
-def _validate_tls(errors: Errors, entries: Iterable[Obj]) -> None:
+def _validate_tls(errors: Errors, entries: Iterable[Obj], *, odd_secrets: bool) -> None:
     for index, entry in enumerate(entries):
         at = f"spec.tls[{index}]"
         for position, host in enumerate(entry.get("hosts") or ()):
             rule = names.wildcard_subdomain if "*" in host else names.dns1123_subdomain
             errors.invalid_each(f"{at}.hosts[{position}]", host, rule(host))
         secret = entry.get("secretName", "")
-        if secret:
+        if secret and not odd_secrets:
             errors.invalid_each(f"{at}.secretName", secret, names.dns1123_subdomain(secret))
 
 
-def validate_ingress_status(ingress: Obj) -> Sequence[Cause]:
-    errors = Errors()
+def _addresses(ingress: Obj) -> list[Obj]:
     balancer = (ingress.get("status") or {}).get("loadBalancer") or {}
-    for index, each in enumerate(balancer.get("ingress") or ()):
+    return balancer.get("ingress") or []
+
+
+def validate_ingress_status(ingress: Obj, old: Obj) -> Sequence[Cause]:
+    errors = Errors()
+    kept = {each.get("ip", "") for each in _addresses(old)}
+    for index, each in enumerate(_addresses(ingress)):
         at = f"status.loadBalancer.ingress[{index}]"
         if each.get("ip"):
-            errors.invalid_each(f"{at}.ip", each["ip"], names.ip(each["ip"]))
+            validate_ip(errors, each["ip"], f"{at}.ip", kept)
         host = each.get("hostname", "")
         if host:
             errors.invalid_each(f"{at}.hostname", host, names.dns1123_subdomain(host))
-            if not names.ip(host):
+            if parse_address(host) is not None:
                 errors.invalid(f"{at}.hostname", host, "must be a DNS name, not an IP address")
-        for position, port in enumerate(each.get("ports") or ()):
-            where = f"{at}.ports[{position}]"
-            errors.invalid_each(f"{where}.port", port.get("port", 0), names.port_number(port.get("port", 0)))
-            errors.one_of(f"{where}.protocol", port.get("protocol"), _PROTOCOLS, required=True)
     return errors.causes

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.validation.errors import Errors
-from api.validation.resources import sign_of
+from api.validation.resources import sign_of, validate_container_name
 from machinery import names
 
 Obj = dict[str, Any]
@@ -29,37 +29,49 @@ def validate_reference(errors: Errors, ref: Obj, path: str) -> None:
             errors.required(f"{path}.{field}")
         else:
             errors.invalid_each(f"{path}.{field}", value, names.path_segment(value))
-    if ref.get("apiVersion", "").count("/") > 1:
-        message = f"unexpected GroupVersion string: {ref['apiVersion']}"
-        errors.invalid(f"{path}.apiVersion", ref["apiVersion"], message)
 
 
-def validate_metric(errors: Errors, metric: Obj, path: str) -> None:
+def group_version_error(version: str) -> tuple[str, ...]:
+    return (f"unexpected GroupVersion string: {version}",) if version.count("/") > 1 else ()
+
+
+def object_version_error(metric: Obj) -> tuple[str, ...]:
+    """What is wrong with the version of the object that a metric is of."""
+    ref = (metric.get("object") or {}).get("describedObject") or {}
+    return group_version_error(ref.get("apiVersion", ""))
+
+
+def validate_metric(errors: Errors, metric: Obj, path: str, *, odd_versions: bool = False) -> None:
     kind = metric.get("type", "")
     if not kind:
         errors.required(f"{path}.type", "must specify a metric source type")
     if kind not in _SOURCES:
         errors.not_supported(f"{path}.type", kind, _SOURCES)
-    present = [field for field in _SOURCES.values() if metric.get(field) is not None]
-    if len(present) == 1:
-        _RULES[present[0]](errors, metric[present[0]], f"{path}.{present[0]}")
-    expected = _SOURCES.get(kind, kind[:1].lower() + kind[1:])
-    if expected not in present:
+    present = [field for field in ("object", *_RULES) if metric.get(field) is not None]
+    for field in present[:1]:
+        if field == "object":
+            wrong = () if odd_versions else object_version_error(metric)
+            _object(errors, metric["object"], f"{path}.object", wrong)
+        else:
+            _RULES[field](errors, metric[field], f"{path}.{field}")
+    expected = _SOURCES.get(kind)
+    if expected is not None and expected not in present:
         errors.required(f"{path}.{expected}", "must populate information for the given metric source")
-    if len(present) != 1:
-        for field in present:
-            if field != expected:
-                errors.forbidden(f"{path}.{field}", "must populate the given metric source only")
+    for field in present if len(present) > 1 else ():
+        if field != expected:
+            errors.forbidden(f"{path}.{field}", "must populate the given metric source only")
 
 
-def _object(errors: Errors, source: Obj, path: str) -> None:
-    validate_reference(errors, source.get("describedObject") or {}, f"{path}.describedObject")
+def _object(errors: Errors, source: Obj, path: str, wrong_version: tuple[str, ...]) -> None:
+    described = source.get("describedObject") or {}
+    validate_reference(errors, described, f"{path}.describedObject")
+    at = f"{path}.describedObject.apiVersion"
+    errors.invalid_each(at, described.get("apiVersion", ""), wrong_version)
     _identifier(errors, source.get("metric") or {}, f"{path}.metric")
     target = source.get("target") or {}
     _target(errors, target, f"{path}.target")
     if target.get("value") is None and target.get("averageValue") is None:
-        message = "must set either a target value for metric or a per-pod target"
-        errors.required(f"{path}.target.averageValue", message)
+        errors.required(f"{path}.target.averageValue", "must set either a target value or averageValue")
 
 
 def _external(errors: Errors, source: Obj, path: str) -> None:
@@ -78,14 +90,18 @@ def _pods(errors: Errors, source: Obj, path: str) -> None:
     _identifier(errors, source.get("metric") or {}, f"{path}.metric")
     target = source.get("target") or {}
     _target(errors, target, f"{path}.target")
-    average = target.get("averageValue")
-    if average is None or sign_of(average) <= 0:
+    if target.get("averageValue") is None:
         errors.required(f"{path}.target.averageValue", "must specify a positive target averageValue")
 
 
 def _resource(errors: Errors, source: Obj, path: str) -> None:
     if not source.get("name"):
         errors.required(f"{path}.name", "must specify a resource name")
+    _share(errors, source, path)
+
+
+def _share(errors: Errors, source: Obj, path: str) -> None:
+    """A target that is either an amount or a share of what was requested."""
     target = source.get("target") or {}
     _target(errors, target, f"{path}.target")
     if target.get("averageUtilization") is None and target.get("averageValue") is None:
@@ -97,20 +113,24 @@ def _resource(errors: Errors, source: Obj, path: str) -> None:
 
 
 def _container_resource(errors: Errors, source: Obj, path: str) -> None:
-    container = source.get("container", "")
+    name, container = source.get("name", ""), source.get("container", "")
+    if not name:
+        errors.required(f"{path}.name", "must specify a resource name")
+    else:
+        validate_container_name(errors, name, f"{path}.name")
     if not container:
         errors.required(f"{path}.container", "must specify a container")
     else:
         errors.invalid_each(f"{path}.container", container, names.dns1123_label(container))
-    _resource(errors, source, path)
+    _share(errors, source, path)
 
 
+# In the order in which they are looked at, behind objects; of several sources the first is judged.
 _RULES: dict[str, Callable[[Errors, Obj, str], None]] = {
-    "containerResource": _container_resource,
     "external": _external,
-    "object": _object,
     "pods": _pods,
     "resource": _resource,
+    "containerResource": _container_resource,
 }
 
 

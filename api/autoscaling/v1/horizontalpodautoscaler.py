@@ -25,6 +25,9 @@ class AutoscalerV1Strategy(AutoscalerStrategy):
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_autoscaler(to_v2(deep_copy(obj)))
 
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_autoscaler(to_v2(deep_copy(obj)), to_v2(deep_copy(old)))
+
 
 HORIZONTALPODAUTOSCALER = builtin(
     GVR("autoscaling", "v1", "horizontalpodautoscalers", kind="HorizontalPodAutoscaler"),

@@ -32,6 +32,9 @@ class AutoscalerStrategy(SpecStatusStrategy):
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_autoscaler(obj)
 
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_autoscaler(obj, old)
+
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         return validate_autoscaler_status(obj)
 

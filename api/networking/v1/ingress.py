@@ -33,10 +33,10 @@ class IngressStrategy(SpecStatusStrategy):
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        return validate_ingress(obj)
+        return validate_ingress(obj, old)
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        return validate_ingress_status(obj)
+        return validate_ingress_status(obj, old)
 
     def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
         found = [*super().warnings(obj, old)]

@@ -38,9 +38,9 @@ class IngressClassStrategy(Strategy):
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.causes += self.validate(obj)
         before, after = (field(each, "spec", "controller") for each in (old, obj))
         errors.immutable("spec.controller", after, before)
+        errors.causes += self.validate(obj)
         return errors.causes
 
 
@@ -48,7 +48,10 @@ def _validate_parameters(errors: Errors, parameters: Obj) -> None:
     path = "spec.parameters"
     validate_typed_reference(errors, parameters, path)
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
-    errors.one_of(f"{path}.scope", scope, _SCOPES, required=True)
+    if scope is None:
+        errors.required(f"{path}.scope")
+    elif scope not in _SCOPES:
+        errors.not_supported(f"{path}.scope", scope, _SCOPES)
     if scope == "Namespace":
         if namespace is None:
             errors.required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'")

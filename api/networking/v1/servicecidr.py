@@ -1,6 +1,5 @@
 """ServiceCIDR: a range that services get their addresses from."""
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +7,8 @@ from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
+from api.validation.addresses import parse_network, validate_canonical_cidr
 from api.validation.errors import Errors
-from machinery import names
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
@@ -25,12 +24,13 @@ class ServiceCIDRStrategy(SpecStatusStrategy):
         ranges: list[str] = field(obj, "spec", "cidrs") or []
         if not ranges:
             errors.required(_PATH, "at least one CIDR required")
-        if len(ranges) > 2:
+        elif len(ranges) > 2:
             errors.invalid(_PATH, ranges, "may only hold up to 2 values")
-        elif len(ranges) == 2 and (":" in ranges[0]) == (":" in ranges[1]):
+        elif len(ranges) == 2 and not _are_a_pair(ranges):
             errors.invalid(_PATH, ranges, _PAIR)
-        for index, text in enumerate(ranges):
-            _validate_range(errors, text, f"{_PATH}[{index}]")
+        else:
+            for index, text in enumerate(ranges):
+                validate_canonical_cidr(errors, text, f"{_PATH}[{index}]")
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
@@ -44,14 +44,10 @@ class ServiceCIDRStrategy(SpecStatusStrategy):
         return errors.causes
 
 
-def _validate_range(errors: Errors, text: str, path: str) -> None:
-    wrong = names.cidr(text)
-    errors.invalid_each(path, text, wrong)
-    if wrong:
-        return
-    canonical = ipaddress.ip_network(text, strict=False)
-    if str(canonical) != text:
-        errors.invalid(path, text, f'must be in canonical form ("{canonical}")')
+def _are_a_pair(ranges: list[str]) -> bool:
+    """Ranges, one of each family."""
+    networks = [parse_network(text) for text in ranges]
+    return {None if each is None else each.version for each in networks} == {4, 6}
 
 
 SERVICECIDR = builtin(

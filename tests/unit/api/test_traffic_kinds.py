@@ -26,7 +26,7 @@ AT = "spec.rules[0].http.paths[0]"
     ("spec", "expected"),
     [
         ({}, ("Invalid", "spec")),
-        ({"defaultBackend": {}}, ("Required", "spec.defaultBackend")),
+        ({"defaultBackend": {}}, ("Invalid", "spec.defaultBackend")),
         ({"defaultBackend": {**BACKEND, "resource": {}}}, ("Invalid", "spec.defaultBackend")),
         (
             {"defaultBackend": {"resource": {"kind": "Bucket"}}},
@@ -172,7 +172,7 @@ def test_service_range_may_gain_a_family_and_change_nothing_else(kinds) -> None:
 
 # --- autoscalers --------------------------------------------------------------------------------------------
 
-TARGET = {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 3}
+TARGET = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 3}
 
 
 def metric(kind: str, **source: Any) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def metric(kind: str, **source: Any) -> dict[str, Any]:
         ),
         (
             metric("Pods", metric={"name": "rps"}, target={"type": "AverageValue", "averageValue": "0"}),
-            ("Required", "spec.metrics[0].pods.target.averageValue"),
+            ("Invalid", "spec.metrics[0].pods.target.averageValue"),
         ),
         (
             metric("ContainerResource", name="cpu", target={"type": "Utilization", "averageUtilization": 5}),
