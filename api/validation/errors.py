@@ -11,6 +11,7 @@ from typing import Any
 from machinery import field_errors
 from machinery.errors import MAX_CAUSES, Cause, Invalid
 
+MAX_TOLD_CHARS = 4 * 1024 * 1024  # of all messages: some repeat the value, or a long list of choices
 IMMUTABLE = "field is immutable"
 
 
@@ -31,6 +32,7 @@ class Errors:
 
     def __init__(self) -> None:
         self.causes: list[Cause] = []
+        self._told_chars = 0
 
     def __iter__(self) -> Iterator[Cause]:
         return iter(self.causes)
@@ -40,8 +42,9 @@ class Errors:
 
     def _add(self, cause: Cause) -> None:
         self.causes.append(cause)
-        if len(self.causes) > MAX_CAUSES:
-            raise EnoughErrors(f"more than {MAX_CAUSES} fields are invalid", causes=self.causes)
+        self._told_chars += len(cause.message)
+        if len(self.causes) > MAX_CAUSES or self._told_chars > MAX_TOLD_CHARS:
+            raise EnoughErrors("more fields are invalid than are told", causes=self.causes)
 
     def required(self, path: str, detail: str = "") -> None:
         self._add(field_errors.required(path, detail))

@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
+from api.apiextensions.v1.choices import is_among
 from api.apiextensions.v1.formats import is_format, is_known
-from api.validation.errors import Errors
+from api.validation.errors import EnoughErrors, Errors
 from machinery import names, patterns
 from machinery.errors import Cause
 
@@ -53,7 +54,7 @@ def validate_value(errors: Errors, value: Any, schema: Json, path: str, was: Any
             _validate_number(errors, value, schema, path)
         case list():
             _validate_list(errors, value, schema, path, was)
-    if schema.get("enum") is not None and not any(_same(value, each) for each in schema["enum"]):
+    if schema.get("enum") is not None and not is_among(value, schema["enum"]):
         errors.not_supported(path, value, [_plain(each) for each in schema["enum"]])
     if isinstance(value, dict):
         _validate_object(errors, value, schema, path, was)
@@ -121,11 +122,6 @@ def _has_type(value: Any, wanted: str) -> bool:
 
 
 _MAX_INT64, _MAX_EXACT = 2**63 - 1, 2**53 - 1
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON: True is not 1."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _plain(value: Any) -> str:
@@ -381,6 +377,10 @@ def _reach(schema: Json, value: Any) -> int:
 
 
 def _errors_of(value: Any, schema: Json, path: str, was: Any) -> list[Cause]:
+    """Of a branch, which may have more errors than are told: others may hold."""
     errors = Errors()
-    validate_value(errors, value, schema, path, was)
+    try:
+        validate_value(errors, value, schema, path, was)
+    except EnoughErrors as enough:
+        return list(enough.causes)
     return errors.causes
