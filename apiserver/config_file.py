@@ -74,6 +74,10 @@ def _wrong(path: str, value: Any, detail: str) -> Cause:
     return Cause("FieldValueTypeInvalid", f"Invalid value: {type(value).__name__}: {detail}", path)
 
 
+class NotYet(ConfigFileError):
+    """The file is as it should be, but what it names cannot be had at the moment: it is tried again."""
+
+
 async def follow_files(
     paths: Sequence[Path], on_change: Callable[[], Awaitable[None] | None], clock: Clock
 ) -> None:
@@ -92,6 +96,8 @@ async def follow_files(
             if waiting is not None:
                 await waiting
         except ConfigFileError as error:
+            if isinstance(error, NotYet):
+                seen = []
             log.error("a changed file cannot be used, what was read before stays", error=str(error))
         else:
             log.info("read again what has changed", files=names)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.resource import Resource
-from apiserver.config_file import ConfigFileError, follow_files, read_config
+from apiserver.config_file import ConfigFileError, NotYet, follow_files, read_config
 from apiserver.http.health import Check
 from apiserver.storage.encoding import Cipher
 from client.logs import get_logger
@@ -135,7 +135,7 @@ class FlaggedEncryption:
 
     async def _reload(self) -> list[KmsProvider]:
         """Those that are no longer used. Plugins that the old configuration names the same way go on with their keys; a new one
-        must be well. Raises ConfigFileError, and then nothing has changed."""
+        must be well. Raises ConfigFileError (NotYet where one is not), and then nothing has changed."""
         assert self._encryption is not None
         plugins: dict[KmsSettings, KmsProvider] = {}
         rules = self._read(plugins)
@@ -143,7 +143,7 @@ class FlaggedEncryption:
         if wrong := await self._wrong_with(new):
             for each in new.values():
                 await each.close()
-            raise ConfigFileError(f"{self._flags.encryption_provider_config}: {', '.join(wrong)}")
+            raise NotYet(f"{self._flags.encryption_provider_config}: {', '.join(wrong)}")
         gone = [each for settings, each in self._plugins.items() if settings not in plugins]
         self._encryption.replace(rules)
         self._rules, self._plugins = rules, plugins

@@ -3,28 +3,23 @@ is taken up while it runs."""
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
-import os
-import signal
-import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from https_world import Authority, Issuer, https_server
+from tls_site import Site, serving, stored_now, until
 
 from apiserver import __main__ as program
 from apiserver import config_file
-from apiserver.backends.sqlite import SqliteBackend
 from client.client import Client
 from client.http1 import HttpTransport
 from client.transport import TransportError
-from machinery.clock import SystemClock
 from machinery.errors import ApiError, Forbidden, Unauthorized
 from machinery.gvk import CONFIGMAPS, GVR, NAMESPACES, PODS, SECRETS
 
@@ -35,53 +30,6 @@ RULES = GVR("authorization.k8s.io", "v1", "selfsubjectrulesreviews", namespaced=
 KEY_1, KEY_2 = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "YWJjZGVmZ2hpamFiY2RlZmdoaWphYmNkZWZnaGlqYWI="
 
 
-class Site:
-    """One server's files, flags and callers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.authority = Authority(folder)
-        self.serving = self.authority.issue("serving", "apiserver")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"https://127.0.0.1:{self.port}"
-        self._open: list[HttpTransport] = []
-
-    def file(self, name: str, content: Any) -> Path:
-        path = self.folder / name
-        part = self.folder / f"{name}.part"
-        part.write_text(content if isinstance(content, str) else json.dumps(content))
-        part.replace(path)
-        return path
-
-    def flags(self, *more: str) -> list[str]:
-        return [
-            f"--data-dir={self.folder}",
-            f"--port={self.port}",
-            f"--tls-cert-file={self.serving[0]}",
-            f"--tls-private-key-file={self.serving[1]}",
-            f"--client-ca-file={self.authority.file}",
-            "--log-level=error",
-            *more,
-        ]
-
-    def client(
-        self, *, token: str = "", pair: tuple[Path, Path] | None = None, ca: Authority | None = None
-    ) -> Client:
-        context = (ca or self.authority).client_context(pair)
-        transport = HttpTransport(self.url, ssl_context=context, token=(lambda: token) if token else None)
-        self._open.append(transport)
-        return Client(transport)
-
-    def admin(self, file: str = "admin") -> Client:
-        return self.client(pair=self.authority.issue(file, "root", ("system:masters",)))
-
-    async def close(self) -> None:
-        for transport in self._open:
-            await transport.close()
-
-
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(config_file, "EVERY_S", 0.02)
@@ -89,30 +37,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     yield Site(tmp_path)
     gc.unfreeze()
     gc.set_threshold(*thresholds)
-
-
-def serving(site: Site, flags: list[str], body: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        options = program._parser().parse_args(flags)
-        running = asyncio.ensure_future(program.run(options))
-        try:
-            admin = site.admin()
-            for _ in range(500):
-                if running.done():
-                    await running
-                try:
-                    await admin.list(NAMESPACES)
-                    break
-                except (TransportError, ApiError, OSError):
-                    await asyncio.sleep(0.02)
-            await body()
-        finally:
-            await site.close()
-            if not running.done():
-                os.kill(os.getpid(), signal.SIGTERM)  # it has handlers of its own since it listens
-            await running
-
-    asyncio.run(main())
 
 
 async def who(client: Client) -> str:
@@ -127,14 +51,6 @@ async def is_known(client: Client) -> bool:
         assert "keys were not fetched yet" in str(refused)
         return False
     return True
-
-
-async def until(check: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(40):
-        while True:
-            if await check():
-                return
-            await asyncio.sleep(0.02)
 
 
 def test_callers_of_all_kinds_are_known_and_told_of(site: Site) -> None:
@@ -312,20 +228,6 @@ def on_disk(site: Site) -> bytes:
     for path in site.folder.glob("store.db*"):
         found += path.read_bytes()
     return found
-
-
-def stored_now(site: Site, key: str) -> bytes:
-    async def read() -> bytes:
-        backend = SqliteBackend(site.folder / "store.db", SystemClock())
-        await backend.start()
-        try:
-            found = await backend.get(key)
-        finally:
-            await backend.close()
-        assert found is not None
-        return found.value
-
-    return asyncio.run(read())
 
 
 def test_keys_at_rest_are_rotated_while_the_server_runs(site: Site) -> None:

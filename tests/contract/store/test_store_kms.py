@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -332,6 +334,26 @@ def test_source_beyond_upstreams_limits_is_refused(source: KeySource, message: s
     with pytest.raises(BadEnvelope, match=message):
         check_source(source)
     check_source(KeySource(SEED, b"x" * 1024, "k" * 1024, (("a.b.", b""),)))
+
+
+# What upstream's own envelope stored at KEY by tools/upstream/kms, whose key is the SHA-256 of "key-1".
+UPSTREAMS = base64.b64decode(
+    b"azhzOmVuYzprbXM6djI6cDoKThe3TaHQ6T1aJ6ycre0AlCoq7+gGuXNcnZK6xtL9yFvw60kTxuyMlXaEglUWiPA+1UfmhTzg"
+    b"qabUiGDFt52fLi8eT/27lQc7023RrzzE7BIFa2V5LTEaPMuRWWuc8PeGY2wZwr7Btu3nR3KdDA5Q/9c/pyc44l33YcdxlFrH"
+    b"SRer0BR2/QaG5roievS7gEvuOTmCXiIdChVsb2NhbC1rZWsuZXhhbXBsZS5vcmcSBGtlawAoAQ=="
+)
+
+
+def test_value_that_upstream_has_sealed_is_read_but_nowhere_else() -> None:
+    async def main() -> None:
+        keys = Keys()
+        keys.know("key-1", sha256(b"key-1").digest())
+        process = Process(keys, MemoryBackend())
+        assert await process.open(UPSTREAMS) == b"sealed by upstream"
+        with pytest.raises(CipherError, match="were changed"):
+            process.cipher.open("/registry/secrets/a/t", UPSTREAMS)
+
+    run(main())
 
 
 def test_short_seeds_and_values_are_refused() -> None:
