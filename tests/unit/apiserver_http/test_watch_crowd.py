@@ -17,9 +17,10 @@ from apiserver.engine.revisions import parse_watch
 from apiserver.http.negotiation import accepted
 from apiserver.http.protocol import Connection, Served
 from apiserver.http.reply import Receive, Scope, Send
-from apiserver.http.watch_stream import Streams, stream_watch
+from apiserver.http.watch_stream import Streams, frames_for, stream_watch
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.extract import extractor
+from apiserver.storage.store import Batch, Entry, StoreEvent
 from machinery.clock import LoopClock
 from machinery.virtual_loop import DEFAULT_EPOCH_S, run
 
@@ -193,3 +194,21 @@ def test_watch_whose_event_cannot_be_shown_ends_alone() -> None:
     first.abort = lambda: aborted.append(first)  # type: ignore[method-assign]
     watched([first, second], body)
     assert len(first.events()) == 1 and len(second.events()) == 3
+
+
+def test_word_that_asks_for_nothing_keeps_no_rendering_of_its_own() -> None:
+    obj = config_map(1)
+    entry = Entry("/c001", "d", "c001", 1, orjson.dumps(obj), {}, {})
+    batch = Batch([StoreEvent("ADDED", 1, entry)])
+    gvr = SimpleNamespace(api_version="v1")
+    served: Any = SimpleNamespace(
+        resource=SimpleNamespace(gvr=gvr, kind="ConfigMap"), load=lambda entry: orjson.loads(entry.data)
+    )
+    options = parse_watch(parse_query(b"watch=1"))
+    for form in ("application/json", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"):
+        lines = {
+            frames_for(served, options, accepted(form), f"word {index}", lambda: 0.0)(batch)
+            for index in range(9)
+        }
+        assert len(lines) == 1
+    assert len(batch.renderings) == 2 and len(batch[0].renderings) == 1
