@@ -2,6 +2,7 @@
 # Builds, into the user's cache, programs made of upstream's own Go libraries as Debian packages their sources:
 #   apiextensions-apiserver   upstream's generic API server, which answers for custom resources as kube-apiserver does
 #   client                    a client of kctl's own, on client-go (client/)
+#   kms                       a KMS plugin on upstream's gRPC server, and upstream's envelope (kms/)
 #   oracle                    upstream's pure functions behind a pipe (oracle/)
 #
 # Debian unstable carries Kubernetes' Go libraries as source packages. They are installed, with a Go compiler, into a chroot that is
@@ -19,7 +20,7 @@ is_built() { # is_built PROGRAM: its binary is there, and no source of ours is n
   [ -x "$cache/$1" ] && { [ ! -d "$1" ] || [ -z "$(find "$1" -name '*.go' -newer "$cache/$1" -print -quit)" ]; }
 }
 wanted=()
-for program in apiextensions-apiserver client oracle; do is_built "$program" || wanted+=("$program"); done
+for program in apiextensions-apiserver client kms oracle; do is_built "$program" || wanted+=("$program"); done
 [ ${#wanted[@]} -gt 0 ] || exit 0
 [ "$(id -u)" = 0 ] || { say "building upstream's programs needs root (a chroot)"; exit 1; }
 
