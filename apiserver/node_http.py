@@ -81,9 +81,10 @@ async def exchange(
             raise NodeUnreachable(f"{shown(host, port)} does not answer: {error or 'timed out'}") from error
         yield answer
     finally:
+        transport = writer.transport
+        if not transport.is_closing() and transport.get_write_buffer_size():  # TLS sees to that itself
+            asyncio.get_running_loop().call_later(_FAREWELL_S, transport.abort)
         writer.close()
-        if writer.transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(_FAREWELL_S, writer.transport.abort)
 
 
 class HttpExchange:
