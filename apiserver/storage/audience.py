@@ -6,8 +6,9 @@ A change is looked at once for all of them, and all who stand at the same place 
 is made once. Rounds are paced (`pace.py`): a lone watcher, a small audience and a rare change are served at once.
 
 Invariants:
-* The log holds what some watcher had not read when the last round began, nothing else: never more than `limit` events. Who is
-  that far behind when one more comes is cut off (Compacted) and has to list again; nobody waits for it.
+* The log holds what some watcher had not read when the last round began, nothing else: never more than `limit` events, nor
+  than LOG_BYTES of objects, if that is more than one. Who is that far behind when one more comes is cut off (Compacted) and
+  has to list again; nobody waits for it.
 * Every watcher takes every event of the log once, in order.
 * A watcher that lags behind the last round is served whenever it asks: only who is up to date waits for the next round.
 """
@@ -26,6 +27,7 @@ from machinery.clock import Clock
 
 WAVE = 50  # watchers woken in one turn of the loop, for others to have their turns in between
 BATCH_BYTES = 256 * 1024  # of objects handed out at once, so that a slow reader's connection holds no more
+LOG_BYTES = 64 << 20  # of objects that are kept for who is behind
 _BATCHES = 8  # kept for the next who asks: who keeps up stands where others do, a crowd that lags may stand everywhere
 
 
@@ -64,6 +66,7 @@ class Audience:
         self._clock = clock
         self._members: dict[Listener, None] = {}
         self._log: list[StoreEvent] = []
+        self._log_bytes = 0
         self._base = 0  # how many events came before the log's first
         self._end = 0  # how many came in all
         self._up_to_date = 0  # how many members have read all
@@ -128,11 +131,13 @@ class Audience:
             self.put(seen)
 
     def put(self, event: StoreEvent) -> None:
-        if len(self._log) >= self._limit:
+        size = size_of(event)
+        while self._log and (len(self._log) >= self._limit or self._log_bytes + size > LOG_BYTES):
             self._cut_off_last(event.revision)
         if not self._members:
             return
         self._log.append(event)
+        self._log_bytes += size
         self._end += 1
         self._up_to_date = 0
         self._batches.clear()
@@ -216,12 +221,14 @@ class Audience:
     def _forget_read(self) -> None:
         if self._up_to_date == len(self._members):
             self._log.clear()
+            self._log_bytes = 0
             self._batches.clear()
             self._base = self._end
 
     def _forget_until(self, position: int) -> None:
         """What came before it: everybody has read that."""
         if position > self._base:
+            self._log_bytes -= sum(map(size_of, self._log[: position - self._base]))
             del self._log[: position - self._base]
             self._base = position
             self._batches.clear()

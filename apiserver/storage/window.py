@@ -10,6 +10,8 @@ from typing import Literal
 from apiserver.storage.encoding import restamp
 from apiserver.storage.store import Entry, Predicate, StoreEvent
 
+SIZE_BYTES = 64 << 20  # of objects in one resource's events
+
 
 class CacheEvent:
     """One change: the object before and after it. What watchers see of it is made once and shared."""
@@ -61,15 +63,22 @@ def restamped(entry: Entry, revision: int) -> Entry:
 class Window:
     """A bounded run of events. Every change with a revision above `floor` is in it."""
 
-    def __init__(self, size: int, floor: int) -> None:
+    def __init__(self, size: int, floor: int, size_bytes: int = SIZE_BYTES) -> None:
+        """At most `size` events, and of large objects fewer: about `size_bytes` of them, but always the newest one."""
         self.floor = floor
         self._size = size
+        self._size_bytes = size_bytes
+        self._bytes = 0
         self._events: deque[CacheEvent] = deque()
 
     def add(self, event: CacheEvent) -> None:
-        self._events.append(event)
-        if len(self._events) > self._size:
-            self.floor = self._events.popleft().revision
+        events = self._events
+        events.append(event)
+        self._bytes += len(event.entry.data)
+        while len(events) > self._size or (self._bytes > self._size_bytes and len(events) > 1):
+            oldest = events.popleft()
+            self.floor = oldest.revision
+            self._bytes -= len(oldest.entry.data)
 
     def since(self, revision: int) -> list[CacheEvent]:
         """Events after `revision` (which is not below the floor), oldest first."""

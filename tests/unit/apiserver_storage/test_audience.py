@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from apiserver.backends.backend import Compacted
+from apiserver.storage import audience
 from apiserver.storage.audience import BATCH_BYTES, WAVE
 from apiserver.storage.pace import MAX_GAP_S, Interval, plan_wait
 from apiserver.storage.store import Batch, Entry, Predicate, StoreEvent
 from apiserver.storage.watcher import Watcher
 from apiserver.storage.watchers import Watchers
-from apiserver.storage.window import CacheEvent
+from apiserver.storage.window import CacheEvent, Window
 from machinery.clock import LoopClock
 from machinery.virtual_loop import run
 
@@ -275,6 +276,45 @@ def test_readers_that_lag_each_elsewhere_leave_few_batches_behind() -> None:
         assert living(Batch) - before <= 20
 
     play(body)
+
+
+def test_reader_that_is_behind_by_large_objects_is_cut_off_before_they_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audience, "LOG_BYTES", 1000)
+
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        quick, slow, half = Reader(watcher(watchers), loop), watcher(watchers), watcher(watchers)
+        for revision in range(1, 10):
+            watchers.offer(change(revision, size=100))
+            await asyncio.sleep(1)
+            if revision == 3:
+                assert len(await anext(half)) == 3
+        assert watchers.count() == 3
+        watchers.offer(change(10, size=800))  # 300 may stay, and half is behind by 600
+        with pytest.raises(Compacted):
+            await anext(slow)
+        with pytest.raises(Compacted):
+            await anext(half)
+        await asyncio.sleep(1)
+        watchers.offer(change(11, size=5000))
+        await finish(watchers, [quick])
+        assert quick.revisions == list(range(1, 12))
+
+    play(body)
+
+
+def test_window_of_large_objects_holds_few_and_the_newest_always() -> None:
+    window = Window(5, 0, size_bytes=1000)
+    for revision in range(1, 8):
+        window.add(change(revision, size=100))
+    assert [event.revision for event in window.since(0)] == [3, 4, 5, 6, 7] and window.floor == 2
+    window.add(change(8, size=700))
+    assert [event.revision for event in window.since(0)] == [5, 6, 7, 8] and window.floor == 4
+    window.add(change(9, size=5000))
+    assert [event.revision for event in window.since(0)] == [9] and window.floor == 8
+    window.add(change(10))
+    assert [event.revision for event in window.since(0)] == [10] and window.floor == 9
 
 
 @pytest.mark.parametrize(
