@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from typing import Any
 
 from apiserver.storage.audience import Audience
 from apiserver.storage.store import StoreEvent
@@ -36,7 +37,8 @@ class Watchers:
         return sum(map(len, self))
 
     def add(self, watcher: Watcher) -> None:
-        group, key = self._place(watcher)
+        groups, place, key = self._place(watcher)
+        group = groups.setdefault(place, {})
         audience = group.get(key)
         if audience is None:
             audience = group[key] = Audience(
@@ -57,12 +59,14 @@ class Watchers:
         if watcher.audience is None:
             return
         watcher.audience.leave(watcher)
-        if not watcher.audience:
-            group, key = self._place(watcher)
-            if group.get(key) is watcher.audience:
-                del group[key]
-            self._by_namespace = {place: group for place, group in self._by_namespace.items() if group}
-            self._by_field = {place: group for place, group in self._by_field.items() if group}
+        if watcher.audience:
+            return
+        groups, place, key = self._place(watcher)
+        group = groups.get(place, _NONE)
+        if group.get(key) is watcher.audience:
+            del group[key]
+            if not group:
+                del groups[place]
 
     def offer(self, event: CacheEvent) -> None:
         if self._by_namespace:
@@ -94,16 +98,15 @@ class Watchers:
         for audience in self:
             audience.end()
 
-    def _place(self, watcher: Watcher) -> tuple[Group, Hashable]:
-        """Its group, made where there is none, and what its audience has in common there."""
+    def _place(self, watcher: Watcher) -> tuple[dict[Any, Group], Hashable, Hashable]:
+        """The groups it is among, which of them is its own, and what its audience has in common there."""
         exact = getattr(watcher.predicate, "exact_fields", None)
         if exact:
             for field in FIELDS:
                 if field in exact:
-                    group = self._by_field.setdefault((field, exact[field]), {})
-                    return group, (watcher.namespace, watcher.name, watcher.predicate, watcher.bookmarks)
-        group = self._by_namespace.setdefault(watcher.namespace, {})
-        return group, (watcher.name, watcher.predicate, watcher.bookmarks)
+                    key = (watcher.namespace, watcher.name, watcher.predicate, watcher.bookmarks)
+                    return self._by_field, (field, exact[field]), key
+        return self._by_namespace, watcher.namespace, (watcher.name, watcher.predicate, watcher.bookmarks)
 
 
 _NONE: Group = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -315,6 +316,22 @@ def test_window_of_large_objects_holds_few_and_the_newest_always() -> None:
     assert [event.revision for event in window.since(0)] == [9] and window.floor == 8
     window.add(change(10))
     assert [event.revision for event in window.since(0)] == [10] and window.floor == 9
+
+
+def test_storm_of_watchers_in_places_of_their_own_leaves_nothing_and_takes_no_longer_for_each() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        spent_s: list[float] = []
+        for count in (200, 200, 6000):
+            there = [watcher(watchers, namespace=f"n{index}") for index in range(count)]
+            begun_s = time.process_time()
+            for each in there:
+                watchers.remove(each)
+                watchers.remove(each)
+            spent_s.append((time.process_time() - begun_s) / count)
+            assert not list(watchers) and not watchers.count() and not watchers._by_namespace
+        assert spent_s[2] < 10 * min(spent_s[:2])
+
+    play(body)
 
 
 @pytest.mark.parametrize(
