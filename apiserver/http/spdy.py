@@ -26,6 +26,7 @@ VERSION_HEADER = b"x-stream-protocol-version"
 _ACCEPTED_HEADER = b"x-accepted-stream-protocol-versions"
 _FORWARD = ("portforward.k8s.io",)
 _CREATION_S = 30.0  # for a client to open the streams that it asked for
+_STEP_BYTES = 32 * 1024  # of what the client sent, until others have their turn
 _FAREWELL_S = (
     5.0  # for a client to read how it ended, and leave: a close from here may overtake what it reads
 )
@@ -65,20 +66,23 @@ async def serve_command(
     async def from_client() -> None:
         hears = True
         async for piece in tunnel.pieces():
-            try:
-                messages = made.from_client(piece)
-            except SpdyError:
-                made.end()
-                await flush()
-                return
-            await flush()
-            if made.is_complete:
-                complete.set()
-            for message in messages if hears else ():
+            for at in range(0, len(piece), _STEP_BYTES):
+                if at:
+                    await asyncio.sleep(0)  # it may hold nothing but small frames
                 try:
-                    await socket.send(message)
-                except OSError:  # it has ended; how is still to be told
-                    hears = False
+                    messages = made.from_client(piece[at : at + _STEP_BYTES])
+                except SpdyError:
+                    made.end()
+                    await flush()
+                    return
+                await flush()
+                if made.is_complete:
+                    complete.set()
+                for message in messages if hears else ():
+                    try:
+                        await socket.send(message)
+                    except OSError:  # it has ended; how is still to be told
+                        hears = False
 
     async def from_agent() -> None:
         try:

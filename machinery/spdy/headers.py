@@ -1,7 +1,8 @@
 """SPDY/3's header blocks: names and values, compressed by one zlib stream per direction with the protocol's dictionary.
 
 A block that is lost or skipped spoils all later ones of its direction, so each one that comes has to be read here,
-also that of a stream which is then refused. What a block may inflate to is bounded: a kilobyte can hold a megabyte.
+also that of a stream which is then refused. What a block may inflate to is bounded, and how many headers it may hold: a
+kilobyte can hold a megabyte, and each header is an object or two.
 Source: SPDY Protocol Draft 3.1, section 2.6.10.
 """
 
@@ -11,7 +12,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 
-MOST_BLOCK_BYTES = 64 * 1024  # inflated; clients of Kubernetes send some hundred
+MOST_BLOCK_BYTES = 16 * 1024  # inflated; clients of Kubernetes send some hundred
+MOST_HEADERS = 64  # and three or four of them
 
 _WORDS = [
     "options",
@@ -126,6 +128,8 @@ class HeaderReader:
         if self._inflate.eof:
             raise HeaderError("the compression of header blocks was ended")
         count, at = int.from_bytes(plain[:4], "big"), 4
+        if count > MOST_HEADERS:
+            raise HeaderError(f"a header block holds more than {MOST_HEADERS} headers")
         words: list[str] = []
         if count * 8 > len(plain) - 4:
             raise HeaderError("a header block is cut short")

@@ -18,6 +18,7 @@ import orjson
 from nodeagent.podspec import Obj
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+_MOST_CELLS = 0xFFFF  # what the kernel keeps of a terminal's size
 PROTOCOLS = (
     "v5.channel.k8s.io",
     "v4.channel.k8s.io",
@@ -54,8 +55,8 @@ class ChannelProtocol:
         if not message:
             return None
         if self.is_base64:
-            text = message.decode() if isinstance(message, bytes) else message
             try:
+                text = message.decode() if isinstance(message, bytes) else message
                 return int(text[0]), base64.b64decode(text[1:])
             except (ValueError, binascii.Error):
                 return None
@@ -100,9 +101,10 @@ def error_status(message: str) -> Obj:
 
 
 def window_size(data: bytes) -> tuple[int, int] | None:
-    """(columns, rows) of a resize message."""
+    """(columns, rows) of a resize message; None for what no terminal can have."""
     try:
         size = orjson.loads(data)
-        return int(size["Width"]), int(size["Height"])
-    except (ValueError, KeyError, TypeError):
+        width, height = int(size["Width"]), int(size["Height"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
+    return (width, height) if 0 <= width <= _MOST_CELLS and 0 <= height <= _MOST_CELLS else None

@@ -34,6 +34,7 @@ CHUNK = 32 * 1024
 # Pieces of a connection that its pod does not take: then nothing more is read of the whole session, which has one
 # order for all its streams and no windows.
 _PIECES_AHEAD = 8
+_STEP_BYTES = 32 * 1024  # of what the client sent, until others have their turn
 _LAST_WORDS_S = 30.0  # for a pod to go on answering a client that sends no more
 Dial = Callable[[int], Awaitable[Connection]]
 
@@ -72,22 +73,32 @@ class _Tunnel:
 
     async def serve(self) -> None:
         while (message := await self._socket.receive()) is not None:
-            try:
-                events = self._session.receive(message.encode() if isinstance(message, str) else message)
-            except SpdyError:
-                self._session.go_away()
-                await self._flush()
-                return
-            for event in events:
-                if isinstance(event, StreamOpened):
-                    self._opened(event)
-                elif isinstance(event, DataReceived):
-                    await self._received(event)
-                elif isinstance(event, StreamReset):
-                    self._reset(event.stream)
-                elif isinstance(event, SessionClosed) and not self._requests:
-                    return  # with connections open the client waits for their ends, or leaves
+            data = message.encode() if isinstance(message, str) else message
+            for at in range(0, len(data), _STEP_BYTES):
+                if at:
+                    await asyncio.sleep(0)  # a message may be large, and hold nothing but small frames
+                if not await self._take(data[at : at + _STEP_BYTES]):
+                    return
+
+    async def _take(self, data: bytes) -> bool:
+        """False where the session is over."""
+        try:
+            events = self._session.receive(data)
+        except SpdyError:
+            self._session.go_away()
             await self._flush()
+            return False
+        for event in events:
+            if isinstance(event, StreamOpened):
+                self._opened(event)
+            elif isinstance(event, DataReceived):
+                await self._received(event)
+            elif isinstance(event, StreamReset):
+                self._reset(event.stream)
+            elif isinstance(event, SessionClosed) and not self._requests:
+                return False  # with connections open the client waits for their ends, or leaves
+        await self._flush()
+        return True
 
     def end(self) -> None:
         for forward in self._requests.values():

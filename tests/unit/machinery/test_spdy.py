@@ -205,6 +205,7 @@ def test_bomb_is_refused_before_it_is_whole() -> None:
         (control(1, bytes(10) + HeaderWriter().write({"a": "b"})[:-9]), "cut short"),
         (control(1, bomb(1, b"a" * (1 << 22))), f"longer than {MOST_BLOCK_BYTES}"),
         (control(1, bomb(9000, b"")), f"longer than {MOST_BLOCK_BYTES}"),
+        (control(1, bomb(65, b"")), "more than 64 headers"),
         (bytes.fromhex("80030001000fffff"), "control frame of 1048575 bytes"),
     ],
 )

@@ -356,6 +356,33 @@ def test_port_forward_refuses_what_it_cannot_pair_and_forgets_what_is_reset(in_w
     with_agent(in_world, make_pod, test)
 
 
+def test_port_forward_lets_others_have_their_turn_while_a_client_opens_and_resets(in_world, make_pod):
+    async def test(world, agent):
+        call = Call(agent.app, "/portForward/default/web", "", ["SPDY/3.1+portforward.k8s.io"])
+        await call.sent.get()
+        spdy = SpdySession(client=True)
+        for number in range(2000):
+            about = {"port": "80", "requestID": str(number)}
+            spdy.open_stream({"streamType": "error", **about})
+            spdy.reset(spdy.open_stream({"streamType": "data", **about}))
+        flood = spdy.take_output()
+        alive = len(asyncio.all_tasks())
+        call.send(flood)
+        most = 0
+        while call.sent.empty() or not call.inbox.empty():
+            most = max(most, len(asyncio.all_tasks()) - alive)
+            await asyncio.sleep(0)
+        for _ in range(len(flood) >> 12):
+            most = max(most, len(asyncio.all_tasks()) - alive)
+            await asyncio.sleep(0)
+        assert 0 < most < 1000
+        assert len(asyncio.all_tasks()) <= alive
+        call.leave()
+        await asyncio.wait_for(call.task, 1)
+
+    with_agent(in_world, make_pod, test)
+
+
 def append(path: str, data: bytes) -> None:
     with open(path, "ab") as file:
         file.write(data)

@@ -22,6 +22,13 @@ def test_channel_protocols() -> None:
     assert orjson.loads(v5.outcome(exit_status(0))[1:]) == {"metadata": {}, "status": "Success"}
     assert v1.outcome(exit_status(2)).startswith(b"\x03command terminated")
     assert window_size(b'{"Width":80,"Height":24}') == (80, 24) and window_size(b"x") is None
+    for impossible in (
+        b'{"Width":65536,"Height":24}',
+        b'{"Width":80,"Height":-1}',
+        b'{"Width":1e300,"Height":1}',
+    ):
+        assert window_size(impossible) is None  # the kernel would not take it, and the session would end
+    assert b64.decode(b"\xff") is None
 
 
 def log(stamp: str, text: str, tag: str = "F", stream: str = "stdout") -> bytes:
