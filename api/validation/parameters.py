@@ -30,12 +30,18 @@ def validate_driver_name(errors: Errors, name: str, path: str) -> None:
     errors.invalid_each(path, name, names.dns1123_subdomain(name.lower()))
 
 
+def validate_provisioner(errors: Errors, name: str, path: str) -> None:
+    """Who makes volumes, or changes them: a qualified name, its case does not matter."""
+    if not name:
+        errors.required(path)
+    else:
+        errors.invalid_each(path, name, names.qualified_name(name.lower()))
+
+
 def validate_parameters(
     errors: Errors, parameters: dict[str, str] | None, path: str, *, needed: bool = False
 ) -> None:
     parameters = parameters or {}
-    if needed and not parameters:
-        errors.required(path, "must contain at least one key/value pair")
     if len(parameters) > _MAX_PARAMETERS:
         errors.too_long(path, _MAX_PARAMETERS)
         return
@@ -45,6 +51,8 @@ def validate_parameters(
     size = sum(len(key.encode()) + len(value.encode()) for key, value in parameters.items())
     if size > _MAX_PARAMETER_BYTES:
         errors.too_long(path, _MAX_PARAMETER_BYTES)
+    if needed and not parameters:
+        errors.required(path, "must contain at least one key/value pair")
 
 
 def validate_access_modes(errors: Errors, modes: list[str], path: str) -> None:
@@ -69,7 +77,7 @@ def validate_topologies(errors: Errors, terms: Iterable[Obj] | None, path: str) 
                     errors.duplicate(f"{where}.values[{number}]", value)
             errors.invalid_each(f"{where}.key", key, names.qualified_name(key))
             if key in keys:
-                errors.duplicate(f"{where}.key", key)
+                errors.duplicate(f"{where}.key", "")
             keys[key] = frozenset(values)
         if keys in seen:
             errors.duplicate(f"{path}[{index}].matchLabelExpressions", "")

@@ -33,16 +33,17 @@ class CSINodeStrategy(Strategy):
             if name in seen:
                 errors.duplicate(f"{at}.name", name)
             seen.add(name)
+            _validate_keys(errors, driver, at)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
         errors.causes += self.validate(obj)
-        before = {each.get("name"): each for each in old["spec"].get("drivers") or ()}
-        for index, driver in enumerate(obj["spec"].get("drivers") or ()):
-            known = before.get(driver.get("name"))
-            if known is not None and _fixed(driver) != _fixed(known):
-                errors.invalid(f"spec.drivers[{index}]", driver, "field is immutable")
+        after = {each.get("name"): each for each in obj["spec"].get("drivers") or ()}
+        for before in old["spec"].get("drivers") or ():
+            driver = after.get(before.get("name"))
+            if driver is not None and _fixed(driver) != _fixed(before):
+                errors.invalid("spec.drivers", _fixed(driver), "field is immutable")
         return errors.causes
 
 
@@ -60,15 +61,17 @@ def _validate_driver(errors: Errors, driver: Obj, path: str) -> None:
         errors.invalid(f"{path}.nodeID", node, f"must be {_MAX_NODE_ID} characters or less")
     count = (driver.get("allocatable") or {}).get("count")
     errors.non_negative(f"{path}.allocatable.count", count)
+
+
+def _validate_keys(errors: Errors, driver: Obj, path: str) -> None:
+    """Upstream names the driver, not the key."""
     keys = driver.get("topologyKeys") or []
     for index, key in enumerate(keys):
-        at = f"{path}.topologyKeys[{index}]"
         if not key:
-            errors.required(at)
-        elif key in keys[:index]:
-            errors.duplicate(at, key)
-        else:
-            errors.invalid_each(at, key, names.qualified_name(key))
+            errors.required(path)
+        if key in keys[:index]:
+            errors.duplicate(path, key)
+        errors.invalid_each(path, key, names.qualified_name(key))
 
 
 CSINODE = builtin(

@@ -7,8 +7,8 @@ from api.builtin import builtin
 from api.columns import AGE
 from api.resource import Column, Strategy
 from api.validation.errors import Errors
-from api.validation.parameters import validate_parameters, validate_topologies
-from machinery import names
+from api.validation.node_warnings import OLD_NODE_LABELS
+from api.validation.parameters import validate_parameters, validate_provisioner, validate_topologies
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
@@ -28,25 +28,34 @@ class StorageClassStrategy(Strategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        provisioner = obj.get("provisioner", "")
-        if not provisioner:
-            errors.required("provisioner")
-        else:
-            errors.invalid_each("provisioner", provisioner, names.qualified_name(provisioner.lower()))
+        validate_provisioner(errors, obj.get("provisioner", ""), "provisioner")
         validate_parameters(errors, obj.get("parameters"), "parameters")
         errors.one_of("reclaimPolicy", obj.get("reclaimPolicy"), _RECLAIM)
-        errors.one_of("volumeBindingMode", obj.get("volumeBindingMode"), _BINDING, required=True)
+        mode = obj.get("volumeBindingMode")
+        if mode is None:
+            errors.required("volumeBindingMode")
+        elif mode not in _BINDING:
+            errors.not_supported("volumeBindingMode", mode, _BINDING)
         validate_topologies(errors, obj.get("allowedTopologies"), "allowedTopologies")
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
+        errors.causes += self.validate(obj)
         for field in ("parameters", "provisioner", "reclaimPolicy"):
-            if obj.get(field) != old.get(field):
+            if (obj.get(field) or {}) != (old.get(field) or {}):
                 errors.forbidden(field, f"updates to {field} are forbidden.")
         errors.immutable("volumeBindingMode", obj.get("volumeBindingMode"), old.get("volumeBindingMode"))
-        validate_topologies(errors, obj.get("allowedTopologies"), "allowedTopologies")
         return errors.causes
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        found = [*super().warnings(obj, old)]
+        for index, term in enumerate(obj.get("allowedTopologies") or ()):
+            for position, each in enumerate(term.get("matchLabelExpressions") or ()):
+                if (key := each.get("key", "")) in OLD_NODE_LABELS:
+                    at = f"allowedTopologies[{index}].matchLabelExpressions[{position}].key"
+                    found.append(f"{at}: {OLD_NODE_LABELS[key]}")
+        return found
 
 
 def _name(obj: Obj, now: float) -> str:

@@ -30,43 +30,55 @@ class VolumeAttachmentStrategy(SpecStatusStrategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        spec = obj["spec"]
-        validate_driver_name(errors, spec.get("attacher", ""), "spec.attacher")
-        source = spec.get("source") or {}
-        named, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
-        if named is None and inline is None:
-            errors.required("spec.source", _EITHER)
-        elif named is not None and inline is not None:
-            errors.forbidden("spec.source", _EITHER)
-        elif named is not None:
+        _validate_spec(errors, obj["spec"])
+        named = (obj["spec"].get("source") or {}).get("persistentVolumeName")
+        attacher = obj["spec"].get("attacher", "")
+        if attacher:
+            validate_driver_name(errors, attacher, "spec.attacher")
+        else:
+            errors.invalid_each("spec.attacher", attacher, names.dns1123_subdomain(attacher))
+        if named is not None:
             path = "spec.source.persistentVolumeName"
-            if not named:
-                errors.required(path, "must specify non empty persistentVolumeName")
-            else:
-                errors.invalid_each(path, named, names.dns1123_subdomain(named))
-        node = spec.get("nodeName", "")
-        errors.invalid_each("spec.nodeName", node, names.dns1123_subdomain(node))
+            errors.invalid_each(path, named, names.dns1123_subdomain(named))
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.causes += self.validate(obj)
+        _validate_spec(errors, obj["spec"])
+        _validate_status(errors, obj.get("status") or {})
         errors.immutable("spec", obj["spec"], old["spec"])
         return errors.causes
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        status = obj.get("status") or {}
-        told = status.get("attachmentMetadata") or {}
-        for key in told:
-            if not key:
-                errors.invalid("status.attachmentMetadata", key, "field can not be empty.")
-        if sum(len(key) + len(value) for key, value in told.items()) > _MAX_METADATA:
-            errors.too_long("status.attachmentMetadata", _MAX_METADATA)
-        for each in ("attachError", "detachError"):
-            if len((status.get(each) or {}).get("message", "")) > _MAX_MESSAGE_BYTES:
-                errors.too_long(f"status.{each}.message", _MAX_MESSAGE_BYTES)
-        return errors.causes
+        return self.validate_update(obj, old)
+
+
+def _validate_spec(errors: Errors, spec: Obj) -> None:
+    if not spec.get("attacher"):
+        errors.required("spec.attacher")
+    source = spec.get("source") or {}
+    named, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
+    if named is None and inline is None:
+        errors.required("spec.source", _EITHER)
+    elif named is not None and inline is not None:
+        errors.forbidden("spec.source", _EITHER)
+    elif named == "":
+        errors.required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName")
+    node = spec.get("nodeName", "")
+    errors.invalid_each("spec.nodeName", node, names.dns1123_subdomain(node))
+
+
+def _validate_status(errors: Errors, status: Obj) -> None:
+    told = status.get("attachmentMetadata") or {}
+    if sum(len(key.encode()) + len(value.encode()) for key, value in told.items()) > _MAX_METADATA:
+        errors.too_long("status.attachmentMetadata", _MAX_METADATA)
+    for part in ("attachError", "detachError"):
+        each = status.get(part) or {}
+        if len(each.get("message", "").encode()) > _MAX_MESSAGE_BYTES:
+            errors.too_long(f"status.{part}.message", _MAX_METADATA)  # so told by upstream
+        if (each.get("errorCode") or 0) < 0:
+            said = "must be between 0 and 2147483647, inclusive"
+            errors.invalid(f"status.{part}.errorCode", each["errorCode"], said)
 
 
 VOLUMEATTACHMENT = builtin(

@@ -7,7 +7,7 @@ from api.builtin import builtin
 from api.columns import AGE, NAME
 from api.resource import Column, Strategy
 from api.validation.errors import Errors
-from api.validation.parameters import validate_driver_name, validate_parameters
+from api.validation.parameters import validate_parameters, validate_provisioner
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
@@ -19,7 +19,7 @@ class VolumeAttributesClassStrategy(Strategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
-        validate_driver_name(errors, obj.get("driverName", ""), "driverName")
+        validate_provisioner(errors, obj.get("driverName", ""), "driverName")
         validate_parameters(errors, obj.get("parameters"), "parameters", needed=True)
         return errors.causes
 
@@ -28,6 +28,7 @@ class VolumeAttributesClassStrategy(Strategy):
         for field in ("driverName", "parameters"):
             if obj.get(field) != old.get(field):
                 errors.forbidden(field, f"updates to {field} are forbidden.")
+        errors.causes += self.validate(obj)
         return errors.causes
 
 
