@@ -426,7 +426,8 @@ class Cacher:
         await self._at_rest.fetch_keys(result.kvs)
         entries: dict[str, Entry] = {}
         for i, kv in enumerate(result.kvs):
-            entries[kv.key] = self._decode(kv)
+            # Not what is known under that revision: a backend that was restored gives its revisions to other writes.
+            entries[kv.key] = self._read(kv)
             if i % PAGE == PAGE - 1:
                 await asyncio.sleep(0)
         self._entries = entries
@@ -501,6 +502,9 @@ class Cacher:
         there = self._entries.get(kv.key)
         if there is not None and there.revision == kv.mod_revision:
             return there
+        return self._read(kv)
+
+    def _read(self, kv: KV) -> Entry:
         value, sealed_by = self._at_rest.open(kv)
         selection = self._written.get(self._mark(kv.value))
         if selection is None:

@@ -53,7 +53,7 @@ class View:
         self._store = store
         self._form = form
         self._extract = extract
-        self._known: dict[str, tuple[int, Entry]] = {}
+        self._known: dict[str, tuple[Entry, Entry]] = {}  # key → (below, in this form)
         self._most = _SPARE
         self._one_at_a_time = asyncio.Lock()
         self._blobs: dict[str, tuple[int, bytes]] = {}
@@ -209,7 +209,10 @@ class View:
 
     def _kept(self, entry: Entry) -> Entry | None:
         found = self._known.get(entry.key)
-        return found[1] if found is not None and found[0] == entry.revision else None
+        if found is None or found[0].revision != entry.revision:
+            return None
+        # The same revision may be another write's, where the backend was restored.
+        return found[1] if found[0] is entry or found[0].data == entry.data else None
 
     async def _made(self, entries: Entries) -> Entries:
         shown = await self._form.shown([orjson.loads(entry.data) for entry in entries])
@@ -217,8 +220,8 @@ class View:
         self._most = max(self._most, 2 * len(entries))
         for entry, each in zip(entries, made, strict=True):
             known = self._known.pop(entry.key, None)
-            newer = known is not None and known[0] > entry.revision
-            self._known[entry.key] = known if newer and known is not None else (entry.revision, each)
+            newer = known is not None and known[0].revision > entry.revision
+            self._known[entry.key] = known if newer and known is not None else (entry, each)
         while len(self._known) > self._most:
             del self._known[next(iter(self._known))]
         return made

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from apiserver.backends.backend import (
@@ -20,6 +21,8 @@ from apiserver.backends.hub import Subscription
 from apiserver.backends.memory import MemoryBackend
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.extract import extractor
+from apiserver.storage.store import Store
+from apiserver.storage.view import View
 from machinery.clock import LoopClock, rfc3339
 from machinery.virtual_loop import DEFAULT_EPOCH_S, run
 
@@ -163,6 +166,35 @@ def test_feed_that_fell_behind_compaction_is_built_anew_and_watches_are_cut(away
         assert (await store.create("d", "z", event("z"))).revision == 3
 
     play(body, backend)
+
+
+def test_backend_that_was_restored_is_read_anew_though_its_revisions_are_known() -> None:
+    backend, restored = Breaking(MemoryBackend()), MemoryBackend()
+
+    async def body(store: Cacher, clock: LoopClock) -> None:
+        form = View(store, AsItIs(), extractor({}, namespaced=True))
+        await store.create("d", "x", event("x", note="lost"))
+        assert await form.get("d", "x") is not None
+        for name in ("x", "y"):
+            await restored.put(f"/registry/events/d/{name}", orjson.dumps(event(name, note="restored")))
+        old, backend.error = backend.inner, Compacted(1)
+        backend.inner = restored
+        await old.put("/registry/events/d/z", b"{}")  # wakes the feed, which breaks
+        await clock.sleep(1)
+        readers: tuple[Store, ...] = (store, form)
+        for reader in readers:
+            entry = await reader.get("d", "x")
+            assert entry is not None and entry.revision == 1 and b"restored" in entry.data
+
+    play(body, backend)
+
+
+class AsItIs:
+    async def shown(self, objs: Sequence[Any]) -> list[Any]:
+        return [{**obj, "shown": True} for obj in objs]
+
+    async def stored(self, obj: Any) -> Any:
+        return obj
 
 
 def test_sweep_that_finds_the_backend_away_tries_again() -> None:
