@@ -2,7 +2,8 @@
 
 It holds the data directory's lock for as long as it lives: the lock, not a pid file, says whether a
 cluster runs, so a stale pid cannot lie. Each child's end is seen by pidfd at once; it is started
-again after a delay that doubles from 0.1 s to 10 s and is forgotten after a minute of health. One that hangs
+again after a delay that doubles from 0.1 s to 10 s and is forgotten after a minute of health; so is one that cannot be
+started, because the machine has no process or memory left. One that hangs
 (`watchdog.py`) is ended first: by SIGABRT, so that its log shows where it hung, and by SIGKILL where that does not help.
 SIGTERM stops the children in reverse order of their start and ends the supervisor.
 """
@@ -13,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import selectors
 import signal
 import time
@@ -30,7 +32,7 @@ _FIRST_DELAY_S, _LAST_DELAY_S, _HEALTHY_S = 0.1, 10.0, 60.0
 _STOP_GRACE_S = 10.0
 _WRITE_AGAIN_S = 5.0
 _ABORT_GRACE_S = 5.0  # for faulthandler to write down every thread
-_RENEW_EVERY_S = 12 * 3600.0
+_RENEW_EVERY_S, _RENEW_AGAIN_S = 12 * 3600.0, 60.0
 
 
 class AlreadyRunning(Exception):
@@ -149,14 +151,17 @@ class Supervisor:
         for child in self._children:
             if child.due is not None and child.due <= time.monotonic() and not self._stopping:
                 child.restarts += 1
-                self._start(child)
+                self._start_or_wait(child)
                 changed = True
             self._look_after(child)
         if changed or (self._unwritten_until is not None and self._unwritten_until <= time.monotonic()):
             self._write_state()
         if self._renew is not None and self._renewal_due <= time.monotonic():
             self._renewal_due = time.monotonic() + _RENEW_EVERY_S
-            self._fork_renewal(self._renew)
+            try:
+                self._fork_renewal(self._renew)
+            except OSError:  # no process can be had
+                self._renewal_due = time.monotonic() + _RENEW_AGAIN_S
 
     def _timeout_s(self) -> float | None:
         due = [child.due for child in self._children if child.due is not None]
@@ -187,6 +192,7 @@ class Supervisor:
                 f"has not answered GET /livez for {silent_s:.0f} s: it hangs, and is ended and started again. Where it hangs:",
             )
             child.kill_due = now + _ABORT_GRACE_S
+            _keep_from_dumping(child.pid)
             os.kill(child.pid, signal.SIGABRT)
             os.kill(child.pid, signal.SIGCONT)  # one that was stopped takes no signal before
 
@@ -209,8 +215,12 @@ class Supervisor:
         if pid := os.fork():
             os.waitpid(pid, 0)
             return
-        if os.fork():
-            os._exit(0)
+        try:
+            if os.fork():
+                os._exit(0)
+        except OSError:  # this one is not the supervisor, and must never become one
+            os._exit(1)
+        self._lock.release()  # which says that a supervisor lives, and who
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
@@ -222,11 +232,26 @@ class Supervisor:
             os._exit(1)
         os._exit(0)
 
+    def _start_or_wait(self, child: _Child) -> None:
+        try:
+            self._start(child)
+        except OSError as error:  # the others must live on
+            self._tell(child, f"cannot be started: {error}")
+            child.due = time.monotonic() + child.delay_s
+            child.delay_s = min(child.delay_s * 2, _LAST_DELAY_S)
+
     def _start(self, child: _Child) -> None:
+        """Raises OSError where no process can be had."""
         child.due = None
         watchdog = child.watchdog
         child.pid = spawn(child.program, self._sockets, livez=watchdog.listening.fileno() if watchdog else -1)
-        child.pidfd = os.pidfd_open(child.pid)
+        try:
+            child.pidfd = os.pidfd_open(child.pid)
+        except OSError:
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+            child.pid = 0
+            raise
         child.started = time.monotonic()
         if watchdog is not None:
             watchdog.begin(child.pid, child.started)
@@ -282,6 +307,13 @@ class Supervisor:
             self._unwritten_until = time.monotonic() + _WRITE_AGAIN_S
         else:
             self._unwritten_until = None
+
+
+def _keep_from_dumping(pid: int) -> None:
+    """A process that is aborted leaves no image of its memory, with keys in it, where it happens to stand."""
+    with contextlib.suppress(OSError):
+        _, most = resource.prlimit(pid, resource.RLIMIT_CORE)
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, most))
 
 
 def read_state(layout: Layout) -> dict[str, Any]:

@@ -25,6 +25,7 @@ LIMIT_S = 30.0
 ENVIRONMENT = "KCTL_WATCHDOG_S"
 FAILURES = 3  # in a row, within the limit
 _LATE_S = 1.0  # after which we were not running ourselves
+_LONGEST_S = 86400.0
 _BACKLOG = 16
 
 
@@ -134,9 +135,11 @@ class Watchdog:
 
 
 def limit_of(environment: str | None) -> float:
-    """What KCTL_WATCHDOG_S says: seconds, 0 for no watchdog. Nonsense is as if it were not set."""
+    """What KCTL_WATCHDOG_S says: seconds, 0 for no watchdog. Nonsense is as if it were not set, and so is more than a day."""
     with contextlib.suppress(TypeError, ValueError):
-        return max(0.0, float(environment))  # type: ignore[arg-type]
+        said = float(environment)  # type: ignore[arg-type]
+        if said <= _LONGEST_S:
+            return max(0.0, said)
     return LIMIT_S
 
 
@@ -153,9 +156,13 @@ def _listen() -> tuple[int, socket.socket]:
     """(the socket's file, the listening socket). Its file is removed at once and reached through a descriptor of this process:
     nobody else can fill its queue, nothing stays behind, and no directory's path is too long for it."""
     with tempfile.TemporaryDirectory(prefix="kctl-livez-") as directory:
-        path = os.path.join(directory, "socket")
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listening.bind(path)
-        listening.listen(_BACKLOG)
-        held = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        opened = os.open(directory, os.O_PATH | os.O_CLOEXEC)
+        try:
+            path = f"/proc/self/fd/{opened}/socket"
+            listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listening.bind(path)
+            listening.listen(_BACKLOG)
+            held = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        finally:
+            os.close(opened)
     return held, listening

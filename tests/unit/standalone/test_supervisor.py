@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -105,6 +107,30 @@ def test_failing_child_is_tried_again_later_and_later(layout: Layout) -> None:
     assert "ended with exit code 3" in layout.log("c0").read_text()
 
 
+def test_child_that_cannot_be_forked_is_tried_again_and_the_others_live_on(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn, tries = supervisor_module.spawn, []
+
+    def scarce(program: Program, *args: object, **options: object) -> int:
+        if program.name == "c0":
+            tries.append(program)
+            if 1 < len(tries) < 4:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+        return spawn(program, *args, **options)
+
+    monkeypatch.setattr(supervisor_module, "spawn", scarce)
+    supervisor = start(layout, "stay", "stay")
+    try:
+        wait_for(lambda: pids_of(layout, 0) and pids_of(layout, 1))
+        os.kill(pids_of(layout, 0)[0], signal.SIGKILL)
+        wait_for(lambda: len(pids_of(layout, 0)) == 2)
+        assert is_alive(pids_of(layout, 1)[0]) and len(pids_of(layout, 1)) == 1
+    finally:
+        assert stop(supervisor) == 0
+    assert layout.log("c0").read_text().count("cannot be started: ") == 2
+
+
 def test_stop_ends_every_child_and_frees_the_lock(layout: Layout) -> None:
     supervisor = start(layout, "stay", "stay")
     wait_for(lambda: pids_of(layout, 0) and pids_of(layout, 1))
@@ -191,6 +217,16 @@ def test_child_that_hangs_is_ended_with_a_trace_of_where_and_started_again(layou
     assert "it hangs, and is ended and started again" in said
     assert "Fatal Python error: Aborted" in said and "run_forever" in said
     assert "ended with signal 6" in said
+
+
+def test_aborted_process_dumps_no_core() -> None:
+    code = "import resource as r; r.setrlimit(r.RLIMIT_CORE, (4096, 8192)); print(flush=True); input()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with child:
+        assert child.stdout and child.stdout.readline()
+        supervisor_module._keep_from_dumping(child.pid)
+        assert resource.prlimit(child.pid, resource.RLIMIT_CORE) == (0, 8192)
+        child.kill()
 
 
 def test_state_that_could_not_be_written_is_written_when_it_can_be(

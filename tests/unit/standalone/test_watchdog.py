@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -104,10 +106,36 @@ def test_process_that_is_traced_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("said", "limit_s"),
-    [(None, LIMIT_S), ("", LIMIT_S), ("x", LIMIT_S), ("0", 0.0), ("2.5", 2.5), ("-1", 0.0)],
+    [
+        (None, LIMIT_S),
+        ("", LIMIT_S),
+        ("x", LIMIT_S),
+        ("0", 0.0),
+        ("2.5", 2.5),
+        ("-1", 0.0),
+        ("inf", LIMIT_S),
+        ("1e300", LIMIT_S),
+        ("nan", LIMIT_S),
+    ],
 )
 def test_limit_is_read(said: str | None, limit_s: float) -> None:
     assert limit_of(said) == limit_s
+
+
+def test_directory_for_temporary_files_may_have_a_long_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    dog = Watchdog(9.0)
+    dog.begin(os.getpid(), 0.0)
+    dog.check(dog.due)
+    answer(dog)
+    dog.on_readable(2.0)
+    assert rounds(dog, 4)[3] > 9.0  # it was judged, so it had answered
+    assert not list(deep.iterdir())
+    dog.close()
 
 
 @pytest.mark.parametrize("loop_factory", [None, uvloop.new_event_loop])
