@@ -161,19 +161,19 @@ async def _follow_client(options: argparse.Namespace, context: ssl.SSLContext, c
 
 
 def _front_proxy(options: argparse.Namespace) -> FrontProxy | None:
-    given = (
+    ca, cert, key = (
         options.requestheader_client_ca_file,
         options.proxy_client_cert_file,
         options.proxy_client_key_file,
     )
-    if not any(given):
+    if not (cert or key) and (not ca or options.requestheader_username_headers):
         return None
-    ca, cert, key = given
     if not (ca and cert and key):
         raise StartError(
             "--requestheader-client-ca-file, --proxy-client-cert-file and --proxy-client-key-file go together"
         )
-    return FrontProxy(cert, key, ca.read_text())
+    named = [word.strip() for word in options.requestheader_allowed_names.split(",") if word.strip()]
+    return FrontProxy(cert, key, ca.read_text(), named) if named else FrontProxy(cert, key, ca.read_text())
 
 
 def _tls(options: argparse.Namespace, addresses: Sequence[str]) -> LiveContext | None:
@@ -181,7 +181,10 @@ def _tls(options: argparse.Namespace, addresses: Sequence[str]) -> LiveContext |
         if any(address not in ("127.0.0.1", "::1", "localhost") for address in addresses):
             raise StartError("without --tls-cert-file only loopback addresses are served")
         return None
-    return LiveContext(options.tls_cert_file, options.tls_private_key_file, options.client_ca_file)
+    # Whoever shows a certificate of the proxies' CA is known by it only where proxies are believed.
+    proxies = options.requestheader_client_ca_file if options.requestheader_username_headers else None
+    cas = (options.client_ca_file, proxies)
+    return LiveContext(options.tls_cert_file, options.tls_private_key_file, cas)
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -254,7 +257,13 @@ async def run(options: argparse.Namespace) -> None:
         if audit is not None:
             work["audit"] = audit.run
         if tls is not None:
-            work["certificates"] = lambda: follow_files(tls.files, tls.reload, clock)
+
+            def reload_tls() -> None:
+                tls.reload()
+                for authorities in security.authorities:
+                    authorities.reload()
+
+            work["certificates"] = lambda: follow_files(tls.files, reload_tls, clock)
         if node_context is not None and options.kubelet_client_certificate is not None:
             work["certificate shown to node agents"] = lambda: _follow_client(options, node_context, clock)
         beside = [

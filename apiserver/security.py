@@ -32,6 +32,7 @@ from machinery.errors import ApiError
 if TYPE_CHECKING:  # imported when a flag asks for it: a server without pays nothing at its start
     from apiserver.auth.access_webhook import AccessWebhook
     from apiserver.auth.authentication_config import Anonymous, AuthenticationConfig, JwtIssuer
+    from apiserver.auth.authorities import Authorities
     from apiserver.auth.authorization_config import Mode
     from apiserver.auth.issuer_keys import Fetch
     from apiserver.auth.oidc import OidcAuthenticator, OidcAuthenticators
@@ -41,6 +42,13 @@ log = get_logger("security")
 
 # What a machine that is to join reads before it trusts anybody; RBAC still says who may.
 CLUSTER_INFO = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+_REQUEST_HEADER_FLAGS = (
+    "username_headers",
+    "uid_headers",
+    "group_headers",
+    "extra_headers_prefix",
+    "allowed_names",
+)
 # The longest that a question to a webhook may take: then nobody waits any more for one that was replaced.
 _RETIRED_S = 30.0
 
@@ -64,7 +72,11 @@ class FlaggedSecurity:
             self._authenticate_by(self._oidc, self._authentication())
         else:
             self.anonymity.paths = self._anonymous_paths(None)
+        self.authorities: list[Authorities] = []  # to be read again when their files change
+        proxies, clients = self._proxies()
         self.options = SecurityOptions(
+            proxies=proxies,
+            client_authorities=clients,
             api_audiences=tuple(word for word in options.api_audiences.split(",") if word),
             first_authenticators=self._first(),
             last_authenticators=self._last(),
@@ -179,6 +191,28 @@ class FlaggedSecurity:
         keys = IssuerKeys(issuer.url, fetch, self._clock, self._rng, discovery_url=issuer.discovery_url)
         return OidcAuthenticator(issuer, keys, self._clock, path)
 
+    def _proxies(self) -> tuple[Authenticator | None, Authorities | None]:
+        """(who believes the proxies before this server, whose certificates are not theirs); nothing without the flags."""
+        flags = self._flags
+        said = {name: _words(flags, f"requestheader_{name}") for name in _REQUEST_HEADER_FLAGS}
+        if not said["username_headers"]:
+            if any(said.values()):
+                raise ConfigFileError("--requestheader-* flags need --requestheader-username-headers")
+            return None, None
+        if flags.requestheader_client_ca_file is None:
+            raise ConfigFileError(
+                "--requestheader-username-headers needs --requestheader-client-ca-file: anybody could set them"
+            )
+        from apiserver.auth.authorities import Authorities
+        from apiserver.auth.request_headers import HeaderNames, RequestHeaderAuthenticator
+
+        proxies, clients = Authorities(flags.requestheader_client_ca_file), Authorities(flags.client_ca_file)
+        self.authorities = [proxies, clients]
+        names = HeaderNames(
+            said["username_headers"], said["uid_headers"], said["group_headers"], said["extra_headers_prefix"]
+        )
+        return RequestHeaderAuthenticator(proxies, names, said["allowed_names"], self._clock), clients
+
     def _first(self) -> list[Authenticator]:
         path = self._flags.token_auth_file
         return [TokenFileAuthenticator.from_file(path)] if path else []
@@ -244,6 +278,16 @@ class FlaggedSecurity:
             return ReviewWebhook.from_kubeconfig(path, self._clock, self._rng, timeout_s)
         except KubeconfigError as error:
             raise ConfigFileError(str(error)) from error
+
+
+def _words(options: argparse.Namespace, flag: str) -> tuple[str, ...]:
+    """What a flag lists by commas. Raises ConfigFileError."""
+    words = (
+        tuple(word.strip() for word in getattr(options, flag).split(",")) if getattr(options, flag) else ()
+    )
+    if not all(words):
+        raise ConfigFileError(f"--{flag.replace('_', '-')} lists an empty word")
+    return words
 
 
 def fetch_by(certificate_authority: str) -> Fetch:

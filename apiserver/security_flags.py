@@ -40,6 +40,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--oidc-ca-file", type=Path, help="CA of the issuer's certificate")
     add("--oidc-signing-algs", default="RS256", help="algorithms that tokens may be signed by")
+    add(
+        "--requestheader-username-headers",
+        default="",
+        help="headers that a proxy with a certificate of --requestheader-client-ca-file names the caller in, by commas "
+        "(X-Remote-User); without them no proxy is believed",
+    )
+    add("--requestheader-uid-headers", default="", help="the caller's uid (X-Remote-Uid)")
+    add("--requestheader-group-headers", default="", help="the caller's groups (X-Remote-Group)")
+    add("--requestheader-extra-headers-prefix", default="", help="what else is known (X-Remote-Extra-)")
+    add(
+        "--requestheader-allowed-names", default="", help="common names of the proxies; any where it is empty"
+    )
     add("--authentication-token-webhook-config-file", default="", help="kubeconfig of who knows other tokens")
     add(
         "--authentication-token-webhook-version",

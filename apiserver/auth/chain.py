@@ -13,6 +13,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from apiserver.auth.authorities import Authorities
 from apiserver.auth.bootstrap_tokens import BootstrapTokenAuthenticator
 from apiserver.auth.legacy_tokens import LegacyTokenUse
 from apiserver.auth.node import NodeAuthorizer, node_name
@@ -131,10 +132,12 @@ class SecurityStores:
 
 @dataclass(frozen=True, slots=True)
 class SecurityOptions:
-    """What a configuration adds. `first_authenticators` are asked after certificates, `last_authenticators` when nobody
-    else knows a token. `modes` are built-in authorizers by name, or others as they are."""
+    """What a configuration adds. `proxies` are asked before certificates, which then must be from `client_authorities`;
+    `first_authenticators` after them, `last_authenticators` when nobody else knows a token. `modes` are built-in authorizers by name, or others as they are."""
 
     api_audiences: Sequence[str] = ()
+    proxies: Authenticator | None = None
+    client_authorities: Authorities | None = None
     first_authenticators: Sequence[Authenticator] = ()
     last_authenticators: Sequence[Authenticator] = ()
     bootstrap_tokens: bool = False
@@ -187,7 +190,10 @@ class Security:
             longest_s=options.longest_token_s,
             extend=options.extend_tokens,
         )
-        authenticators: list[Authenticator] = [InProcessAuthenticator(), CertificateAuthenticator(clock)]
+        authenticators: list[Authenticator] = [InProcessAuthenticator()]
+        if options.proxies is not None:
+            authenticators.append(options.proxies)
+        authenticators.append(CertificateAuthenticator(clock, options.client_authorities))
         authenticators += options.first_authenticators
         authenticators.append(self.service_accounts)
         if options.bootstrap_tokens:

@@ -7,7 +7,7 @@ was not asked yet) says so, and `decide` waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,12 +17,14 @@ from machinery.value import value
 
 @value
 class Credentials:
-    """What a connection and its headers show. `certificate_der` was verified against the client CA by TLS."""
+    """What a connection and its headers show. `certificate_der` was verified by TLS, against the client CA and that of the
+    proxies before this server, where there are any."""
 
     certificate_der: bytes | None = None
     bearer_token: str = ""
     in_process_user: User | None = None  # set only by the in-process transport, never from the network
     peer: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 class Authenticator(Protocol):

@@ -7,6 +7,7 @@ outlive it.
 
 from __future__ import annotations
 
+from apiserver.auth.authorities import Authorities
 from apiserver.auth.seams import Credentials
 from apiserver.auth.user import User
 from machinery.clock import Clock
@@ -17,13 +18,16 @@ REMEMBERED = 4096
 
 
 class CertificateAuthenticator:
-    def __init__(self, clock: Clock) -> None:
+    """`issuers`: whose certificates these are, where TLS also trusts others; None where it does not."""
+
+    def __init__(self, clock: Clock, issuers: Authorities | None = None) -> None:
         self._clock = clock
+        self._issuers = issuers
         self._known: dict[bytes, tuple[User, float]] = {}
 
     async def authenticate(self, credentials: Credentials) -> User | None:
         der = credentials.certificate_der
-        if not der:
+        if not der or (self._issuers is not None and not self._issuers.have_issued(der)):
             return None
         known = self._known.get(der)
         if known is None:

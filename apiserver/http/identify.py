@@ -1,7 +1,7 @@
 """Who makes a request: the transport's word first, then the authenticators' in order.
 
 `scope["extensions"]["kctl"]["user"]` is set by the in-process transport only; `["tls"]["der"]` by the TLS protocol,
-from a certificate that was verified against the client CA. Nothing that came over the network sets either.
+from a certificate that was verified against the CAs of clients and of proxies. Nothing that came over the network sets either.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Identity:
             token,
             own["user"] if own else None,
             client[0] if client else "",
+            scope["headers"],
         )
         for authenticator in self._authenticators:
             user = await authenticator.authenticate(credentials)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,8 @@ _HANDSHAKE_S = 20.0
 _FAREWELL_S = 5.0  # for a client to answer TLS's goodbye
 
 
-def server_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or newer; client certificates are asked for, and checked when shown, if there is a CA for them."""
+def server_context(certificate: Path, key: Path, client_cas: Iterable[Path]) -> ssl.SSLContext:
+    """TLS 1.2 or newer; client certificates are asked for, and checked when shown, if there are CAs for them."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
@@ -30,7 +30,7 @@ def server_context(certificate: Path, key: Path, client_ca: Path | None) -> ssl.
     context.num_tickets = (
         0  # no client of Kubernetes resumes a session, and two tickets cost a tenth of a handshake
     )
-    if client_ca is not None:
+    for client_ca in client_cas:
         context.load_verify_locations(client_ca)
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
