@@ -77,6 +77,9 @@ class StatusAnswer:
     size_bytes: int  # of the member's file
     used_bytes: int  # the rest of the file is free pages
     no_space: bool = False  # the file has met etcd's quota, and no member takes writes
+    corrupt: bool = (
+        False  # members disagree about what is stored: somebody has to look, and nothing may be touched
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,7 @@ def watch_answer(data: bytes) -> WatchAnswer:
 
 
 def status_answer(data: bytes) -> StatusAnswer:
-    version, size, used, no_space = "", 0, 0, False
+    version, size, used, no_space, corrupt = "", 0, 0, False, False
     for number, value, end in _fields(data):
         if number == 2:
             version = data[value:end].decode(errors="replace")
@@ -230,9 +233,10 @@ def status_answer(data: bytes) -> StatusAnswer:
             size = value
         elif number == 8:
             no_space = no_space or b"NOSPACE" in data[value:end]
+            corrupt = corrupt or b"CORRUPT" in data[value:end]
         elif number == 9:
             used = value
-    return StatusAnswer(version, size, used or size, no_space)
+    return StatusAnswer(version, size, used or size, no_space, corrupt)
 
 
 def alarms_answer(data: bytes) -> list[Alarm]:

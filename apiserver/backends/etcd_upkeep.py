@@ -3,7 +3,9 @@
 Compaction frees pages inside of etcd's file; they are used again, and the file stays as large as it ever was. Only defragmenting
 makes it smaller, and a member answers nothing while that lasts. So it happens seldom: where more than half of a file of some
 size is free, one member in each round, at most once an hour, and not when the estimated pause is longer than callers wait. The member that
-answers us is left first, so that where there are several only those suffer who ask that one; a member by itself pauses.
+answers us is left first, so that where there are several only those suffer who ask that one; a member by itself pauses. While
+any member does not answer no other is stopped, which might be the one too many; nor is anything touched while etcd says that
+what its members hold differs (the alarm CORRUPT, which is not for us to lift).
 
 When the quota is met (`EtcdFull`) etcd takes no writes from anybody until somebody compacts, defragments and lifts the alarm. Then
 `make_room` does so at once, with no regard to pauses. Lifting an alarm is always safe: a write that has no room raises it again.
@@ -50,9 +52,12 @@ class Due:
 
 
 def plan_defragmentation(
-    files: Mapping[int, StatusAnswer], current: int, last: Mapping[int, float], now: float
+    files: Mapping[int, StatusAnswer], current: int, last: Mapping[int, float], now: float, members: int
 ) -> Due | None:
-    """`files`: of the members that answered; `current`: who answers us; `last`: when each was defragmented (monotonic)."""
+    """`files`: of the members that answered, of so many `members`; `current`: who answers us; `last`: when each was
+    defragmented (monotonic)."""
+    if len(files) < members or any(file.corrupt for file in files.values()):
+        return None
     due = [
         member
         for member, file in files.items()
@@ -107,7 +112,8 @@ class Upkeep:
     async def defragment_one(self) -> None:
         """After `look`: the member that is due, if any."""
         now = self._clock.monotonic()
-        due = plan_defragmentation(self._files, self._client.current, self._last, now)
+        members = self._client.members
+        due = plan_defragmentation(self._files, self._client.current, self._last, now, members)
         if due is None or not self._allowed:
             return
         if not due.worthwhile:
@@ -128,6 +134,9 @@ class Upkeep:
             return False
         await self.look()
         files = dict(self._files)
+        if any(file.corrupt for file in files.values()):
+            log.error("etcd is full, and its members hold different data: nothing is done about it here")
+            return True
         for member, file in files.items():
             free = file.size_bytes - file.used_bytes
             if compacted or member not in self._last or free >= _ROOM_SHARE * file.size_bytes:
