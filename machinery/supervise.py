@@ -1,7 +1,8 @@
 """Keeps loops running: one that crashes is reported and started again after a growing wait.
 
 `Supervisor` owns its tasks in a TaskGroup: leaving the block waits for them, cancelling it cancels them.
-Only `Exception` is caught; cancellation and interpreter exits pass.
+Only `Exception` is caught; cancellation and interpreter exits pass. A loop that ends with CancelledError while nobody cancelled it
+(something that it waited for was) has crashed like any other: it would be gone without a word.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ async def keep_running(
         started = clock.monotonic()
         health.running = True
         try:
-            await work()
+            await _heeding_cancellation(work)
             return
         except Exception as error:
             if clock.monotonic() - started > max_s:
@@ -64,6 +65,16 @@ async def keep_running(
         finally:
             health.running = False
         await clock.sleep(wait_s)
+
+
+async def _heeding_cancellation(work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("something that it waited for was cancelled") from error
 
 
 class Supervisor:

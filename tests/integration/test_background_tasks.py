@@ -179,6 +179,30 @@ def test_waits_between_restarts_grow() -> None:
     virtual_loop.run(main)
 
 
+def test_task_whose_own_wait_was_cancelled_is_started_again_but_one_that_is_cancelled_ends() -> None:
+    async def main(clock: Clock) -> None:
+        began = 0
+
+        async def work() -> None:
+            nonlocal began
+            began += 1
+            if began > 1:
+                await clock.sleep(1000)
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+
+        background = Background(clock, random.Random(1))
+        keeping = asyncio.create_task(background.keep("t", work))
+        await clock.sleep(10)
+        assert began == 2 and background.restarts == {"t": 1}
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        assert keeping.cancelled() and began == 2
+
+    virtual_loop.run(main)
+
+
 def test_etcds_upkeep_is_started_again_and_its_feed_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         backend = EtcdBackend([shared_etcd().url], SystemClock(), random.Random(1), prefix=fresh_prefix())
