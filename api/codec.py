@@ -6,8 +6,8 @@ Two paths over one Schema, equal in their results:
 * slow (`_Reader`), taken when the fast one says "not good": walks the object in Python, drops nulls, prunes and
   collects unknown fields, and names every mismatch with its path, in the words a Go server uses.
 
-Nulls mean "absent", as for a Go server: a null field is dropped, a null list item or map value becomes the
-type's empty value. Nothing is ever defaulted or validated beyond types here; a wrong enum value is validation's.
+Nulls mean "absent", as for a Go server: a null field is dropped (but where nulls are what such a server writes; `normal.py`
+drops those), a null list item or map value becomes the type's empty value. Nothing is ever defaulted or validated beyond types here; a wrong enum value is validation's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from api.normal import Normaliser
+from api.normal import Normaliser, born
 from machinery.clock import parse_rfc3339, rfc3339, rfc3339_micro
 from machinery.errors import MAX_CAUSES, BadRequest, Cause
 from machinery.quantity import canonical
@@ -42,7 +42,7 @@ class TypedCodec:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._validator: SchemaValidator | None = None
-        self._normaliser: Normaliser | None = None
+        self._normaliser = Normaliser(schema)
 
     def decode(self, raw: Any) -> tuple[Obj, list[str]]:
         if self._validator is None:
@@ -56,10 +56,11 @@ class TypedCodec:
     def repair(self, raw: Obj) -> Obj:
         return self.decode(raw)[0]
 
-    def normalise(self, obj: Obj) -> None:
-        if self._normaliser is None:
-            self._normaliser = Normaliser(self._schema)
-        self._normaliser.walk(obj)
+    def forget(self, obj: Obj) -> None:
+        self._normaliser.forget(obj)
+
+    def complete(self, obj: Obj) -> None:
+        self._normaliser.complete(obj)
 
     def _decode_slowly(self, raw: Any) -> tuple[Obj, list[str]]:
         reader = _Reader(self._schema)
@@ -162,8 +163,11 @@ def _compile(schema: Schema) -> SchemaValidator:
             recursive.add(node.name)
             return core_schema.definition_reference_schema(node.name)
         under_way.add(node.name)
+        nulls = _null_from_birth(node)
         fields = {
-            name: core_schema.typed_dict_field(build(child), required=False)
+            name: core_schema.typed_dict_field(
+                core_schema.nullable_schema(build(child)) if name in nulls else build(child), required=False
+            )
             for name, child in node.fields.items()
         }
         under_way.discard(node.name)
@@ -204,6 +208,11 @@ def _compile(schema: Schema) -> SchemaValidator:
 
     root = build(schema)
     return SchemaValidator(core_schema.definitions_schema(root, definitions))
+
+
+def _null_from_birth(node: Schema) -> frozenset[str]:
+    """Fields that upstream writes as nulls: clients send them back, and that is no reason to read slowly."""
+    return frozenset(name for name, zero in born(node).items() if zero is None)
 
 
 def _fast_quantity(value: Any) -> str:
@@ -272,7 +281,9 @@ class _Reader:
             child_path = f"{path}.{name}" if path else name
             if child is None:
                 self.unknown.append(child_path)
-            elif item is not None or child.format == "json":
+            elif item is None and (child.format == "json" or name in _null_from_birth(node)):
+                out[name] = None
+            elif item is not None:
                 out[name] = self.read(item, child, child_path, owner, f"{field}.{name}" if field else name)
         return out
 

@@ -50,8 +50,12 @@ class Codec(Protocol):
         """
         ...
 
-    def normalise(self, obj: Obj) -> None:
-        """Gives a built-in kind's decoded object the form in which upstream's types would hold it (`api/normal.py`), in place."""
+    def forget(self, obj: Obj) -> None:
+        """Takes away, in place, what upstream's types would forget of a built-in kind's object (`api/normal.py`)."""
+        ...
+
+    def complete(self, obj: Obj) -> None:
+        """The same, and adds what they always have: the form in which the object is kept."""
         ...
 
     def repair(self, raw: Obj) -> Obj:

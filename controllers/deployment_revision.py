@@ -10,10 +10,13 @@ Source: Kubernetes deployment/util/deployment_util.go.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import orjson
 
+from api.normal import Normaliser
+from api.schema import schema_named
 from machinery.clock import parse_rfc3339
 from machinery.objects import annotations as annotations_of
 from machinery.objects import deep_copy, owner_reference
@@ -53,7 +56,20 @@ def template_hash(template: Obj, collision_count: int | None) -> str:
 
 
 def is_same_template(one: Obj, other: Obj) -> bool:
-    return bool(_canonical(one) == _canonical(other))
+    """By what they mean: one of them may have been stored as it was sent, the other as upstream's types hold it."""
+    mine, others = _canonical(one), _canonical(other)
+    return bool(mine == others or _normal(mine) == _normal(others))
+
+
+def _normal(template: Obj) -> Obj:
+    made: Obj = deep_copy(template)
+    _normaliser().complete(made)
+    return made
+
+
+@cache
+def _normaliser() -> Normaliser:
+    return Normaliser(schema_named("api.core.v1.podspec", "PodTemplateSpec"))
 
 
 def _canonical(template: Obj) -> Obj:

@@ -54,7 +54,7 @@ def record_verdicts(obj: Obj, old: Obj, now: str) -> None:
         known = before.get(condition.get("type"))
         if known == condition:
             continue
-        condition.setdefault("lastUpdateTime", now)
+        condition["lastUpdateTime"] = condition.get("lastUpdateTime") or now
         if not condition.get("lastTransitionTime"):
             steady = known is not None and known.get("status") == condition.get("status")
             kept = known.get("lastTransitionTime") if known is not None and steady else None

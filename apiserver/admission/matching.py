@@ -155,6 +155,7 @@ async def replace_object(converter: Converter, request: AdmissionRequest, made: 
         raise BadRequest("the changed object is no object")
     if not request.subresource or made.get("kind") == form.kind:
         made, _ = form.codec().decode(deep_copy(made))
+        form.codec().forget(made)
     whole = await convert(converter, made, form, request.resource)
     assert whole is not None
     for key in ("apiVersion", "kind"):

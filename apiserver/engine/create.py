@@ -77,6 +77,7 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
             ownership.track_create(resource, obj, call.options.manager, call.subresource, now)
 
     def judge_it() -> tuple[list[Cause], Sequence[str]]:
+        resource.codec().complete(obj)
         causes = [*validate_metadata(obj, resource), *judged(strategy.validate, obj)]
         return causes, () if causes else strategy.warnings(obj, None)
 

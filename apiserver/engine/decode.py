@@ -93,6 +93,8 @@ def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None
     raw["kind"] = kind
     obj, unknown = codec().decode(raw)
     judge_fields(call, kind, api_version, unknown, source)
+    if body is None:
+        codec().forget(obj)
     if obj.get("metadata") is None:
         obj["metadata"] = {}
     return obj

@@ -106,7 +106,9 @@ async def apply(engine: Engine, call: Call, live: Obj | None, applied: Obj) -> O
                 subresource=subresource,
             ),
         )
-    return deep_copy(made)
+    made = deep_copy(made)
+    resource.codec().forget(made)  # what is owned was said; what is kept is what the kind's type holds
+    return made
 
 
 def _translate(engine: Engine, resource: Resource) -> Translate:

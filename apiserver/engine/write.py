@@ -165,6 +165,7 @@ async def guaranteed_update(
     entry = entry if entry is not None else await load_current(engine, call)
     for _ in range(engine.retries):
         old = served.load(entry)
+        served.resource.codec().complete(old)  # stored by a server that kept what was sent
         made = change(served.load(entry), entry)
         made = made if isinstance(made, Change) else await made
         if made.expect_revision and made.expect_revision != str(entry.revision):
@@ -225,6 +226,11 @@ async def _prepare(
         causes += judged(scope.validate, obj, old)
         return causes, () if causes else strategy.warnings(obj, old)
 
+    def settle() -> None:
+        resource.codec().complete(obj)
+        if scope.generation:
+            bump_generation(obj, old, resource)
+
     await engine.do(size_bytes, complete)
     undo = None
     try:
@@ -239,8 +245,7 @@ async def _prepare(
             strategy.default(obj)
         if not call.subresource:
             undo = await engine.hook(call).before_update(call, obj, old)
-        if scope.generation:
-            bump_generation(obj, old, resource)
+        await engine.do(size_bytes, settle)
         if obj == old and not call.served.store.is_stale(entry):
             old["metadata"]["resourceVersion"] = revision
             if undo is not None:

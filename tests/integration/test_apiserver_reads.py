@@ -383,7 +383,7 @@ def test_extras_tell_an_objects_past(run_api):
         path = "/api/v1/namespaces/default/configmaps/c00"
         response = await api.send("GET", "/api-extra/history", query={"path": path})
         states = orjson.loads(response.body)["states"]
-        assert [state["object"].get("data") for state in states] == [{}, {"k": "2"}]
+        assert [state["object"].get("data") for state in states] == [None, {"k": "2"}]
         missing = await api.send("GET", "/api-extra/history", query={"path": path + "x"})
         assert missing.status == 404 and orjson.loads(missing.body)["kind"] == "Status"
         revisions = orjson.loads((await api.send("GET", "/api-extra/revisions")).body)

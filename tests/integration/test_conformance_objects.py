@@ -69,7 +69,7 @@ READY = {
         (QUOTAS, {"hard": {"pods": "5"}}, {"hard": {"pods": "5"}}, {"hard": {"pods": "6"}}),
         (SERVICES, {"ports": [{"port": 80}]}, {"conditions": [READY]}, {"conditions": []}),
         (VOLUMES, VOLUME, {"message": "patched", "reason": "E2E"}, {"message": "updated", "reason": "E2E"}),
-        (CLAIMS, CLAIM, {"phase": "Bound"}, {"conditions": [READY]}),
+        (CLAIMS, CLAIM, {"phase": "Bound"}, {"conditions": [{**READY, "lastProbeTime": None}]}),
         (ATTACHMENTS, ATTACHMENT, {"attached": True}, {"attached": False}),
         (CIDRS, {"cidrs": ["10.97.0.0/16"]}, {"conditions": [READY]}, {"conditions": []}),
     ],

@@ -53,8 +53,11 @@ class StructuralCodec:
             out.pop("metadata", None)
         return out, sorted(unknown)
 
-    def normalise(self, obj: Obj) -> None:
+    def forget(self, obj: Obj) -> None:
         """Custom objects are kept as they were sent."""
+
+    def complete(self, obj: Obj) -> None:
+        """Nothing but what was sent and defaulted."""
 
     def repair(self, raw: Obj) -> Obj:
         """Of an object that was stored under another schema: of its envelopes, what does not fit goes as well."""

@@ -87,7 +87,8 @@ def ours(request: Request) -> Answer:
         obj, unknown = codec.decode(copy.deepcopy(request["object"]))
     except ApiError as error:
         return {"error": str(error)}
-    codec.normalise(obj)
+    codec.forget(obj)
+    codec.complete(obj)
     return {"out": obj} if not unknown else {"error": f"unknown: {unknown}"}
 
 
