@@ -166,7 +166,7 @@ def ip_warnings(path: str, value: str) -> Iterator[str]:
 
 
 def cidr_warnings(path: str, value: str) -> Iterator[str]:
-    parsed = _parse_range(value.strip())
+    parsed = _parse_range(value)
     if parsed is None:
         return
     address, length = parsed
