@@ -98,26 +98,29 @@ def _validate_subject(errors: Errors, subject: Obj, path: str) -> None:
     if kind not in _SUBJECTS:
         errors.not_supported(f"{path}.kind", kind, _SUBJECTS)
         return
-    for each, field in _SUBJECTS.items():
+    _validate_who(errors, kind, subject.get(_SUBJECTS[kind]), f"{path}.{_SUBJECTS[kind]}")
+    for each in ("ServiceAccount", "User", "Group"):
+        field = _SUBJECTS[each]
         if each != kind and subject.get(field) is not None:
             errors.forbidden(f"{path}.{field}", f"{field} is forbidden when subject kind is not '{each}'")
-    field = _SUBJECTS[kind]
-    who = subject.get(field)
+
+
+def _validate_who(errors: Errors, kind: str, who: Obj | None, path: str) -> None:
     if who is None:
-        errors.required(f"{path}.{field}", f"{field} is required when subject kind is '{kind}'")
+        errors.required(path, f"{_SUBJECTS[kind]} is required when subject kind is '{kind}'")
         return
     name = who.get("name", "")
     if not name:
-        errors.required(f"{path}.{field}.name")
+        errors.required(f"{path}.name")
     if kind != "ServiceAccount":
         return
     if name and name != "*":
-        errors.invalid_each(f"{path}.{field}.name", name, names.dns1123_subdomain(name))
+        errors.invalid_each(f"{path}.name", name, names.dns1123_subdomain(name))
     space = who.get("namespace", "")
     if not space:
-        errors.required(f"{path}.{field}.namespace", "must specify namespace for service account")
+        errors.required(f"{path}.namespace", "must specify namespace for service account")
     else:
-        errors.invalid_each(f"{path}.{field}.namespace", space, names.dns1123_label(space))
+        errors.invalid_each(f"{path}.namespace", space, names.dns1123_label(space))
 
 
 def _validate_verbs(errors: Errors, rule: Obj, path: str) -> None:

@@ -71,30 +71,43 @@ def validate_priority_level(level: Obj) -> Sequence[Cause]:
 
 
 def _validate_shares(errors: Errors, part: Obj, path: str) -> None:
-    shares, lent = part.get("nominalConcurrencyShares", 0), part.get("lendablePercent", 0)
+    _validate_number_of_shares(errors, part, path)
+    _validate_lent(errors, part, path)
+
+
+def _validate_number_of_shares(errors: Errors, part: Obj, path: str) -> None:
+    shares = part.get("nominalConcurrencyShares", 0)
     if shares < 0:
         errors.invalid(f"{path}.nominalConcurrencyShares", shares, "must be a non-negative integer")
+
+
+def _validate_lent(errors: Errors, part: Obj, path: str) -> None:
+    lent = part.get("lendablePercent", 0)
     if not 0 <= lent <= 100:
         errors.invalid(f"{path}.lendablePercent", lent, "must be between 0 and 100, inclusive")
 
 
 def _validate_limited(errors: Errors, limited: Obj, path: str) -> None:
-    _validate_shares(errors, limited, path)
+    _validate_number_of_shares(errors, limited, path)
+    _validate_response(errors, limited.get("limitResponse") or {}, f"{path}.limitResponse")
+    _validate_lent(errors, limited, path)
     borrowed = limited.get("borrowingLimitPercent")
     if borrowed is not None and borrowed < 0:
         message = "if specified, must be a non-negative integer"
         errors.invalid(f"{path}.borrowingLimitPercent", borrowed, message)
-    response = limited.get("limitResponse") or {}
-    kind, queuing, at = response.get("type", ""), response.get("queuing"), f"{path}.limitResponse"
+
+
+def _validate_response(errors: Errors, response: Obj, path: str) -> None:
+    kind, queuing = response.get("type", ""), response.get("queuing")
     if kind == "Reject":
         if queuing is not None:
-            errors.forbidden(f"{at}.queuing", "must be nil if limited.limitResponse.type is not Limited")
+            errors.forbidden(f"{path}.queuing", "must be nil if limited.limitResponse.type is not Limited")
     elif kind != "Queue":
-        errors.not_supported(f"{at}.type", kind, ("Queue", "Reject"))
+        errors.not_supported(f"{path}.type", kind, ("Queue", "Reject"))
     elif queuing is None:
-        errors.required(f"{at}.queuing", "must not be empty if limited.limitResponse.type is Limited")
+        errors.required(f"{path}.queuing", "must not be empty if limited.limitResponse.type is Limited")
     else:
-        _validate_queuing(errors, queuing, f"{at}.queuing")
+        _validate_queuing(errors, queuing, f"{path}.queuing")
 
 
 def _validate_queuing(errors: Errors, queuing: Obj, path: str) -> None:

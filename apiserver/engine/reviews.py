@@ -14,7 +14,6 @@ from api.resource import Obj
 from apiserver.auth.seams import Authorizer, decide
 from apiserver.auth.user import Attributes, User
 from apiserver.engine.engine import Call, Engine, Written
-from machinery import field_errors
 from machinery.clock import rfc3339
 from machinery.errors import BadRequest, Unauthorized, invalid
 
@@ -24,6 +23,13 @@ RulesFor = Callable[[User, str], tuple[Sequence[Mapping[str, Any]], Sequence[str
 ReviewToken = Callable[[str, Sequence[str]], Awaitable[tuple[User, list[str]]]]
 
 
+def _refuse_wrong(call: Call, obj: Obj) -> None:
+    """Raises Invalid where the question is none."""
+    causes = call.served.resource.strategy.validate(obj)
+    if causes:
+        raise invalid(call.group, call.served.resource.kind, "", causes)
+
+
 class Reviews:
     def __init__(self, authorizer: Authorizer, rules_for: RulesFor, review_token: ReviewToken) -> None:
         self._authorizer = authorizer
@@ -31,56 +37,31 @@ class Reviews:
         self._review_token = review_token
 
     async def self_subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
-        spec = obj.get("spec") or {}
-        return self._answer(call, obj, await self._decide(call.served.resource.kind, call.user, spec, None))
+        _refuse_wrong(call, obj)
+        return self._answer(call, obj, await self._decide(call.user, obj.get("spec") or {}))
 
     async def subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
-        return self._answer(call, obj, await self._of_subject(call, obj, None))
+        _refuse_wrong(call, obj)
+        return self._answer(call, obj, await self._of_subject(obj))
 
     async def local_subject_access(self, engine: Engine, call: Call, obj: Obj) -> Written:
-        return self._answer(call, obj, await self._of_subject(call, obj, call.namespace))
+        obj["metadata"].setdefault("namespace", call.namespace)
+        _refuse_wrong(call, obj)
+        return self._answer(call, obj, await self._of_subject(obj))
 
-    async def _of_subject(self, call: Call, obj: Obj, namespace: str | None) -> dict[str, Any]:
+    async def _of_subject(self, obj: Obj) -> dict[str, Any]:
         spec = obj.get("spec") or {}
-        if not spec.get("user") and not spec.get("groups"):
-            raise invalid(
-                call.group,
-                call.served.resource.kind,
-                "",
-                [
-                    field_errors.invalid_value(
-                        "spec.user", "", "at least one of user or group must be specified"
-                    )
-                ],
-            )
         user = User(
             spec.get("user", ""),
             tuple(spec.get("groups") or ()),
             spec.get("uid", ""),
             spec.get("extra") or {},
         )
-        return await self._decide(call.served.resource.kind, user, spec, namespace)
+        return await self._decide(user, spec)
 
-    async def _decide(
-        self, kind: str, user: User, spec: dict[str, Any], namespace: str | None
-    ) -> dict[str, Any]:
-        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        if (resource is None) == (path is None):
-            raise invalid(
-                "authorization.k8s.io",
-                kind,
-                "",
-                [
-                    field_errors.invalid_value(
-                        "spec.resourceAttributes",
-                        resource,
-                        "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-                    )
-                ],
-            )
+    async def _decide(self, user: User, spec: dict[str, Any]) -> dict[str, Any]:
+        resource = spec.get("resourceAttributes")
         if resource is not None:
-            if namespace is not None and resource.get("namespace") != namespace:
-                raise BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
             attributes = Attributes(
                 user,
                 resource.get("verb", ""),
@@ -92,9 +73,7 @@ class Reviews:
                 resource.get("name", ""),
             )
         else:
-            if namespace is not None:
-                raise BadRequest("nonResourceAttributes disallowed on a namespaced review")
-            asked: Mapping[str, str] = path or {}
+            asked: Mapping[str, str] = spec.get("nonResourceAttributes") or {}
             attributes = Attributes(user, asked.get("verb", ""), path=asked.get("path", ""))
         decision = await decide(self._authorizer, attributes)
         status: dict[str, Any] = {"allowed": decision.allowed}

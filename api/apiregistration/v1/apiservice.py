@@ -61,13 +61,24 @@ class APIServiceStrategy(SpecStatusStrategy):
         _validate_service(errors, spec)
         return errors.causes
 
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        errors = Errors()
+        for index, each in enumerate((obj.get("status") or {}).get("conditions") or ()):
+            if each.get("status") not in _STATUSES:
+                errors.not_supported(f"status.conditions[{index}].status", each.get("status", ""), _STATUSES)
+        return errors.causes
+
+
+_STATUSES = ("True", "False", "Unknown")
+
 
 def _validate_service(errors: Errors, spec: Obj) -> None:
     service = spec.get("service")
     if service is None:
         if spec.get("caBundle"):
             message = "local APIServices may not have a caBundle"
-            errors.invalid("spec.caBundle", f"{len(spec['caBundle'])} bytes", message)
+            size = len(spec["caBundle"].rstrip("=")) * 3 // 4
+            errors.invalid("spec.caBundle", f"{size} bytes", message)
         if spec.get("insecureSkipTLSVerify"):
             message = "local APIServices may not have insecureSkipTLSVerify"
             errors.invalid("spec.insecureSkipTLSVerify", True, message)

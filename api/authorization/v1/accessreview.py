@@ -8,7 +8,7 @@ from api.builtin import builtin
 from api.columns import AGE, NAME
 from api.meta.v1 import FieldSelectorRequirement, LabelSelectorRequirement, ObjectMeta
 from api.resource import Resource, Strategy
-from api.validation.errors import Errors
+from api.validation.access_review import validate_access_review
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
@@ -118,25 +118,7 @@ class AccessReviewStrategy(Strategy):
         self._local = local
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        spec = obj.get("spec") or {}
-        resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        if resource is not None and other is not None:
-            message = "cannot be specified in combination with resourceAttributes"
-            errors.invalid("spec.nonResourceAttributes", other, message)
-        elif resource is None and other is None:
-            message = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-            errors.invalid("spec.resourceAttributes", None, message)
-        if self._names_user and not spec.get("user") and not spec.get("groups"):
-            errors.invalid("spec.user", "", "at least one of user or group must be specified")
-        if self._local:
-            namespace = obj["metadata"].get("namespace", "")
-            asked = (resource or {}).get("namespace", "")
-            if asked != namespace:
-                errors.invalid("spec.resourceAttributes.namespace", asked, "must match metadata.namespace")
-            if other is not None:
-                errors.invalid("spec.nonResourceAttributes", other, "disallowed on this kind of request")
-        return errors.causes
+        return validate_access_review(obj, names_user=self._names_user, local=self._local)
 
 
 def _review(plural: str, cls: type, strategy: Strategy, *, namespaced: bool = False) -> Resource:

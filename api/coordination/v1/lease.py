@@ -9,6 +9,7 @@ from api.columns import AGE, NAME
 from api.meta.v1 import ObjectMeta
 from api.resource import Column, Strategy
 from api.validation.errors import Errors
+from machinery import names
 from machinery.errors import Cause
 from machinery.gvk import LEASES
 
@@ -38,6 +39,8 @@ class Lease(TypedDict, total=False):
 
 Obj = dict[str, Any]
 
+_STRATEGIES = ("OldestEmulationVersion",)
+
 
 class LeaseStrategy(Strategy):
     has_generation = False
@@ -48,10 +51,20 @@ class LeaseStrategy(Strategy):
         spec = obj.get("spec") or {}
         errors.positive("spec.leaseDurationSeconds", spec.get("leaseDurationSeconds"))
         errors.non_negative("spec.leaseTransitions", spec.get("leaseTransitions"))
-        if spec.get("preferredHolder") and not spec.get("strategy"):
-            message = "must be empty when `strategy` is not set"
-            errors.forbidden("spec.preferredHolder", message)
+        strategy = spec.get("strategy")
+        if strategy is not None:
+            _validate_strategy(errors, strategy)
+        if spec.get("preferredHolder") and not strategy:
+            errors.forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined")
         return errors.causes
+
+
+def _validate_strategy(errors: Errors, strategy: str) -> None:
+    path = "spec.strategy.strategy"  # so told by upstream
+    if "/" in strategy:
+        errors.invalid_each(path, strategy, names.qualified_name(strategy))
+    elif strategy not in _STRATEGIES:
+        errors.not_supported(path, strategy, _STRATEGIES)
 
 
 LEASE = builtin(

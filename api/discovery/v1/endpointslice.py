@@ -9,6 +9,8 @@ from api.columns import AGE, NAME
 from api.core.v1.reference import ObjectReference
 from api.meta.v1 import ObjectMeta
 from api.resource import Column, Strategy
+from api.validation.addresses import endpoint_complaints, ip_warnings, is_ipv6, validate_ip
+from api.validation.domains import validate_host
 from api.validation.errors import Errors
 from machinery import names
 from machinery.errors import Cause
@@ -85,6 +87,8 @@ Obj = dict[str, Any]
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _MAX_ENDPOINTS, _MAX_PORTS, _MAX_ADDRESSES, _MAX_HINTS = 1000, 20000, 100, 8
+_MAX_TOPOLOGY = 16
+_LOCAL = ("loopback range", "link-local range")
 _SHOWN = 3
 
 
@@ -94,57 +98,102 @@ class EndpointSliceStrategy(Strategy):
             port.setdefault("name", "")
             port.setdefault("protocol", "TCP")
 
+    def prepare_create(self, obj: Obj) -> None:
+        _forget_topology(obj)
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        if obj.get("endpoints") != old.get("endpoints"):
+            _forget_topology(obj)
+
     def validate(self, obj: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        kind = obj.get("addressType", "")
-        errors.one_of("addressType", kind, _ADDRESS_TYPES, required=True)
-        endpoints, ports = obj.get("endpoints") or [], obj.get("ports") or []
-        if len(endpoints) > _MAX_ENDPOINTS:
-            errors.too_many("endpoints", len(endpoints), _MAX_ENDPOINTS)
-        else:
-            for index, endpoint in enumerate(endpoints):
-                _validate_endpoint(errors, endpoint, kind, f"endpoints[{index}]")
-        if len(ports) > _MAX_PORTS:
-            errors.too_many("ports", len(ports), _MAX_PORTS)
-        else:
-            _validate_ports(errors, ports)
-        return errors.causes
+        return _validate(obj, None)
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.causes += self.validate(obj)
+        errors.causes += _validate(obj, old)
         errors.immutable("addressType", obj.get("addressType"), old.get("addressType"))
         return errors.causes
 
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        found = [*super().warnings(obj, old)]
+        if obj.get("addressType") == "FQDN":
+            return found
+        for index, endpoint in enumerate(obj.get("endpoints") or ()):
+            for position, address in enumerate(endpoint.get("addresses") or ()):
+                found += ip_warnings(f"endpoints[{index}].addresses[{position}]", address)
+        return found
 
-def _validate_endpoint(errors: Errors, endpoint: Obj, kind: str, path: str) -> None:
+
+def _forget_topology(obj: Obj) -> None:
+    """Where an endpoint is has fields of its own today."""
+    for endpoint in obj.get("endpoints") or ():
+        endpoint.pop("deprecatedTopology", None)
+
+
+def _validate(obj: Obj, old: Obj | None) -> Sequence[Cause]:
+    errors = Errors()
+    kind = obj.get("addressType", "")
+    errors.one_of("addressType", kind, _ADDRESS_TYPES, required=True)
+    before = (old or {}).get("endpoints") or ()
+    kept = {address for endpoint in before for address in endpoint.get("addresses") or ()}
+    endpoints, ports = obj.get("endpoints") or [], obj.get("ports") or []
+    if len(endpoints) > _MAX_ENDPOINTS:
+        errors.too_many("endpoints", len(endpoints), _MAX_ENDPOINTS)
+    else:
+        for index, endpoint in enumerate(endpoints):
+            _validate_endpoint(errors, endpoint, kind, f"endpoints[{index}]", kept)
+    if len(ports) > _MAX_PORTS:
+        errors.too_many("ports", len(ports), _MAX_PORTS)
+    else:
+        _validate_ports(errors, ports)
+    return errors.causes
+
+
+def _validate_endpoint(errors: Errors, endpoint: Obj, kind: str, path: str, kept: set[str]) -> None:
     addresses = endpoint.get("addresses") or []
     if not addresses:
         errors.required(f"{path}.addresses", "must contain at least 1 address")
     elif len(addresses) > _MAX_ADDRESSES:
         errors.too_many(f"{path}.addresses", len(addresses), _MAX_ADDRESSES)
-    rule = names.dns1123_subdomain if kind == "FQDN" else names.ip
     for index, address in enumerate(addresses):
-        bad = rule(address)
-        errors.invalid_each(f"{path}.addresses[{index}]", address, bad)
-        if not bad and kind in ("IPv4", "IPv6") and (":" in address) != (kind == "IPv6"):
-            message = f"must be an {kind} address"
-            errors.invalid(f"{path}.addresses[{index}]", address, message)
+        _validate_address(errors, address, kind, f"{path}.addresses[{index}]", kept)
     if endpoint.get("nodeName") is not None:
-        errors.invalid_each(
-            f"{path}.nodeName", endpoint["nodeName"], names.dns1123_subdomain(endpoint["nodeName"])
-        )
+        node = endpoint["nodeName"]
+        errors.invalid_each(f"{path}.nodeName", node, names.dns1123_subdomain(node))
+    topology = endpoint.get("deprecatedTopology") or {}
+    if len(topology) > _MAX_TOPOLOGY:
+        errors.too_many(f"{path}.deprecatedTopology", len(topology), _MAX_TOPOLOGY)
+    errors.causes += names.labels(topology, f"{path}.deprecatedTopology")
     if endpoint.get("hostname") is not None:
-        errors.invalid_each(
-            f"{path}.hostname", endpoint["hostname"], names.dns1123_label(endpoint["hostname"])
-        )
-    hints = endpoint.get("hints") or {}
-    for field in ("forZones", "forNodes"):
-        if len(hints.get(field) or ()) > _MAX_HINTS:
-            errors.too_many(f"{path}.hints.{field}", len(hints[field]), _MAX_HINTS)
-        for index, each in enumerate(hints.get(field) or ()):
-            if not each.get("name"):
-                errors.required(f"{path}.hints.{field}[{index}].name")
+        host = endpoint["hostname"]
+        errors.invalid_each(f"{path}.hostname", host, names.dns1123_label(host))
+    _validate_hints(errors, endpoint.get("hints") or {}, f"{path}.hints")
+
+
+def _validate_address(errors: Errors, address: str, kind: str, path: str, kept: set[str]) -> None:
+    """Loopback and link-local ones are good here: a cluster on one machine has its nodes there."""
+    if kind == "FQDN":
+        validate_host(errors, address, path)
+    elif kind in ("IPv4", "IPv6") and validate_ip(errors, address, path, kept):
+        if is_ipv6(address) != (kind == "IPv6"):
+            errors.invalid(path, address, f"must be an {kind} address")
+        wrong = [each for each in endpoint_complaints(address) if not any(ok in each for ok in _LOCAL)]
+        errors.invalid_each(path, address, wrong)
+
+
+def _validate_hints(errors: Errors, hints: Obj, path: str) -> None:
+    for field, rule in (("forZones", names.label_value), ("forNodes", names.dns1123_subdomain)):
+        found = hints.get(field) or []
+        if len(found) > _MAX_HINTS:
+            errors.too_many(f"{path}.{field}", len(found), _MAX_HINTS)
+            return
+        seen: set[str] = set()
+        for index, each in enumerate(found):
+            at, name = f"{path}.{field}[{index}].name", each.get("name", "")
+            if name in seen:
+                errors.duplicate(at, name)
+            seen.add(name)
+            errors.invalid_each(at, name, rule(name))
 
 
 def _validate_ports(errors: Errors, ports: Iterable[Obj]) -> None:
@@ -157,10 +206,9 @@ def _validate_ports(errors: Errors, ports: Iterable[Obj]) -> None:
             errors.duplicate(f"{at}.name", name)
         seen.add(name)
         errors.one_of(f"{at}.protocol", port.get("protocol"), _PROTOCOLS, required=True)
-        if port.get("appProtocol"):
-            errors.invalid_each(
-                f"{at}.appProtocol", port["appProtocol"], names.qualified_name(port["appProtocol"])
-            )
+        if port.get("appProtocol") is not None:
+            spoken = port["appProtocol"]
+            errors.invalid_each(f"{at}.appProtocol", spoken, names.qualified_name(spoken))
 
 
 def _few(all_of_them: list[str]) -> str:

@@ -7,8 +7,9 @@ from api.builtin import builtin
 from api.columns import AGE, NAME
 from api.resource import Column, Strategy
 from api.validation.errors import Errors
-from api.validation.resources import validate_amount
-from api.validation.scheduling import validate_node_selector, validate_tolerations
+from api.validation.node_warnings import OLD_NODE_LABELS
+from api.validation.resources import validate_resources
+from api.validation.scheduling import validate_tolerations
 from machinery import names
 from machinery.errors import Cause
 from machinery.gvk import GVR
@@ -24,24 +25,31 @@ class RuntimeClassStrategy(Strategy):
         errors = Errors()
         handler = obj.get("handler", "")
         errors.invalid_each("handler", handler, names.dns1123_label(handler))
-        for name, amount in ((obj.get("overhead") or {}).get("podFixed") or {}).items():
-            at = f"overhead.podFixed[{name}]"
-            errors.invalid_each(at, name, names.qualified_name(name))
-            validate_amount(errors, amount, at)
+        overhead = obj.get("overhead")
+        if overhead is not None:
+            validate_resources(errors, {"limits": overhead.get("podFixed")}, "overhead")
         scheduling = obj.get("scheduling") or {}
-        validate_node_selector(errors, scheduling.get("nodeSelector"), "scheduling.nodeSelector")
+        errors.causes += names.labels(scheduling.get("nodeSelector") or {}, "scheduling.nodeSelector")
         tolerations = scheduling.get("tolerations") or []
         validate_tolerations(errors, tolerations, "scheduling.tolerations")
+        seen = []
         for index, each in enumerate(tolerations):
-            if each in tolerations[:index]:
+            key = tuple(each.get(part, "") for part in ("key", "operator", "value", "effect"))
+            if key in seen:
                 errors.duplicate(f"scheduling.tolerations[{index}]", each)
+            seen.append(key)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.immutable("handler", obj.get("handler"), old.get("handler"))
         errors.causes += self.validate(obj)
+        errors.immutable("handler", obj.get("handler"), old.get("handler"))
         return errors.causes
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        labels = (obj.get("scheduling") or {}).get("nodeSelector") or {}
+        advice = [f"scheduling.nodeSelector: {OLD_NODE_LABELS[k]}" for k in labels if k in OLD_NODE_LABELS]
+        return (*super().warnings(obj, old), *advice)
 
 
 RUNTIMECLASS = builtin(

@@ -9,6 +9,7 @@ from api.columns import CREATED_AT, NAME
 from api.meta.v1 import LabelSelector, ObjectMeta
 from api.resource import Strategy
 from api.validation.errors import Errors
+from api.validation.selectors import has_odd_values, validate_selector
 from machinery.errors import Cause
 from machinery.gvk import CLUSTERROLES, ROLES
 from machinery.selectors.labels import validate_label_selector
@@ -77,20 +78,29 @@ class RoleStrategy(Strategy):
 
 class ClusterRoleStrategy(RoleStrategy):
     def validate(self, obj: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        for index, rule in enumerate(obj.get("rules") or ()):
-            _validate_rule(errors, rule, f"rules[{index}]", namespaced=False)
-        aggregation = obj.get("aggregationRule")
-        if aggregation is not None:
-            selectors = aggregation.get("clusterRoleSelectors") or []
-            path = "aggregationRule.clusterRoleSelectors"
-            if not selectors:
-                errors.required(
-                    path, "at least one clusterRoleSelector required if aggregationRule is non-nil"
-                )
-            for index, selector in enumerate(selectors):
-                errors.causes += validate_label_selector(selector, f"{path}[{index}]")
+        return _validate_cluster_role(obj, odd_values=False)
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        before = (old.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+        return _validate_cluster_role(obj, odd_values=any(has_odd_values(each) for each in before))
+
+
+def _validate_cluster_role(role: Obj, *, odd_values: bool) -> Sequence[Cause]:
+    errors = Errors()
+    for index, rule in enumerate(role.get("rules") or ()):
+        _validate_rule(errors, rule, f"rules[{index}]", namespaced=False)
+    aggregation = role.get("aggregationRule")
+    if aggregation is None:
         return errors.causes
+    selectors, path = aggregation.get("clusterRoleSelectors") or [], "aggregationRule.clusterRoleSelectors"
+    if not selectors:
+        errors.required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")
+    for index, selector in enumerate(selectors):
+        at = f"{path}[{index}]"
+        validate_selector(errors, selector, at, odd_values=odd_values)
+        if validate_label_selector(selector, at):
+            errors.invalid(at, selector, "invalid label selector.")
+    return errors.causes
 
 
 def _validate_rule(errors: Errors, rule: Obj, path: str, *, namespaced: bool) -> None:

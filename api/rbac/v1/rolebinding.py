@@ -64,7 +64,8 @@ class RoleBindingStrategy(Strategy):
     name_rule = "path"
     has_generation = False
     allow_create_on_update = True
-    role_kinds: tuple[str, ...] = ("ClusterRole", "Role")
+    role_kinds: tuple[str, ...] = ("Role", "ClusterRole")
+    namespaced = True
 
     def default(self, obj: Obj) -> None:
         if not obj.setdefault("roleRef", {}).get("apiGroup"):
@@ -106,17 +107,18 @@ class RoleBindingStrategy(Strategy):
                     errors.invalid_each(f"{path}.name", name, names.dns1123_subdomain(name))
                 if subject.get("apiGroup"):
                     errors.not_supported(f"{path}.apiGroup", subject["apiGroup"], ("",))
-                if not subject.get("namespace"):
+                if not self.namespaced and not subject.get("namespace"):
                     errors.required(f"{path}.namespace")
             case "User" | "Group":
                 if subject.get("apiGroup") != _GROUP:
                     errors.not_supported(f"{path}.apiGroup", subject.get("apiGroup", ""), (_GROUP,))
             case other:
-                errors.not_supported(f"{path}.kind", other or "", ("Group", "ServiceAccount", "User"))
+                errors.not_supported(f"{path}.kind", other or "", ("ServiceAccount", "User", "Group"))
 
 
 class ClusterRoleBindingStrategy(RoleBindingStrategy):
     role_kinds = ("ClusterRole",)
+    namespaced = False
 
 
 def _role(obj: Obj, now: float) -> str:

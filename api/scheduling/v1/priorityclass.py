@@ -33,25 +33,36 @@ PRIORITYCLASSES = GVR("scheduling.k8s.io", "v1", "priorityclasses", namespaced=F
 
 # Above this lie the system's own classes.
 _HIGHEST_OF_USERS = 1_000_000_000
+_RESERVED = "priority class names with 'system-' prefix are reserved for system use only"
+_POLICIES = ("PreemptLowerPriority", "Never")
 _SYSTEM = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
 class PriorityClassStrategy(Strategy):
+    has_generation = False  # it has one, which never grows
+
     def default(self, obj: Obj) -> None:
         obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
         obj.setdefault("value", 0)
+
+    def prepare_create(self, obj: Obj) -> None:
+        obj["metadata"]["generation"] = 1
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
         name, value = obj["metadata"].get("name", ""), obj.get("value", 0)
         if name.startswith("system-"):
-            if _SYSTEM.get(name) != value:
-                message = "priority class names with 'system-' prefix are reserved for system use only"
-                errors.forbidden("metadata.name", message)
+            wrong = _system_error(name, obj)
+            if wrong:
+                errors.forbidden("metadata.name", f"{_RESERVED}. error: {wrong}")
         elif value > _HIGHEST_OF_USERS:
             message = f"maximum allowed value of a user defined priority is {_HIGHEST_OF_USERS}"
             errors.forbidden("value", message)
-        errors.one_of("preemptionPolicy", obj.get("preemptionPolicy"), ("Never", "PreemptLowerPriority"))
+        policy = obj.get("preemptionPolicy")
+        if policy == "":
+            errors.required("preemptionPolicy")
+        elif policy not in _POLICIES:
+            errors.not_supported("preemptionPolicy", policy, _POLICIES)
         return errors.causes
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
@@ -60,6 +71,15 @@ class PriorityClassStrategy(Strategy):
             errors.forbidden("value", "may not be changed in an update.")
         errors.immutable("preemptionPolicy", obj.get("preemptionPolicy"), old.get("preemptionPolicy"))
         return errors.causes
+
+
+def _system_error(name: str, obj: Obj) -> str:
+    """The system's own classes are as they are; why this is none of them."""
+    if name not in _SYSTEM:
+        return f"{name} is not a known system priority class"
+    if obj.get("value", 0) != _SYSTEM[name]:
+        return f"value of {name} PriorityClass must be {_SYSTEM[name]}"
+    return f"globalDefault of {name} PriorityClass must be false" if obj.get("globalDefault") else ""
 
 
 PRIORITYCLASS = builtin(

@@ -130,19 +130,6 @@ def test_cluster_binding_grants_cluster_roles_only() -> None:
     assert problems("ClusterRoleBinding", obj) == [("NotSupported", "roleRef.kind")]
 
 
-def test_service_account_subject_needs_a_namespace() -> None:
-    assert problems("RoleBinding", binding(subjects=[{"kind": "ServiceAccount", "name": "sa"}])) == [
-        ("Required", "subjects[0].namespace")
-    ]
-
-
-def test_access_review_asks_exactly_one_question() -> None:
-    neither = made("SelfSubjectAccessReview", spec={})
-    assert problems("SelfSubjectAccessReview", neither) == [("Invalid", "spec.resourceAttributes")]
-    nobody = made("SubjectAccessReview", spec={"nonResourceAttributes": {"path": "/x"}})
-    assert problems("SubjectAccessReview", nobody) == [("Invalid", "spec.user")]
-
-
 # --- endpoints and events ----------------------------------------------------------------------------------
 
 

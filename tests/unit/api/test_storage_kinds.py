@@ -173,7 +173,7 @@ def test_columns_of_storage(kinds) -> None:
         (
             "RuntimeClass",
             {"handler": "a", "overhead": {"podFixed": {"cpu": "-1"}}},
-            ("Invalid", "overhead.podFixed[cpu]"),
+            ("Invalid", "overhead.limits[cpu]"),
         ),
     ],
 )
