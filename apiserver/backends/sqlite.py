@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +38,9 @@ from apiserver.background import Background
 from machinery.clock import Clock
 
 T = TypeVar("T")
+Write = tuple[str, int, int, bool]  # as KeyIndex.changes tells it
 SLICE = 4096  # revisions looked at in one step of a watch's history
+SLICE_BYTES = 1 << 20  # of what they wrote, which is held for a reader that takes its time
 PURGE = 256  # rows forgotten in one commit
 FETCH = 500  # values read by one statement
 
@@ -235,10 +237,13 @@ class SqliteBackend:
 
     async def _history(self, prefix: str, after: int, upto: int) -> tuple[list[Change], int]:
         found, last = self._index.changes(prefix, after, upto, SLICE)
-        wanted = [revision for _, revision, _, deleted in found if not deleted]
-        wanted += [before for _, _, before, _ in found if before]
-        kvs = await self._fetch(wanted)
+        if not found:
+            return [], last
+        kvs, count = await self._in_reader(lambda: _read_some(self._reader, found))
         self._index.changes(prefix, after, after, 0)  # compacted while we read?
+        if count < len(found):
+            found = found[:count]
+            last = found[-1][1]
         changes = []
         for key, revision, before, deleted in found:
             prev = kvs[before] if before else None
@@ -282,8 +287,7 @@ class SqliteBackend:
 
 def _read(connection: sqlite3.Connection, revisions: Sequence[int]) -> dict[int, KV]:
     found: dict[int, KV] = {}
-    for i in range(0, len(revisions), FETCH):
-        some = revisions[i : i + FETCH]
+    for some in _portions(revisions):
         marks = ",".join("?" * len(some))
         rows = connection.execute(
             f"SELECT log.rev, key, create_rev, value FROM log JOIN val USING(rev) WHERE log.rev IN ({marks})",
@@ -292,6 +296,33 @@ def _read(connection: sqlite3.Connection, revisions: Sequence[int]) -> dict[int,
         for rev, key, create, value in rows.fetchall():
             found[rev] = KV(key, value, create, rev)
     return found
+
+
+def _read_some(connection: sqlite3.Connection, writes: Sequence[Write]) -> tuple[dict[int, KV], int]:
+    """What the first of `writes` wrote and what stood there before, and how many they are: one at least, then no more than are
+    SLICE_BYTES together."""
+    wanted = [
+        [*([revision] if not deleted else ()), *([before] if before else ())]
+        for _, revision, before, deleted in writes
+    ]
+    sizes: dict[int, int] = {}
+    for some in _portions([each for both in wanted for each in both]):
+        marks = ",".join("?" * len(some))
+        sizes.update(connection.execute(f"SELECT rev, length(value) FROM val WHERE rev IN ({marks})", some))
+    taken: list[int] = []
+    count = size = 0
+    for both in wanted:
+        size += sum(sizes.get(each, 0) for each in both)
+        if size > SLICE_BYTES and count:
+            break
+        taken += both
+        count += 1
+    return _read(connection, taken), count
+
+
+def _portions(revisions: Sequence[int]) -> Iterator[Sequence[int]]:
+    for i in range(0, len(revisions), FETCH):
+        yield revisions[i : i + FETCH]
 
 
 def _times(connection: sqlite3.Connection, first: int, last: int) -> list[tuple[int, int]]:

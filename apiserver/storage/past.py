@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
-from apiserver.backends.backend import KV, Backend
+from apiserver.backends.backend import KV, Backend, Change
 from apiserver.storage.store import Entry, ListResult, Predicate, StoreEvent
 from apiserver.storage.watcher import Watcher
 from apiserver.storage.window import CacheEvent
@@ -49,14 +49,18 @@ class Past:
         self, prefix: str, watcher: Watcher, after: int, upto: int
     ) -> AsyncGenerator[Events, None]:
         """What the watcher would have seen in (after, upto]. Raises Compacted."""
+        seen: Events = []
+        changes: Sequence[Change]
         async with self._backend.watch(prefix, after) as stream:
             while after < upto:
+                if seen:
+                    yield seen
+                    seen = []
                 try:
                     changes = await anext(stream)
                 except StopAsyncIteration:
                     return
                 await self._prepare([kv for change in changes for kv in (change.kv, change.prev) if kv])
-                seen: Events = []
                 for change in changes:
                     after = change.kv.mod_revision
                     if after > upto:
@@ -72,5 +76,7 @@ class Past:
                     if (one := event.seen_with(watcher.predicate)) is not None:
                         seen.append(one)
                 after = max(after, stream.progress)
-                if seen:
-                    yield seen
+                changes = ()
+        # With the backend's watch closed: who has what it needs would be fed what it never reads.
+        if seen:
+            yield seen

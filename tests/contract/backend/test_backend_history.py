@@ -13,10 +13,10 @@ from etcd_server import fresh_prefix, shared_etcd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apiserver.backends.backend import Backend, Compacted
+from apiserver.backends.backend import Backend, Change, Compacted
 from apiserver.backends.memory import MemoryBackend
 from apiserver.backends.retention import Retention
-from apiserver.backends.sqlite import SqliteBackend
+from apiserver.backends.sqlite import SLICE_BYTES, SqliteBackend
 from machinery.clock import SystemClock
 
 KEYS = ("/a/1", "/a/2", "/a/3", "/b/1")
@@ -163,5 +163,33 @@ def test_history_bounds_itself_by_revisions() -> None:
         assert 890 <= await backend.oldest_revision() <= 900
         assert len(backend._values) < 140
         assert (await backend.range("/a/")).revision == 1000
+
+    asyncio.run(main())
+
+
+def test_history_of_large_values_is_read_few_at_a_time(tmp_path: Path) -> None:
+    async def main() -> None:
+        backend = SqliteBackend(tmp_path / "store.db", SystemClock())
+        await backend.start()
+        for i in range(12):
+            await backend.put(f"/a/{i % 3}", b"%d" % i + b"x" * (SLICE_BYTES // 5))
+        await backend.put("/a/0", b"y" * (2 * SLICE_BYTES))
+        await backend.delete("/a/0")
+        seen: list[Change] = []
+        async with backend.watch("/a/", 1) as stream:
+            while len(seen) < 13:
+                changes = await anext(stream)
+                size = sum(
+                    len(each.kv.value) + len(each.prev.value if each.prev else b"") for each in changes
+                )
+                assert size <= SLICE_BYTES or len(changes) == 1
+                seen += changes
+                assert stream.progress == changes[-1].kv.mod_revision
+        assert [change.kv.mod_revision for change in seen] == list(range(2, 15))
+        assert all(
+            change.prev and change.prev.mod_revision == change.kv.mod_revision - 3 for change in seen[2:11]
+        )
+        assert seen[-1].deleted and seen[-1].prev and seen[-1].prev.value.startswith(b"yy")
+        await backend.close()
 
     asyncio.run(main())

@@ -319,6 +319,19 @@ def test_watch_from_the_past_replays_it_and_goes_on(run: Run, window: int) -> No
     run(body, window=window)
 
 
+def test_reader_that_has_all_of_the_past_is_fed_by_the_backend_no_more() -> None:
+    async def main() -> None:
+        backend = MemoryBackend(SystemClock())
+        async with cached(backend, window=3) as store:
+            for i in range(10):
+                await store.create("default", f"p{i}", pod(f"p{i}"))
+            async with store.watch(from_revision=1) as stream:
+                assert len(await anext(stream)) == 9  # and it does not come back for more
+                assert [len(each) for each in backend._hub._by_prefix.values()] == [1]
+
+    asyncio.run(main())
+
+
 def test_initial_state_comes_first_and_its_end_is_marked(run: Run) -> None:
     async def body(store: Store, _: Backend) -> None:
         for name in ("b", "a"):
