@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from api.resource import Resource
 from apiserver.config_file import ConfigFileError, NotYet, follow_files, read_config
+from apiserver.encryption_figures import ReloadFigures
 from apiserver.http.health import Check
 from apiserver.storage.encoding import Cipher
 from client.logs import get_logger
@@ -66,6 +67,7 @@ class FlaggedEncryption:
         self._rng = rng
         self._identity = identity
         self._figures: KmsFigures | None = None
+        self._reloads = ReloadFigures(identity)
         self._plugins: dict[KmsSettings, KmsProvider] = {}
         self._encryption: Encryption | None = None
         self._secrets: Cipher | None = None
@@ -75,7 +77,8 @@ class FlaggedEncryption:
 
             path = _key_file(options)
             older = own_providers(_keys(path)) if path is not None and path.exists() else []
-            self._rules = self._read(self._plugins)
+            self._rules, content = self._read(self._plugins)
+            self._reloads.applies(content)
             self._encryption = Encryption(self._rules, older)
         else:
             self._secrets = _secrets_cipher(options)
@@ -105,7 +108,10 @@ class FlaggedEncryption:
         return {"kms-providers": kms_providers} if self._plugins or reloads else {}
 
     def families(self) -> Iterator[Metric]:
-        return self._figures.collect() if self._figures is not None else iter(())
+        if self._encryption is not None:
+            yield from self._reloads.collect()
+        if self._figures is not None:
+            yield from self._figures.collect()
 
     async def follow(self) -> None:
         """Keeps the plugins' keys, and reads the configuration again when it changes, until cancelled; where there is neither
@@ -114,7 +120,13 @@ class FlaggedEncryption:
         reloads = self._encryption is not None and self._flags.encryption_provider_config_automatic_reload
 
         async def changed() -> None:
-            for gone in await self._reload():
+            try:
+                unused = await self._reload()
+            except ConfigFileError:
+                self._reloads.reloaded("failure", self._clock.now())
+                raise
+            self._reloads.reloaded("success", self._clock.now())
+            for gone in unused:
                 running.pop(gone).cancel()
                 group.create_task(self._retire(gone), name="replaced KMS plugin")
             begin()
@@ -138,7 +150,7 @@ class FlaggedEncryption:
         must be well. Raises ConfigFileError (NotYet where one is not), and then nothing has changed."""
         assert self._encryption is not None
         plugins: dict[KmsSettings, KmsProvider] = {}
-        rules = self._read(plugins)
+        rules, content = self._read(plugins)
         new = {settings: each for settings, each in plugins.items() if settings not in self._plugins}
         if wrong := await self._wrong_with(new):
             for each in new.values():
@@ -147,6 +159,7 @@ class FlaggedEncryption:
         gone = [each for settings, each in self._plugins.items() if settings not in plugins]
         self._encryption.replace(rules)
         self._rules, self._plugins = rules, plugins
+        self._reloads.applies(content)
         return gone
 
     async def _retire(self, plugin: KmsProvider) -> None:
@@ -160,8 +173,8 @@ class FlaggedEncryption:
         found = await asyncio.gather(*(each.check() for each in plugins.values()))
         return [wrong for wrong in found if wrong]
 
-    def _read(self, plugins: dict[KmsSettings, KmsProvider]) -> EncryptionRules:
-        """Puts what it makes, or takes over, into `plugins`."""
+    def _read(self, plugins: dict[KmsSettings, KmsProvider]) -> tuple[EncryptionRules, bytes]:
+        """The configuration, and its file's bytes. Puts what it makes, or takes over, into `plugins`."""
         from apiserver.storage.encryption_config import SHAPE, parse_config
 
         def make_kms(settings: KmsSettings) -> KmsProvider:
@@ -169,7 +182,11 @@ class FlaggedEncryption:
             return made
 
         path = self._flags.encryption_provider_config
-        return read_config(path, SHAPE, lambda obj: parse_config(obj, make_kms))
+        rules = read_config(path, SHAPE, lambda obj: parse_config(obj, make_kms))
+        try:
+            return rules, path.read_bytes()
+        except OSError as error:
+            raise ConfigFileError(f"{path} cannot be read: {error}") from error
 
     def _plugin(self, settings: KmsSettings) -> KmsProvider:
         from apiserver.storage.kms.figures import KmsFigures

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def kms(site: Site, *names: str) -> Any:
     providers: list[Any] = [
-        {"kms": {"apiVersion": "v2", "name": name, "endpoint": f"unix://{site.folder / name}", "timeout": "200ms"}}
+        {"kms": {"apiVersion": "v2", "name": name, "endpoint": f"unix://{site.folder / name}", "timeout": "500ms"}}
         for name in names
     ]  # fmt: skip
     entry = {"resources": ["secrets"], "providers": [*providers, {"identity": {}}]}
@@ -62,18 +62,29 @@ def test_secrets_by_a_plugin_that_goes_and_comes_and_is_replaced(site: Site) -> 
 
     async def body() -> None:
         admin = site.admin()
+        refusals: list[str] = []
+
+        async def well() -> bool:
+            return await asked(site, "/readyz/kms-providers") == (200, "ok")
+
+        async def reloaded(status: str) -> bool:
+            _, metrics = await asked(site, "/metrics")
+            lines = [line for line in metrics.splitlines() if "controller_automatic_reloads_total{" in line]
+            return any(f'status="{status}"' in line for line in lines)
+
         async with PluginServer(first, site.folder / "p1"):
 
             async def writable() -> bool:
                 try:
                     await admin.create(SECRETS, SECRET)
                 except InternalError as error:
-                    assert "has not yet sealed a key to encrypt with" in str(error)
+                    refusals.append(str(error))
                     return False
                 return True
 
             await until(writable)  # the plugin came after the server
-            assert await asked(site, "/readyz/kms-providers") == (200, "ok")
+            assert all("kms plugin p1" in each for each in refusals)
+            await until(well)
             _, metrics = await asked(site, "/metrics")
             assert 'key_id_hash_total{apiserver_id_hash="sha256:' in metrics
             assert 'apiserver_envelope_encryption_dek_source_cache_size{provider_name="p1"} 1.0' in metrics
@@ -96,8 +107,9 @@ def test_secrets_by_a_plugin_that_goes_and_comes_and_is_replaced(site: Site) -> 
         assert (await asked(site, "/livez"))[0] == 200
         async with PluginServer(first, site.folder / "p1"):
             site.file("encryption", kms(site, "p2", "p1"))  # p2 is not there: what was read before stays
-            await asyncio.sleep(0.3)
-            assert (await asked(site, "/readyz/kms-providers"))[0] == 200
+            await until(lambda: reloaded("failure"))
+            assert not second.asked
+            await until(well)
             async with PluginServer(second, site.folder / "p2"):
 
                 async def rewritten() -> bool:
@@ -113,6 +125,10 @@ def test_secrets_by_a_plugin_that_goes_and_comes_and_is_replaced(site: Site) -> 
                     )
 
                 await until(rewritten)
+                await until(lambda: reloaded("success"))
+                _, metrics = await asked(site, "/metrics")
+                applies = sha256((site.folder / "encryption").read_bytes()).hexdigest()
+                assert f'hash="sha256:{applies}"' in metrics
 
     serving(site, flags(site), body)
     assert stored_now(site, "/registry/secrets/default/s").startswith(b"k8s:enc:kms:v2:p2:")
