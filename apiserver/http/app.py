@@ -343,7 +343,9 @@ class App:
 
 def _begun(request: Request) -> frozenset[str]:
     """The messages by which a watch or session has begun: with one of them it counts as work no more."""
-    return _FIRST_EVENTS if request.query.flag("sendInitialEvents") else _BEGINNINGS
+    # Without the bookmark that ends what is there, nothing needs to come.
+    tells_all = request.query.flag("sendInitialEvents") and request.query.flag("allowWatchBookmarks")
+    return _FIRST_EVENTS if tells_all else _BEGINNINGS
 
 
 def _leaving(entry: Entry, clock: Clock, send: Send, last: frozenset[str]) -> Send:

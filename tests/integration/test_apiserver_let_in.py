@@ -99,6 +99,18 @@ def test_watch_over_a_websocket_is_refused_where_there_is_no_room(run_api: RunAp
     run_api(body, guard=slow_guard)
 
 
+def test_watch_of_nothing_over_a_websocket_keeps_no_seat(run_api: RunApi) -> None:
+    async def body(api: Any) -> None:
+        level = api.server.flow.levels["global-default"]
+        query = b"watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+        watching = asyncio.create_task(websocket(api.server.app, WATCH, query))
+        await asyncio.sleep(0.5)
+        assert len(api.server.streams) == 1 and level.is_idle
+        assert [message["type"] for message in await watching] == ["websocket.accept", "websocket.close"]
+
+    run_api(body)
+
+
 def test_audit_tells_every_stage_of_a_websocket(run_api: RunApi) -> None:
     async def body(api: Any) -> None:
         log = api.server._app.audit = Log()
