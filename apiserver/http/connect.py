@@ -18,6 +18,7 @@ from apiserver.engine.engine import Call, Engine
 from apiserver.engine.query import Query
 from apiserver.engine.write import admission_request, admit
 from apiserver.http.denial import refuse
+from apiserver.http.dispatch import find
 from apiserver.http.relay import close_socket, relay_messages
 from apiserver.http.reply import Header, Receive, Reply, Scope, Send, end_stream, send_reply, start_stream
 from apiserver.http.request import Request
@@ -138,9 +139,7 @@ class Connectors:
 
     async def _find(self, request: Request) -> tuple[Connection, Obj]:
         catalog: Catalog = self._engine.catalog
-        served = catalog.get(request.info.group, request.info.version, request.info.resource)
-        if served is None or request.info.subresource not in served.resource.subresources:
-            raise NotFound("the server could not find the requested resource")
+        served = find(catalog, request.info)
         if request.info.subresource != "log":
             await self._authorize(request)
         pod = await _load(served, request.info.namespace, request.info.name)

@@ -13,12 +13,13 @@ from __future__ import annotations
 import random
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote
 
 from api.resource import Obj
 from apiserver.engine.catalog import Catalog
 from apiserver.http.body import read_body
+from apiserver.http.dispatch import find
 from apiserver.http.relay import passed_on, relay_answer, relay_upgrade
 from apiserver.http.reply import Header, Receive, Send
 from apiserver.http.request import Request
@@ -116,6 +117,10 @@ class Proxy:
         self._rng = rng
 
     async def __call__(self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]) -> int:
+        # What was authorized is what the path says: it must be of this pod, service or node, and not of one that is
+        # called alike in another group, or of a node "in" a namespace.
+        info = request.info
+        find(self._catalog, info if info.verb != "options" else replace(info, verb="get"))
         if request.info.resource == "nodes" and (node := await self._agent_asked(request)) is not None:
             return await self._ask_agent(node, request, receive, send, extra)
         target = await self._target(request)

@@ -29,6 +29,7 @@ from machinery.gvk import NODES, PODS
 
 ADMIN = User("admin", ("system:masters",))
 TOKEN = base64.urlsafe_b64encode(b"secret").decode().rstrip("=")
+UPGRADE = "Connection: Upgrade\r\nUpgrade: echo/1\r\n"
 PROXY = "/api/v1/namespaces/default/pods/p/proxy"
 
 
@@ -233,3 +234,29 @@ def test_websocket_is_the_pods_own_with_its_extensions_but_without_the_callers_t
         assert authorizer.asked == [("admin", "get", "pods", "proxy")]
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis/apps/v1/namespaces/default/pods/p/proxy/",  # who may do all in another group may do nothing here
+        "/apis/apps/v1/nodes/n1/proxy/",
+        "/api/v1/namespaces/default/nodes/n1/proxy/",  # nor who may do all in one namespace
+        "/api/v9/namespaces/default/pods/p/proxy/",
+        "/api/v1/pods/p/proxy/",
+        "/api/v1/watch/namespaces/default/pods/p/proxy/",
+    ],
+)
+def test_proxy_is_reached_by_its_own_path_alone(path):
+    async def test(address, authorizer, backend):
+        for method, headers in (("GET", ""), ("POST", "Content-Length: 0\r\n"), ("GET", UPGRADE)):
+            reader, writer = await asyncio.open_connection(*address.split(":"))
+            writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+            status = int((await asyncio.wait_for(reader.readline(), 10)).split()[1])
+            writer.close()
+            if method == "POST" and "/watch/" in path:
+                continue  # it is a create, whatever the path is
+            assert status in (404, 405), (method, status)
+        assert "/watch/" in path or backend.heads == []
+
+    with_backend(test)

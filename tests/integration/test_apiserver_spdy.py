@@ -339,6 +339,27 @@ def test_refusals_come_before_the_upgrade():
     in_cluster(test)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *((method, f"{POD}/log") for method in ("DELETE", "POST", "PUT", "PATCH")),
+        *((method, EXEC) for method in ("DELETE", "PUT", "PATCH")),
+        ("GET", "/api/v1/watch/namespaces/default/pods/p/log"),
+    ],
+)
+def test_method_that_a_session_does_not_have_is_refused(method, path):
+    async def test(address, agent):
+        agent.may = {"delete", "update", "patch", "watch", "create"}
+        reader, writer = await asyncio.open_connection(*address.split(":"))
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
+        writer.write(f"{head}X-Stream-Protocol-Version: {V4}\r\n\r\n".encode())
+        status = int((await asyncio.wait_for(reader.readline(), 10)).split()[1])
+        writer.close()
+        assert status == 405 and agent.asked == []
+
+    in_cluster(test)
+
+
 @pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
 def test_websocket_needs_what_spdy_needs(subresource):
     async def test(address, agent):
