@@ -65,7 +65,7 @@ class Watcher:
         return self
 
     async def __anext__(self) -> Sequence[StoreEvent]:
-        while not self.initial and self.history is not None:
+        while not self.initial and self.history is not None and self._cut is None:
             async for past in self.history:
                 self.initial.extend(past)
                 break
@@ -114,8 +114,9 @@ class Watcher:
         return not self.namespace or entry.namespace == self.namespace
 
     def cut(self, oldest: int) -> None:
-        """The reader fell behind, or what it follows was rebuilt: it has to list again."""
+        """The reader fell behind, or what it follows was rebuilt: it has to list again, and needs nothing more of its beginning."""
         self._cut = oldest
+        self.initial.clear()
         self.wake()
 
     def end(self) -> None:

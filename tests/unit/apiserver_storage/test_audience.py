@@ -305,6 +305,24 @@ def test_reader_that_is_behind_by_large_objects_is_cut_off_before_they_fill_the_
     play(body)
 
 
+def test_reader_that_is_cut_off_in_its_beginning_is_told_so_at_once_and_holds_it_no_longer() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        slow, quick = watcher(watchers), Reader(watcher(watchers), loop)
+        before = living(StoreEvent)
+        slow.initial.extend(StoreEvent("ADDED", revision, None) for revision in range(1, 2001))
+        assert len(await anext(slow)) < 2000
+        for revision in range(2001, 2013):
+            watchers.offer(change(revision))
+            await asyncio.sleep(1)
+        quick.batches.clear()
+        assert living(StoreEvent) - before < 20
+        with pytest.raises(Compacted):
+            await anext(slow)
+        await finish(watchers, [quick])
+
+    play(body, limit=10)
+
+
 def test_window_of_large_objects_holds_few_and_the_newest_always() -> None:
     window = Window(5, 0, size_bytes=1000)
     for revision in range(1, 8):
