@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.validation.admission_rule import validate_match_conditions, validate_match_resources
+from api.validation.conditions import validate_conditions
 from api.validation.errors import Errors
 from machinery import names
 from machinery.errors import Cause
@@ -17,17 +18,18 @@ from machinery.selectors.labels import validate_label_selector
 
 Obj = dict[str, Any]
 
-_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ACTIONS = ("Audit", "Deny", "Warn")
 _MAX_NOTES, _MAX_NOTE_BYTES = 20, 5 * 1024
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _PAIR = "must not contain both Deny and Warn (repeating the same validation failure information in the API response "
 
 
-def validate_validating_policy(policy: Obj) -> Sequence[Cause]:
+def validate_validating_policy(policy: Obj, old: Obj | None = None) -> Sequence[Cause]:
+    """A new policy, or the successor of `old`, whose conditions are judged anew only where something changed."""
     errors = Errors()
     spec = policy.get("spec") or {}
-    _validate_common(errors, spec)
+    _validate_common(errors, spec, None if old is None else old.get("spec") or {})
     validations, notes = spec.get("validations") or [], spec.get("auditAnnotations") or []
     if not validations and not notes:
         message = "validations or auditAnnotations must contain at least one item"
@@ -41,26 +43,24 @@ def validate_validating_policy(policy: Obj) -> Sequence[Cause]:
     seen: set[str] = set()
     for index, note in enumerate(notes):
         at, key = f"spec.auditAnnotations[{index}]", note.get("key", "")
-        if not key:
-            errors.required(f"{at}.key")
-        else:
-            whole = f"{policy['metadata'].get('name', '')}/{key}"
-            errors.invalid_each(f"{at}.key", key, names.qualified_name(whole))
+        whole = f"{policy['metadata'].get('name', '')}/{key}"
+        errors.invalid_each(f"{at}.key", whole, names.qualified_name(whole))
         value = note.get("valueExpression", "").strip()
         if not value:
-            errors.required(f"{at}.valueExpression")
-        elif len(value) > _MAX_NOTE_BYTES:
-            errors.too_long(f"{at}.valueExpression", _MAX_NOTE_BYTES)
+            errors.required(f"{at}.valueExpression", "valueExpression is not specified")
+        elif len(value.encode()) > _MAX_NOTE_BYTES:
+            message = f"must not exceed {_MAX_NOTE_BYTES} bytes in length"
+            errors.required(f"{at}.valueExpression", message)
         if key in seen:
             errors.duplicate(f"{at}.key", key)
         seen.add(key)
     return errors.causes
 
 
-def validate_mutating_policy(policy: Obj) -> Sequence[Cause]:
+def validate_mutating_policy(policy: Obj, old: Obj | None = None) -> Sequence[Cause]:
     errors = Errors()
     spec = policy.get("spec") or {}
-    _validate_common(errors, spec)
+    _validate_common(errors, spec, None if old is None else old.get("spec") or {})
     policies = ("IfNeeded", "Never")
     errors.one_of("spec.reinvocationPolicy", spec.get("reinvocationPolicy"), policies, required=True)
     mutations = spec.get("mutations") or []
@@ -82,7 +82,7 @@ def validate_mutating_policy(policy: Obj) -> Sequence[Cause]:
     return errors.causes
 
 
-def _validate_common(errors: Errors, spec: Obj) -> None:
+def _validate_common(errors: Errors, spec: Obj, old: Obj | None) -> None:
     errors.one_of("spec.failurePolicy", spec.get("failurePolicy"), ("Fail", "Ignore"), required=True)
     if spec.get("paramKind") is not None:
         _validate_param_kind(errors, spec["paramKind"])
@@ -93,7 +93,9 @@ def _validate_common(errors: Errors, spec: Obj) -> None:
         validate_match_resources(errors, match, "spec.matchConstraints")
         if not match.get("resourceRules"):
             errors.required("spec.matchConstraints.resourceRules")
-    validate_match_conditions(errors, spec.get("matchConditions") or [], "spec.matchConditions")
+    judged = ("paramKind", "matchConditions")
+    if old is None or any(spec.get(field) != old.get(field) for field in judged):
+        validate_match_conditions(errors, spec.get("matchConditions") or [], "spec.matchConditions")
     for index, variable in enumerate(spec.get("variables") or ()):
         at, name = f"spec.variables[{index}]", variable.get("name", "")
         if not name.strip():
@@ -112,16 +114,22 @@ def _validate_param_kind(errors: Errors, kind: Obj) -> None:
         errors.invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}")
     else:
         group, _, name = version.rpartition("/")
-        if group:
-            errors.invalid_each(f"{path}.apiVersion", group, names.dns1123_subdomain(group))
-        errors.invalid_each(f"{path}.apiVersion", name, names.dns1035_label(name))
+        _joined(errors, f"{path}.apiVersion", group, names.dns1123_subdomain(group) if group else ())
+        if not name:
+            errors.invalid(f"{path}.apiVersion", version, "version must be specified")
+        else:
+            _joined(errors, f"{path}.apiVersion", name, names.dns1035_label(name))
     word = kind.get("kind", "")
     if not word:
         errors.required(f"{path}.kind")
-    else:
-        for message in names.dns1035_label(word.lower()):
-            detail = f"may have mixed case, but should otherwise match: {message}"
-            errors.invalid(f"{path}.kind", word, detail)
+    elif wrong := names.dns1035_label(word.lower()):
+        detail = f"may have mixed case, but should otherwise match: {','.join(wrong)}"
+        errors.invalid(f"{path}.kind", word, detail)
+
+
+def _joined(errors: Errors, path: str, value: str, wrong: tuple[str, ...]) -> None:
+    if wrong:
+        errors.invalid(path, value, ",".join(wrong))
 
 
 def _validate_validation(errors: Errors, validation: Obj, path: str) -> None:
@@ -132,11 +140,26 @@ def _validate_validation(errors: Errors, validation: Obj, path: str) -> None:
         errors.invalid(f"{path}.messageExpression", said, "must be non-empty if specified")
     if message and not message.strip():
         errors.invalid(f"{path}.message", message, "message must be non-empty if specified")
-    elif "\n" in message.strip():
+    elif set("\n\r") & set(message.strip()):
         errors.invalid(f"{path}.message", message, "message must not contain line breaks")
-    elif "\n" in validation.get("expression", "").strip() and not message.strip():
-        errors.required(f"{path}.message", "message must be specified if expression contains line breaks")
-    errors.one_of(f"{path}.reason", validation.get("reason"), _REASONS)
+    reason = validation.get("reason")
+    if reason is not None and reason not in _REASONS:
+        errors.not_supported(f"{path}.reason", reason, _REASONS)
+
+
+def validate_policy_status(policy: Obj) -> Sequence[Cause]:
+    """What the type checker found, and conditions."""
+    errors = Errors()
+    status = policy.get("status") or {}
+    checked = (status.get("typeChecking") or {}).get("expressionWarnings") or ()
+    for index, each in enumerate(checked):
+        at = f"status.typeChecking.expressionWarnings[{index}]"
+        if not each.get("warning"):
+            errors.required(f"{at}.warning")
+        if not each.get("fieldRef", "").strip():
+            errors.required(f"{at}.fieldRef")
+    validate_conditions(errors, status.get("conditions") or (), "status.conditions")
+    return errors.causes
 
 
 def validate_binding(binding: Obj, *, validating: bool) -> Sequence[Cause]:
@@ -157,16 +180,19 @@ def validate_binding(binding: Obj, *, validating: bool) -> Sequence[Cause]:
 
 
 def _validate_param_ref(errors: Errors, ref: Obj) -> None:
-    path, name = "spec.paramRef", ref.get("name", "")
+    path, name, selector = "spec.paramRef", ref.get("name", ""), ref.get("selector")
+    either = "name and selector are mutually exclusive"
     if name:
         errors.invalid_each(f"{path}.name", name, names.path_segment(name))
-        if ref.get("selector") is not None:
-            errors.forbidden(f"{path}.name", "name and selector are mutually exclusive")
-    elif ref.get("selector") is None:
+        if selector is not None:
+            errors.forbidden(f"{path}.name", either)
+    errors.causes += validate_label_selector(selector, f"{path}.selector")
+    if name and selector is not None:
+        errors.forbidden(f"{path}.selector", either)
+    if not name and selector is None:
         errors.required(path, "one of name or selector must be specified")
-    errors.causes += validate_label_selector(ref.get("selector"), f"{path}.selector")
     action = ref.get("parameterNotFoundAction")
-    errors.one_of(f"{path}.parameterNotFoundAction", action, ("Allow", "Deny"), required=True)
+    errors.one_of(f"{path}.parameterNotFoundAction", action, ("Deny", "Allow"), required=True)
 
 
 def _validate_actions(errors: Errors, actions: list[str]) -> None:

@@ -6,6 +6,7 @@ Source: Kubernetes "Dynamic Admission Control".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,15 +14,18 @@ from api.validation.admission_rule import (
     validate_match_conditions,
     validate_operations,
 )
+from api.validation.domains import validate_qualified
 from api.validation.errors import Errors
+from api.validation.selectors import has_odd_values, validate_selector
 from machinery import names
 from machinery.errors import Cause
-from machinery.selectors.labels import validate_label_selector
 
 Obj = dict[str, Any]
 
 _REVIEWS = ("v1", "v1beta1")
-_SIDE_EFFECTS = ("None", "NoneOnDryRun")
+_NO_EFFECTS = ("None", "NoneOnDryRun")
+_ALL_EFFECTS = (*_NO_EFFECTS, "Some", "Unknown")
+_SELECTORS = ("namespaceSelector", "objectSelector")
 
 
 def default_webhooks(obj: Obj, *, mutating: bool) -> None:
@@ -40,55 +44,77 @@ def default_webhooks(obj: Obj, *, mutating: bool) -> None:
             rule.setdefault("scope", "*")
 
 
-def validate_webhooks(obj: Obj, *, mutating: bool) -> Sequence[Cause]:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a configuration may keep because the old one has it."""
+
+    side_effects: bool = False
+    review_versions: bool = False
+    names: bool = False
+    selectors: bool = False
+    conditions: bool = False
+
+
+def _kept(hooks: list[Obj], old: list[Obj]) -> _Kept:
+    versions = [each.get("admissionReviewVersions") or [] for each in old]
+    named = [each.get("name", "") for each in old]
+    conditions = [[each.get("matchConditions") for each in all_of_them] for all_of_them in (hooks, old)]
+    return _Kept(
+        side_effects=any(each.get("sideEffects") not in _NO_EFFECTS for each in old),
+        review_versions=any(each and not set(each) & set(_REVIEWS) for each in versions),
+        names=len(set(named)) < len(named),
+        selectors=any(has_odd_values(each.get(field)) for each in old for field in _SELECTORS),
+        conditions=conditions[0] == conditions[1],
+    )
+
+
+def validate_webhooks(obj: Obj, *, mutating: bool, old: Obj | None = None) -> Sequence[Cause]:
     errors = Errors()
+    hooks = obj.get("webhooks") or []
+    kept = _Kept() if old is None else _kept(hooks, old.get("webhooks") or [])
     seen: set[str] = set()
-    for index, hook in enumerate(obj.get("webhooks") or ()):
+    for index, hook in enumerate(hooks):
         at, name = f"webhooks[{index}]", hook.get("name", "")
-        _validate_webhook(errors, hook, at)
-        if mutating:
-            policies = ("IfNeeded", "Never")
-            errors.one_of(f"{at}.reinvocationPolicy", hook.get("reinvocationPolicy"), policies)
-        validate_review_versions(
-            errors, hook.get("admissionReviewVersions") or [], f"{at}.admissionReviewVersions"
-        )
-        if name and name in seen:
+        _validate_webhook(errors, hook, at, kept, mutating=mutating)
+        versions = hook.get("admissionReviewVersions") or []
+        known = not kept.review_versions
+        validate_review_versions(errors, versions, f"{at}.admissionReviewVersions", known=known)
+        if name and name in seen and not kept.names:
             errors.duplicate(f"{at}.name", name)
         seen.add(name)
     return errors.causes
 
 
-def _validate_webhook(errors: Errors, hook: Obj, path: str) -> None:
-    _validate_name(errors, hook.get("name", ""), f"{path}.name")
+def _validate_webhook(errors: Errors, hook: Obj, path: str, kept: _Kept, *, mutating: bool) -> None:
+    validate_qualified(errors, hook.get("name", ""), f"{path}.name")
     for index, rule in enumerate(hook.get("rules") or ()):
         validate_operations(errors, rule, f"{path}.rules[{index}]")
-    errors.one_of(f"{path}.failurePolicy", hook.get("failurePolicy"), ("Fail", "Ignore"))
-    errors.one_of(f"{path}.matchPolicy", hook.get("matchPolicy"), ("Equivalent", "Exact"))
-    effects = hook.get("sideEffects")
-    if effects is None:
-        errors.required(f"{path}.sideEffects", f"must specify one of {', '.join(_SIDE_EFFECTS)}")
-    elif effects not in _SIDE_EFFECTS:
-        errors.not_supported(f"{path}.sideEffects", effects, _SIDE_EFFECTS)
+    _validate_choice(errors, hook, "failurePolicy", ("Fail", "Ignore"), path)
+    _validate_choice(errors, hook, "matchPolicy", ("Equivalent", "Exact"), path)
+    allowed = _ALL_EFFECTS if kept.side_effects else _NO_EFFECTS
+    if hook.get("sideEffects") is None:
+        errors.required(f"{path}.sideEffects", f"must specify one of {', '.join(allowed)}")
+    _validate_choice(errors, hook, "sideEffects", allowed, path)
     wait = hook.get("timeoutSeconds")
     if wait is not None and not 1 <= wait <= 30:
         errors.invalid(f"{path}.timeoutSeconds", wait, "the timeout value must be between 1 and 30 seconds")
-    for selector in ("namespaceSelector", "objectSelector"):
-        errors.causes += validate_label_selector(hook.get(selector), f"{path}.{selector}")
+    for field in _SELECTORS:
+        validate_selector(errors, hook.get(field), f"{path}.{field}", odd_values=kept.selectors)
+    if mutating:
+        _validate_choice(errors, hook, "reinvocationPolicy", ("IfNeeded", "Never"), path)
     validate_client_config(errors, hook.get("clientConfig") or {}, f"{path}.clientConfig")
-    validate_match_conditions(errors, hook.get("matchConditions") or [], f"{path}.matchConditions")
+    if not kept.conditions:
+        validate_match_conditions(errors, hook.get("matchConditions") or [], f"{path}.matchConditions")
 
 
-def _validate_name(errors: Errors, name: str, path: str) -> None:
-    if not name:
-        errors.required(path)
-        return
-    wrong = names.dns1123_subdomain(name)
-    errors.invalid_each(path, name, wrong)
-    if not wrong and name.count(".") < 2:
-        errors.invalid(path, name, "should be a domain with at least three segments separated by dots")
+def _validate_choice(errors: Errors, hook: Obj, field: str, choices: tuple[str, ...], path: str) -> None:
+    value = hook.get(field)
+    if value is not None and value not in choices:
+        errors.not_supported(f"{path}.{field}", value, choices)
 
 
-def validate_review_versions(errors: Errors, versions: list[str], path: str) -> None:
+def validate_review_versions(errors: Errors, versions: list[str], path: str, *, known: bool = True) -> None:
+    """`known`: one of them must be of those that are spoken here."""
     if not versions:
         errors.required(path, f"must specify one of {', '.join(_REVIEWS)}")
         return
@@ -97,7 +123,7 @@ def validate_review_versions(errors: Errors, versions: list[str], path: str) -> 
             errors.invalid(f"{path}[{index}]", version, "duplicate version")
         else:
             errors.invalid_each(f"{path}[{index}]", version, names.dns1035_label(version))
-    if not set(versions) & set(_REVIEWS):
+    if known and not set(versions) & set(_REVIEWS):
         errors.invalid(path, versions, f"must include at least one of {', '.join(_REVIEWS)}")
 
 
@@ -108,7 +134,9 @@ def validate_client_config(errors: Errors, config: Obj, path: str) -> None:
     elif url is not None:
         validate_url(errors, url, f"{path}.url")
     elif service is not None:
-        validate_service_reference(errors, service, f"{path}.service")
+        # Upstream hands name and namespace over the wrong way round: what is missing is told of the other.
+        swapped = {**service, "name": service.get("namespace"), "namespace": service.get("name")}
+        validate_service_reference(errors, swapped, f"{path}.service")
 
 
 def validate_url(errors: Errors, url: str, path: str) -> None:
@@ -138,11 +166,10 @@ def validate_service_reference(errors: Errors, service: Obj, path: str) -> None:
     if names.port_number(port):
         errors.invalid(f"{path}.port", port, "port is not valid: must be between 1 and 65535, inclusive")
     where = service.get("path")
-    if where is None or where == "/":
+    if where in (None, "", "/"):
         return
     if not where.startswith("/"):
         errors.invalid(f"{path}.path", where, "must start with a '/'")
-        return
     steps = where.removesuffix("/")[1:].split("/")
     for index, step in enumerate(steps):
         if not step:

@@ -7,7 +7,11 @@ from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
 from api.resource import Column, Strategy
 from api.strategy import SpecStatusStrategy
-from api.validation.admission_policy import validate_mutating_policy, validate_validating_policy
+from api.validation.admission_policy import (
+    validate_mutating_policy,
+    validate_policy_status,
+    validate_validating_policy,
+)
 from api.validation.admission_rule import default_match_resources
 from machinery.errors import Cause
 from machinery.gvk import GVR
@@ -26,6 +30,12 @@ class ValidatingAdmissionPolicyStrategy(SpecStatusStrategy):
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_validating_policy(obj)
 
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_validating_policy(obj, old)
+
+    def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_policy_status(obj)
+
 
 class MutatingAdmissionPolicyStrategy(Strategy):
     allow_unconditional_update = False
@@ -38,6 +48,9 @@ class MutatingAdmissionPolicyStrategy(Strategy):
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_mutating_policy(obj)
+
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_mutating_policy(obj, old)
 
 
 def _param_kind(obj: Obj, now: float) -> str:

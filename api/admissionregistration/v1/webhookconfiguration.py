@@ -25,6 +25,9 @@ class WebhookConfigurationStrategy(Strategy):
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_webhooks(obj, mutating=self._mutating)
 
+    def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
+        return validate_webhooks(obj, mutating=self._mutating, old=old)
+
 
 def _configuration(kind: str, *, mutating: bool) -> Resource:
     plural = f"{kind.lower()}s"

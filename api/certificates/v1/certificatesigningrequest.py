@@ -48,10 +48,10 @@ class CertificateSigningRequestStrategy(Strategy):
         return validate_request(obj)
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        return validate_request_update(obj, old, fixed=(*_DECIDED, "Failed"))
+        return validate_request_update(obj, old, fixed=_DECIDED, certificate=False)
 
     def validate_status_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        return validate_request_update(obj, old, fixed=_DECIDED)
+        return validate_request_update(obj, old, fixed=_DECIDED, certificate=True)
 
 
 class ApprovalStrategy(Strategy):
@@ -69,7 +69,7 @@ class ApprovalStrategy(Strategy):
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
         errors = Errors()
-        errors.causes += validate_request_update(obj, old, fixed=("Failed",))
+        errors.causes += validate_request_update(obj, old, fixed=(), certificate=False)
         return errors.causes
 
 
