@@ -67,6 +67,7 @@ class Exchange:
         "_head",
         "_left",
         "_link",
+        "_raw",
         "_to_the_end",
         "_waiter",
         "body_whole",
@@ -105,6 +106,7 @@ class Exchange:
         self._left = 0  # bytes still to come by the announced length
         self._chunked = False
         self._to_the_end = False  # the end of the connection is the end of the body
+        self._raw = False  # after a 101
         self._waiter: asyncio.Future[None] | None = None
 
     # What the connection tells
@@ -135,7 +137,8 @@ class Exchange:
         if self._expects_continue and not (self.body_whole or self.started or self.gone):
             self._expects_continue = False
             self._link.transport.write(CONTINUE)
-        while not (self.gone or self.done):
+        # Who leaves after an upgrade may have said something before; a request that is not whole is as if it never was.
+        while not self.done and (not self.gone or (self._raw and self.chunks)):
             if self.chunks or (self.body_whole and not self.handed):
                 chunks = self.chunks
                 body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -241,7 +244,7 @@ class Exchange:
         lines = [STATUS_LINES[101], b"connection: Upgrade\r\n"]
         lines += [b"%b: %b\r\n" % header for header in headers]
         head = _head(lines)
-        self.started = self._to_the_end = True
+        self.started = self._to_the_end = self._raw = True
         self.keep_alive = self.body_whole = self.handed = False
         self._link.transport.write(head)
         self._link.switched(self)

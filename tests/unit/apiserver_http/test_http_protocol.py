@@ -634,6 +634,26 @@ def test_client_that_leaves_before_its_upgrade_is_answered_is_noticed():
     run(main())
 
 
+def test_last_words_of_a_client_that_leaves_its_tunnel_are_heard():
+    async def main():
+        go, heard = asyncio.Event(), []
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 101, "headers": []})
+            await go.wait()  # the other side takes its time
+            while (message := await receive())["type"] == "http.request":
+                heard.append(message["body"])
+
+        peer = await Peer(app).send(UPGRADE + b"\r\n", b"last ", b"words")
+        peer.wire.close()
+        await peer.settle()
+        go.set()
+        await peer.settle()
+        assert b"".join(heard) == b"last words" and not peer.served.forsaken
+
+    run(main())
+
+
 def test_upgrade_that_nobody_asked_for_is_not_answered():
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 101, "headers": []})
