@@ -8,7 +8,7 @@ from typing import Any
 
 from api.builtin import builtin, scale_of, status_of
 from api.columns import AGE, NAME, template_columns
-from api.core.v1.pod_defaults import default_pod_spec
+from api.core.v1.pod_defaults import default_claim_spec, default_pod_spec
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
 from api.validation.claim import claim_spec_warnings
@@ -67,7 +67,7 @@ class StatefulSetStrategy(SpecStatusStrategy):
         spec.setdefault("revisionHistoryLimit", 10)
         for claim in spec.get("volumeClaimTemplates") or ():
             claim.update({"apiVersion": "v1", "kind": "PersistentVolumeClaim"})
-            claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+            default_claim_spec(claim.setdefault("spec", {}))
             claim.setdefault("status", {}).setdefault("phase", "Pending")
         default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
 

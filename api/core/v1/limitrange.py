@@ -5,6 +5,7 @@ from typing import Any
 
 from api.builtin import builtin
 from api.columns import CREATED_AT, NAME
+from api.core.v1.amounts import round_up_in
 from api.resource import Strategy
 from api.validation.quota import default_limit_item, validate_limit_range
 from machinery.errors import Cause
@@ -20,6 +21,7 @@ class LimitRangeStrategy(Strategy):
     def default(self, obj: Obj) -> None:
         for item in (obj.get("spec") or {}).get("limits") or ():
             default_limit_item(item)
+            round_up_in(item, "min", "max", "default", "defaultRequest", "maxLimitRequestRatio")
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_limit_range(obj)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Required, TypedDict
 from api.annotations import ATOMIC, SET, In, Patch, Proto, Time
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, NONE, UNKNOWN
+from api.core.v1.amounts import round_up_in
 from api.core.v1.node_status import NodeConfigSource
 from api.meta.v1 import ObjectMeta
 from api.resource import Column, Subresource
@@ -72,6 +73,7 @@ class NodeStrategy(SpecStatusStrategy):
         status = obj.setdefault("status", {})
         if "capacity" in status:
             status.setdefault("allocatable", dict(status["capacity"]))
+        round_up_in(status, "capacity", "allocatable")
 
     def prepare_create(self, obj: Obj) -> None:
         _forget_config(obj, {})

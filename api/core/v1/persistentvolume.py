@@ -5,6 +5,7 @@ from typing import Any
 
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field, text
+from api.core.v1.amounts import round_up_in
 from api.core.v1.pod_defaults import default_network_volume
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
@@ -27,6 +28,7 @@ class PersistentVolumeStrategy(SpecStatusStrategy):
         if spec.get("hostPath") is not None:
             spec["hostPath"].setdefault("type", "")
         default_network_volume(spec)
+        round_up_in(spec, "capacity")
         obj.setdefault("status", {}).setdefault("phase", "Pending")
 
     def prepare_create(self, obj: Obj) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field, text
+from api.core.v1.amounts import round_up_in
+from api.core.v1.pod_defaults import default_claim_spec
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
 from api.validation.claim import (
@@ -25,9 +27,10 @@ class PersistentVolumeClaimStrategy(SpecStatusStrategy):
     has_generation = False
 
     def default(self, obj: Obj) -> None:
-        spec = obj.setdefault("spec", {})
-        spec.setdefault("volumeMode", "Filesystem")
-        obj.setdefault("status", {}).setdefault("phase", "Pending")
+        default_claim_spec(obj.setdefault("spec", {}))
+        status = obj.setdefault("status", {})
+        status.setdefault("phase", "Pending")
+        round_up_in(status, "capacity", "allocatedResources")
 
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = {"phase": "Pending"}

@@ -126,10 +126,8 @@ class EphemeralContainersStrategy(Strategy):
     """pods/ephemeralcontainers: adds debugging containers, changes nothing else."""
 
     def prepare_update(self, obj: Obj, old: Obj) -> None:
-        added = obj["spec"].get("ephemeralContainers")
-        obj["spec"] = {**old["spec"]}
-        if added is not None:
-            obj["spec"]["ephemeralContainers"] = added
+        wanted, obj["spec"] = obj["spec"], {**old["spec"]}
+        restore(obj["spec"], wanted, "ephemeralContainers")
         restore(obj, old, "status")
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.core.v1.amounts import round_up, round_up_in
 from api.quota.pod_resources import is_pod_level, of_containers
 from machinery.short_texts import keeping
 
@@ -66,6 +67,8 @@ def default_pod_spec(spec: Obj) -> None:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:  # the second is the first's old name; both are shown
         spec["serviceAccountName"] = spec["serviceAccount"] = account
+    round_up(spec.get("overhead"))
+    round_up_in(spec.get("resources"), "limits", "requests")
     for container in _containers(spec):
         _default_container(container)
     for volume in spec.get("volumes") or ():
@@ -83,7 +86,7 @@ def _containers(spec: Obj, *, ephemeral: bool = True) -> list[Obj]:
 def _default_container(container: Obj) -> None:
     if not container.get("imagePullPolicy"):
         container["imagePullPolicy"] = pull_policy(container.get("image", ""))
-    container.setdefault("resources", {})
+    round_up_in(container.setdefault("resources", {}), "limits", "requests")
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")
     for port in container.get("ports") or ():
@@ -148,8 +151,7 @@ def default_volume(volume: Obj) -> None:
     if "hostPath" in volume:
         volume["hostPath"].setdefault("type", "")
     if "ephemeral" in volume:
-        claim = volume["ephemeral"].get("volumeClaimTemplate") or {}
-        claim.get("spec", {}).setdefault("volumeMode", "Filesystem")
+        default_claim_spec((volume["ephemeral"].get("volumeClaimTemplate") or {}).get("spec"))
     if "image" in volume and volume["image"].get("reference"):
         volume["image"].setdefault("pullPolicy", pull_policy(volume["image"]["reference"]))
     _default_downward(volume.get("downwardAPI") or {})
@@ -160,6 +162,12 @@ def default_volume(volume: Obj) -> None:
         if "podCertificate" in source:
             source["podCertificate"].setdefault("maxExpirationSeconds", 86400)
     default_network_volume(volume)
+
+
+def default_claim_spec(spec: Obj | None) -> None:
+    if spec is not None:
+        spec.setdefault("volumeMode", "Filesystem")
+        round_up_in(spec.get("resources"), "limits", "requests")
 
 
 def _default_downward(source: Obj) -> None:

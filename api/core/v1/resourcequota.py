@@ -5,6 +5,7 @@ from typing import Any
 
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
+from api.core.v1.amounts import round_up_in
 from api.resource import Column
 from api.strategy import SpecStatusStrategy
 from api.validation.errors import IMMUTABLE, Errors
@@ -17,6 +18,10 @@ Obj = dict[str, Any]
 
 class ResourceQuotaStrategy(SpecStatusStrategy):
     has_generation = False
+
+    def default(self, obj: Obj) -> None:
+        round_up_in(obj.get("spec"), "hard")
+        round_up_in(obj.get("status"), "hard", "used")
 
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = {}

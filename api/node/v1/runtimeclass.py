@@ -5,6 +5,7 @@ from typing import Any
 
 from api.builtin import builtin
 from api.columns import AGE, NAME
+from api.core.v1.amounts import round_up_in
 from api.resource import Column, Strategy
 from api.validation.errors import Errors
 from api.validation.node_warnings import OLD_NODE_LABELS
@@ -20,6 +21,9 @@ Obj = dict[str, Any]
 class RuntimeClassStrategy(Strategy):
     has_generation = False
     allow_unconditional_update = False
+
+    def default(self, obj: Obj) -> None:
+        round_up_in(obj.get("overhead"), "podFixed")
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()

@@ -101,6 +101,7 @@ class Writing:
     def _decoded(self, raw: Obj) -> Obj:
         obj, unknown = self.resource.codec().decode(deep_copy(raw))
         assert not unknown, f"the case speaks of unknown fields: {unknown}"
+        self.resource.codec().forget(obj)
         return obj
 
     def create(self, raw: Obj) -> tuple[Obj, list[Cause], list[str]]:
@@ -111,6 +112,7 @@ class Writing:
         prepare_new(obj, resource, "default", "u-1", "2024-01-01T00:00:00Z")
         strategy.default(obj)
         strategy.prepare_create(obj)
+        resource.codec().complete(obj)
         causes = [*validate_metadata(obj, resource), *judged(strategy.validate, obj)]
         advice = [] if causes else [said for said in strategy.warnings(obj, None) if said not in notices(obj)]
         return obj, causes, advice
@@ -127,6 +129,7 @@ class Writing:
         carry_over(obj, old, resource, resource.gvr.resource)
         strategy.default(obj)
         scope.prepare(obj, old)
+        resource.codec().complete(obj)
         if scope.generation:
             bump_generation(obj, old, resource)
         causes = [*validate_metadata_update(obj, old, resource), *judged(scope.validate, obj, old)]
