@@ -51,6 +51,10 @@ FLAGS = (
 _VALIDATION = {"strict": "Strict", "true": "Strict", "warn": "Warn", "ignore": "Ignore", "false": "Ignore"}
 
 
+class Unpatchable(Failure):
+    """No patch makes the object so: of lists whose elements lack their key, say. The other objects are applied."""
+
+
 def run(options: Options, session: Session) -> int:
     if not options.filename or options.args:
         raise Failure("apply takes its objects from -f: kctl apply -f FILE")
@@ -62,8 +66,8 @@ def run(options: Options, session: Session) -> int:
         try:
             found = place(session, manifest.obj, manifest.source)
             word, answer = _apply_one(options, session, found)
-        except ApiError as error:
-            text = explain_failure(error)
+        except (ApiError, Unpatchable) as error:
+            text = explain_failure(error) if isinstance(error, ApiError) else f"error: {error}"
             print(f"{text}\n  in {manifest.source}" if text else error, file=session.err)
             failed += 1
             continue
@@ -141,13 +145,15 @@ def plan_patch(found: Found, modified: Obj, current: Obj) -> tuple[Obj, str]:
         original = json.loads(text) if text else {}
     except ValueError:
         original = {}
+    if not isinstance(original, dict):  # anybody may write annotations
+        original = {}
     schema = schema_of(found.info.gvr)
     if schema is None:
         return merge.three_way(original, modified, current), "application/merge-patch+json"
     try:
         patch = strategic_diff.three_way(original, modified, current, schema)
     except PatchError as error:
-        raise Failure(f"cannot make a patch for {found}: {error}") from error
+        raise Unpatchable(f"cannot make a patch for {found}: {error}") from error
     return patch, "application/strategic-merge-patch+json"
 
 
