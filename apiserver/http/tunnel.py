@@ -61,9 +61,13 @@ async def until_one_ends(
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(way) for way in ways]
     try:
-        async with asyncio.timeout(IDLE_S if tunnel is not None else None) as scope:
+        # Apart, since a byte that passes in the moment of a stop pushes back the one and not the other.
+        async with (
+            asyncio.timeout(None) as scope,
+            asyncio.timeout(None if tunnel is None else IDLE_S) as idle,
+        ):
             if tunnel is not None:
-                tunnel.idle = scope
+                tunnel.idle = idle
             streams.add(scope)
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

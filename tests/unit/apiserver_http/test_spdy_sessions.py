@@ -11,7 +11,7 @@ import pytest
 
 from apiserver.http.command_streams import expected_streams
 from apiserver.http.spdy import serve_command, serve_forward
-from apiserver.http.tunnel import IDLE_S, Tunnel
+from apiserver.http.tunnel import IDLE_S, Tunnel, until_one_ends
 from apiserver.http.watch_stream import Streams
 from machinery.spdy.session import DataReceived, SpdySession
 from machinery.virtual_loop import run
@@ -191,5 +191,29 @@ def test_agent_is_not_read_from_while_the_client_takes_nothing():
         assert session.agent.says.empty() and len(session.got[3]) == 100_000
         session.leave()
         await over
+
+    run(main())
+
+
+def test_stop_of_the_server_ends_a_session_that_is_never_idle():
+    async def main():
+        streams, written = Streams(), 0
+
+        async def send(message):
+            nonlocal written
+            written += 1
+
+        async def busy():
+            while written < 1000:
+                await tunnel.write(b"x")
+                await asyncio.sleep(0)
+
+        tunnel = Tunnel(asyncio.Queue().get, send)
+        over = asyncio.ensure_future(until_one_ends(streams, busy(), asyncio.sleep(1), tunnel=tunnel))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        streams.stop()
+        await over
+        assert 0 < written < 20
 
     run(main())
