@@ -103,6 +103,19 @@ def validate_canonical_cidr(errors: Errors, value: str, path: str) -> None:
         errors.invalid(path, value, f'must be in canonical form ("{canonical}")')
 
 
+def validate_interface_address(errors: Errors, value: str, path: str) -> None:
+    """An address of a network interface with the length of its network, in canonical form: `10.1.2.3/24`."""
+    parsed = _parse_range(value)
+    if parsed is None:
+        errors.invalid(
+            path, value, "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
+        )
+        return
+    address, length = parsed
+    if _is_mapped(address) or value != f"{address}/{length}":
+        errors.invalid(path, value, f'must be in canonical form ("{address}/{length}")')
+
+
 def validate_cidr(errors: Errors, value: str, path: str, kept: Collection[str] = ()) -> None:
     if value in kept:
         return

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from api.validation.addresses import validate_interface_address
+from api.validation.conditions import validate_conditions
 from api.validation.device import (
     MAX_CONFIGS,
     MAX_CONSTRAINTS,
     MAX_REQUESTS,
     default_tolerations,
     each_of,
-    unique,
+    each_once,
+    name_of,
+    validate_binding_conditions,
     validate_configuration,
     validate_label,
     validate_pool,
@@ -22,6 +26,7 @@ from api.validation.device import (
     validate_raw,
     validate_selectors,
     validate_tolerations,
+    validate_uid,
 )
 from api.validation.errors import Errors
 from api.validation.parameters import validate_driver_name
@@ -36,6 +41,10 @@ _NO_SUCH = (
     "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
 )
 _NO_NEW_USERS = "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
+_MAX_CONDITIONS, _MAX_IPS = 8, 16
+_NO_ATTRIBUTE = (
+    'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'
+)
 _DEVICE = ("driver", "pool", "device", "shareID")
 _EITHER = "exactly one of `exactly` or `firstAvailable` is required"
 
@@ -56,10 +65,14 @@ def validate_claim_devices(errors: Errors, spec: Obj, path: str) -> None:
     devices, at = spec.get("devices") or {}, f"{path}.devices"
     requests = devices.get("requests") or []
     known = _names(requests)
-    each_of(
-        errors, requests, MAX_REQUESTS, f"{at}.requests", lambda r, here: _validate_request(errors, r, here)
+    each_once(
+        errors,
+        requests,
+        MAX_REQUESTS,
+        f"{at}.requests",
+        lambda request, here: _validate_request(errors, request, here),
+        name_of,
     )
-    unique(errors, [each.get("name") for each in requests], f"{at}.requests")
 
     def constraint(each: Obj, here: str) -> None:
         _validate_refs(errors, each.get("requests"), known, f"{here}.requests")
@@ -68,7 +81,7 @@ def validate_claim_devices(errors: Errors, spec: Obj, path: str) -> None:
         elif each.get("distinctAttribute") is not None:
             validate_qualified(errors, each["distinctAttribute"], f"{here}.distinctAttribute", fully=True)
         else:
-            errors.required(here, 'exactly one of "matchAttribute" or "distinctAttribute" is required')
+            errors.required(here, _NO_ATTRIBUTE)
 
     def config(each: Obj, here: str) -> None:
         _validate_refs(errors, each.get("requests"), known, f"{here}.requests")
@@ -88,8 +101,14 @@ def _names(requests: Sequence[Obj]) -> frozenset[str]:
 
 
 def _validate_refs(errors: Errors, refs: list[str] | None, known: frozenset[str], path: str) -> None:
-    each_of(errors, refs, MAX_REQUESTS, path, lambda name, at: _validate_ref(errors, name, known, at))
-    unique(errors, refs or (), path)
+    each_once(
+        errors,
+        refs,
+        MAX_REQUESTS,
+        path,
+        lambda name, at: _validate_ref(errors, name, known, at),
+        lambda name: name,
+    )
 
 
 def _validate_ref(errors: Errors, name: str, known: frozenset[str], path: str) -> None:
@@ -118,8 +137,7 @@ def _validate_request(errors: Errors, request: Obj, path: str) -> None:
             validate_label(errors, each.get("name", ""), f"{here}.name")
             _validate_wanted(errors, each, here)
 
-        each_of(errors, choices, _MAX_ALTERNATIVES, at, choice)
-        unique(errors, [each.get("name") for each in choices], at)
+        each_once(errors, choices, _MAX_ALTERNATIVES, at, choice, name_of)
 
 
 def _validate_wanted(errors: Errors, wanted: Obj, path: str) -> None:
@@ -158,8 +176,7 @@ def validate_claim_status(claim: Obj, old: Obj) -> Sequence[Cause]:
             if not each.get(field):
                 errors.required(f"{at}.{field}")
 
-    each_of(errors, users, _MAX_USERS, "status.reservedFor", user)
-    unique(errors, [each.get("uid") for each in users], "status.reservedFor")
+    each_once(errors, users, _MAX_USERS, "status.reservedFor", user, lambda each: each.get("uid", ""))
     _validate_device_statuses(errors, status.get("devices") or [], allocation or {})
     if users and allocation is None:
         errors.forbidden("status.reservedFor", "may not be specified when `allocated` is not set")
@@ -184,7 +201,9 @@ def _validate_allocation(errors: Errors, allocation: Obj, known: frozenset[str])
         validate_driver_name(errors, each.get("driver", ""), f"{at}.driver")
         validate_pool(errors, each.get("pool", ""), f"{at}.pool")
         validate_label(errors, each.get("device", ""), f"{at}.device")
-        validate_tolerations(errors, each.get("tolerations"), f"{at}.tolerations")
+        validate_binding_conditions(errors, each, at)
+        if each.get("shareID") is not None:
+            validate_uid(errors, each["shareID"], f"{at}.shareID")
 
     def config(each: Obj, at: str) -> None:
         sources = ("FromClaim", "FromClass")
@@ -198,19 +217,48 @@ def _validate_allocation(errors: Errors, allocation: Obj, known: frozenset[str])
         validate_node_terms(errors, allocation["nodeSelector"], f"{path}.nodeSelector")
 
 
+def _id(device: Obj) -> tuple[Any, ...]:
+    return tuple(device.get(key) for key in _DEVICE)
+
+
 def _validate_device_statuses(errors: Errors, devices: list[Obj], allocation: Obj) -> None:
-    results = (allocation.get("devices") or {}).get("results") or ()
-    given = [tuple(each.get(key) for key in _DEVICE) for each in results]
-    unique(errors, [tuple(each.get(key) for key in _DEVICE) for each in devices], "status.devices")
+    given = [_id(each) for each in (allocation.get("devices") or {}).get("results") or ()]
     for index, device in enumerate(devices):
-        at = f"status.devices[{index}]"
-        validate_driver_name(errors, device.get("driver", ""), f"{at}.driver")
-        validate_pool(errors, device.get("pool", ""), f"{at}.pool")
-        validate_label(errors, device.get("device", ""), f"{at}.device")
-        if tuple(device.get(key) for key in _DEVICE) not in given:
-            errors.invalid(at, device.get("device", ""), "must be an allocated device in the claim")
-        if device.get("data"):
-            validate_raw(errors, device["data"], f"{at}.data", _MAX_DATA)
-        network = device.get("networkData") or {}
-        for position, address in enumerate(network.get("ips") or ()):
-            errors.invalid_each(f"{at}.networkData.ips[{position}]", address, names.cidr(address))
+        _validate_device_status(errors, device, f"status.devices[{index}]", given)
+    seen: list[tuple[Any, ...]] = []
+    for index, device in enumerate(devices):
+        if _id(device) in seen:
+            errors.duplicate(f"status.devices[{index}]", _shown(device))
+        seen.append(_id(device))
+
+
+def _shown(device: Obj) -> str:
+    return "/".join(str(part) for part in _id(device) if part is not None)
+
+
+def _validate_device_status(errors: Errors, device: Obj, path: str, given: list[tuple[Any, ...]]) -> None:
+    validate_driver_name(errors, device.get("driver", ""), f"{path}.driver")
+    validate_pool(errors, device.get("pool", ""), f"{path}.pool")
+    validate_label(errors, device.get("device", ""), f"{path}.device")
+    if device.get("shareID") is not None:
+        validate_uid(errors, device["shareID"], f"{path}.shareID")
+    if _id(device) not in given:
+        errors.invalid(path, _shown(device), "must be an allocated device in the claim")
+    conditions = device.get("conditions") or []
+    if len(conditions) > _MAX_CONDITIONS:
+        errors.too_many(f"{path}.conditions", len(conditions), _MAX_CONDITIONS)
+    validate_conditions(errors, conditions, f"{path}.conditions")
+    if device.get("data") is not None:
+        validate_raw(errors, device["data"], f"{path}.data", _MAX_DATA)
+    network, at = device.get("networkData") or {}, f"{path}.networkData"
+    for field, most in (("interfaceName", 256), ("hardwareAddress", 128)):
+        if len(network.get(field, "").encode()) > most:
+            errors.too_long(f"{at}.{field}", most)
+    each_once(
+        errors,
+        network.get("ips"),
+        _MAX_IPS,
+        f"{at}.ips",
+        lambda address, here: validate_interface_address(errors, address, here),
+        lambda address: address,
+    )

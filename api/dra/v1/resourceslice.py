@@ -7,7 +7,6 @@ from api.builtin import builtin
 from api.columns import AGE, NAME, text
 from api.resource import Column, Strategy
 from api.validation.device_slice import validate_slice
-from api.validation.errors import Errors
 from machinery.errors import Cause
 from machinery.gvk import GVR
 
@@ -22,14 +21,7 @@ class ResourceSliceStrategy(Strategy):
         return validate_slice(obj.get("spec") or {})
 
     def validate_update(self, obj: Obj, old: Obj) -> Sequence[Cause]:
-        errors = Errors()
-        spec, before = obj["spec"], old["spec"]
-        errors.causes += validate_slice(spec)
-        pool, old_pool = spec.get("pool") or {}, before.get("pool") or {}
-        errors.immutable("spec.pool.name", pool.get("name"), old_pool.get("name"))
-        for field in ("driver", "nodeName"):
-            errors.immutable(f"spec.{field}", spec.get(field), before.get(field))
-        return errors.causes
+        return validate_slice(obj["spec"], old["spec"])
 
 
 RESOURCESLICE = builtin(
