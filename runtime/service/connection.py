@@ -16,6 +16,9 @@ import orjson
 from runtime.cri import NotFoundInRuntime, RuntimeFailure
 from runtime.spawner.wire import Channel, ConnectionLost, Message
 
+# (verb, message) of what undoes an answer.
+Undo = tuple[str, Message]
+
 
 class SpawnerRefused(RuntimeFailure):
     """The spawner's no. `reason` is NotFound, Conflict, Failed or Unavailable; `answer` is all it said."""
@@ -31,6 +34,7 @@ class SpawnerConnection:
         self._on_lost = on_lost
         self._channel: Channel | None = None
         self._waiting: dict[int, asyncio.Future[tuple[Message, list[int]]]] = {}
+        self._late: dict[int, Callable[[Message], Undo]] = {}  # by question whose asker was cancelled
         self._serial = 0
 
     @property
@@ -52,9 +56,14 @@ class SpawnerConnection:
         asyncio.get_running_loop().add_reader(sock.fileno(), self._readable)
 
     async def ask(
-        self, verb: str, message: Message | None = None, fds: Sequence[int] = ()
+        self,
+        verb: str,
+        message: Message | None = None,
+        fds: Sequence[int] = (),
+        undo: Callable[[Message], Undo] | None = None,
     ) -> tuple[Message, list[int]]:
-        """The answer and descriptors that came with it. Raises SpawnerRefused, NotFoundInRuntime."""
+        """The answer and descriptors that came with it. `undo`: what is asked for when the asker is cancelled, once it is known
+        what was done for nobody. Raises SpawnerRefused, NotFoundInRuntime."""
         channel = self._channel
         if channel is None:
             raise SpawnerRefused("Unavailable", "the node's container supervisor is not reachable")
@@ -62,10 +71,18 @@ class SpawnerConnection:
         serial = self._serial
         future: asyncio.Future[tuple[Message, list[int]]] = asyncio.get_running_loop().create_future()
         self._waiting[serial] = future
-        channel.queue({"seq": serial, "verb": verb, **(message or {})}, fds)
+        # Of its own: an asker who is cancelled closes its descriptors, and what has not been sent yet may wait.
+        copies = tuple(os.dup(fd) for fd in fds)
+        channel.queue({"seq": serial, "verb": verb, **(message or {})}, copies, close_fds=True)
         self._flush()
         try:
             answer, handles = await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._forsake(*future.result(), undo)
+            elif undo is not None and self._channel is channel:
+                self._late[serial] = undo
+            raise
         finally:
             self._waiting.pop(serial, None)
         if "error" in answer:
@@ -89,6 +106,7 @@ class SpawnerConnection:
                     SpawnerRefused("Unavailable", "the connection to the node's container supervisor is lost")
                 )
         self._waiting.clear()
+        self._late.clear()
 
     def _readable(self) -> None:
         if self._channel is None:
@@ -104,8 +122,17 @@ class SpawnerConnection:
             if future is not None and not future.done():
                 future.set_result((message, fds))
             else:
-                for fd in fds:
-                    os.close(fd)
+                self._forsake(message, fds, self._late.pop(message.get("seq", 0), None))
+
+    def _forsake(self, answer: Message, fds: Sequence[int], undo: Callable[[Message], Undo] | None) -> None:
+        """Nobody waits for this answer any more."""
+        for fd in fds:
+            os.close(fd)
+        if undo is not None and self._channel is not None and "error" not in answer:
+            verb, message = undo(answer)
+            self._serial += 1
+            self._channel.queue({"seq": self._serial, "verb": verb, **message})
+            self._flush()
 
     def _flush(self) -> None:
         channel = self._channel

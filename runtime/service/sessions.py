@@ -15,8 +15,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from runtime.cri import ExecResult, RuntimeFailure
-from runtime.service.connection import SpawnerRefused
+from runtime.service.connection import SpawnerRefused, Undo
 from runtime.service.streams import STDERR, STDOUT, ProcessStream, SocketConnection
+from runtime.spawner.wire import Message
 
 if TYPE_CHECKING:
     from runtime.service.native import NativeRuntime
@@ -30,10 +31,16 @@ async def exec_stream(
 ) -> AsyncIterator[ProcessStream]:
     """Leaving the context kills the process if it still runs."""
     process = {"args": list(command), "tty": tty}
+
+    def undo(answer: Message) -> Undo:
+        # Its end is told all the same, and must be nobody's news.
+        _exit_code(runtime, answer["exec"])
+        return "kill_exec", {"exec": answer["exec"]}
+
     pipes = _Pipes(stdin) if not tty else None
     try:
         answer, handles = await runtime.connection.ask(
-            "exec", {"id": container_id, "process": process}, pipes.theirs if pipes else ()
+            "exec", {"id": container_id, "process": process}, pipes.theirs if pipes else (), undo
         )
     except SpawnerRefused as refused:
         if pipes:
@@ -140,6 +147,9 @@ async def port_forward(runtime: NativeRuntime, sandbox_id: str, port: int) -> So
     sock.setblocking(False)
     try:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    except asyncio.CancelledError:
+        sock.close()
+        raise
     except OSError as refused:
         sock.close()
         cause = os.strerror(refused.errno or 0).lower()
