@@ -142,6 +142,14 @@ def is_namespace(request: AdmissionRequest) -> bool:
     return gvr.group == "" and gvr.resource == _WHOLE_NAMESPACE
 
 
+def show_whole(request: AdmissionRequest) -> None:
+    """Brings the object into its kept form before others are shown it: they count on what upstream's types always have, and
+    patch it: `add /spec/containers/0/resources/limits` needs `resources`."""
+    obj, resource = request.obj, request.resource
+    if obj is not None and (not request.subresource or obj.get("kind") == resource.kind):
+        resource.codec().complete(obj)
+
+
 async def convert(converter: Converter, obj: Obj | None, source: Resource, target: Resource) -> Obj | None:
     """The object in another version of its kind: a copy, or the object itself where the versions are the same."""
     if obj is None or source is target:

@@ -13,7 +13,7 @@ from typing import Any
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.lookup import Plugin, forbidden
-from apiserver.admission.matching import is_exempt, replace_object
+from apiserver.admission.matching import is_exempt, replace_object, show_whole
 from apiserver.admission.policy import Applicable, PolicySet
 from apiserver.admission.rounds import Rounds
 from machinery.cel import CelError, Environment
@@ -49,6 +49,7 @@ class MutatingAdmissionPolicy(Plugin):
     async def admit(self, request: AdmissionRequest) -> bool:
         if request.obj is None or not await self._policies.bound():
             return False
+        show_whole(request)
         rounds = Rounds.of(request, self.name)
         rounds.begin(request)
         async for applicable in self._policies.applicable(request, lambda name: rounds.is_due(request, name)):

@@ -30,6 +30,7 @@ from apiserver.admission.matching import (
     is_exempt,
     is_in_namespace,
     replace_object,
+    show_whole,
 )
 from apiserver.admission.review import VERSIONS, Answer, BadReview, read_answer, review_of
 from apiserver.admission.rounds import Rounds
@@ -124,6 +125,7 @@ class _Webhooks(Plugin):
         namespace = await self._namespace(request)
         if not is_in_namespace(hook.criteria, request, namespace):
             return None
+        show_whole(request)
         shown = Shown(
             resource,
             await convert(self._around.converter, request.obj, request.resource, resource),

@@ -22,6 +22,7 @@ from api.validation.errors import judged
 from apiserver.admission.admission import AdmissionRequest, Operation
 from apiserver.engine import ownership
 from apiserver.engine.engine import Call, Engine, Undo, Written
+from apiserver.engine.kept_form import complete_parts, differing
 from apiserver.engine.metadata import bump_generation, carry_over, dedup_owners, validate_metadata_update
 from apiserver.storage.store import Entry, StaleRevision
 from machinery.errors import Cause, Conflict, NotFound, conflict, invalid, not_found
@@ -165,7 +166,6 @@ async def guaranteed_update(
     entry = entry if entry is not None else await load_current(engine, call)
     for _ in range(engine.retries):
         old = served.load(entry)
-        served.resource.codec().complete(old)  # stored by a server that kept what was sent
         made = change(served.load(entry), entry)
         made = made if isinstance(made, Change) else await made
         if made.expect_revision and made.expect_revision != str(entry.revision):
@@ -208,6 +208,7 @@ async def _prepare(
     size_bytes = max(call.body_bytes, len(entry.data))
     was = dict(old["metadata"])
     revision = was.pop("resourceVersion", "")
+    touched: list[str] = []
 
     def complete() -> None:
         carry_over(obj, old, resource, call.plural)
@@ -216,6 +217,8 @@ async def _prepare(
         old["metadata"] = was
         strategy.default(obj)
         scope.prepare(obj, old)
+        touched.extend(differing(obj, old))
+        complete_parts(resource, old, touched)
 
     def judge_it() -> tuple[list[Cause], Sequence[str]]:
         causes = list(validate_metadata_update(obj, old, resource))
@@ -227,7 +230,9 @@ async def _prepare(
         return causes, () if causes else strategy.warnings(obj, old)
 
     def settle() -> None:
-        resource.codec().complete(obj)
+        parts = differing(obj, old)
+        complete_parts(resource, obj, parts)
+        complete_parts(resource, old, [part for part in parts if part not in touched])
         if scope.generation:
             bump_generation(obj, old, resource)
 

@@ -109,6 +109,31 @@ def config(name="c", **data):
     return {"metadata": {"name": name, "namespace": NS}, "data": data}
 
 
+def test_webhook_is_shown_the_kept_form_and_what_it_adds_is_kept_in_it(run_hooks):
+    """A patch counts on `resources`, which is always there; an empty list that it brings is none."""
+
+    async def body(api, hooks):
+        await register(api, MUTATING, "m", hook("/change", "CREATE", resources=("pods",)))
+        operations = [
+            {"op": "add", "path": "/spec/containers/0/resources/limits", "value": {"cpu": "1"}},
+            {"op": "add", "path": "/spec/containers/0/args", "value": []},
+            {"op": "add", "path": "/spec/hostNetwork", "value": False},
+        ]
+        hooks.answers["/change"] = lambda request: patching(*operations)
+        pod = {
+            "metadata": {"name": "p", "namespace": NS},
+            "spec": {"containers": [{"name": "c", "image": "x"}]},
+        }
+        made = await api.client.create(PODS, pod)
+        (_, request) = hooks.asked[-1]
+        assert request["object"]["spec"]["containers"][0]["resources"] == {}
+        (container,) = made["spec"]["containers"]
+        assert container["resources"] == {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}
+        assert "args" not in container and "hostNetwork" not in made["spec"]
+
+    run_hooks(body)
+
+
 def test_validating_webhook_is_told_everything_and_may_refuse(run_hooks):
     async def body(api, hooks):
         await register(api, VALIDATING, "v", hook("/check"))

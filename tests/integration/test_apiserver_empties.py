@@ -171,10 +171,9 @@ def test_object_of_an_older_store_is_the_same_to_a_write_that_changes_nothing(ru
         assert stored["spec"]["template"]["spec"]["nodeSelector"] == {}
         answer = await write(api, "update", stored)
         assert orjson.loads(answer.body) == stored
-        answer = await write(api, "merge", {"metadata": {"labels": {"a": "b"}}})
-        changed = orjson.loads(answer.body)
-        assert changed["spec"] == made["spec"] and changed["status"] == {}
-        assert changed["metadata"]["generation"] == 1
+        answer = orjson.loads((await write(api, "merge", {"metadata": {"labels": {"a": "b"}}})).body)
+        assert answer["spec"] == made["spec"]
+        assert answer["metadata"]["generation"] == 1
 
     run_api(body)
 
