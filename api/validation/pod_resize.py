@@ -152,7 +152,7 @@ def _validate_order(errors: Errors, new: Obj, old: Obj) -> bool:
 def _validate_only_resized(errors: Errors, spec: Obj, old: Obj) -> None:
     """Also puts back, in `spec`, what of its containers may change."""
     for field in LISTS:
-        if field not in spec:
+        if not spec.get(field):
             continue
         kept = []
         for index, (new, was) in enumerate(zip(spec[field], old[field], strict=True)):
