@@ -7,6 +7,7 @@ fields. Unknown and duplicate fields are an error (Strict), a warning (Warn) or 
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any, NamedTuple
 
 import orjson
@@ -167,7 +168,7 @@ def judge_fields(
         found = found[len(unknown) :] + found[: len(unknown)]  # theirs come sorted, after what stands twice
     elif source is not None and len(found) > 1 and source.text[:1] == b"{":
         places = _places(source.text)
-        found.sort(key=lambda each: places.get(each[0], -1))
+        found.sort(key=lambda each: places.get(_mark(each[0]), -1))
     messages = [message for _, message in found]
     if mode == "Strict":
         if len(messages) > MAX_CAUSES:
@@ -185,17 +186,28 @@ def _in_yaml(duplicates: list[str]) -> str:
     return "yaml: unmarshal errors:\n" + "\n".join(f"  {each}" for each in duplicates)
 
 
-def _places(text: bytes) -> dict[str, int]:
-    """Where each path first stands in a JSON text: mistakes are told in the order a reader meets them."""
-    places: dict[str, int] = {}
-    stack: list[tuple[Any, str]] = [(orjson.loads(text), "")]
+_Mark = tuple[
+    int, int
+]  # a path's checksum and length: made of that of the way there, without the path itself
+
+
+def _mark(step: str, before: _Mark = (0, 0)) -> _Mark:
+    text = step.encode("utf-8", "surrogatepass")
+    return zlib.crc32(text, before[0]), before[1] + len(text)
+
+
+def _places(text: bytes) -> dict[_Mark, int]:
+    """Where each path first stands in a JSON text: mistakes are told in the order a reader meets them. Paths are not kept:
+    with a long key on the way, they are far larger than the text."""
+    places: dict[_Mark, int] = {}
+    stack: list[tuple[Any, _Mark]] = [(orjson.loads(text), _mark(""))]
     while stack:
-        value, path = stack.pop()
-        places[path] = len(places)
+        value, mark = stack.pop()
+        places[mark] = len(places)
         if isinstance(value, dict):
-            inner = [(item, f"{path}.{key}" if path else key) for key, item in value.items()]
+            inner = [(item, _mark(f".{key}" if mark[1] else key, mark)) for key, item in value.items()]
         elif isinstance(value, list):
-            inner = [(item, f"{path}[{at}]") for at, item in enumerate(value)]
+            inner = [(item, _mark(f"[{at}]", mark)) for at, item in enumerate(value)]
         else:
             continue
         stack.extend(reversed(inner))

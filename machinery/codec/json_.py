@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -70,22 +70,52 @@ class _Pairs(list[tuple[str, Any]]):
     """An object as its pairs, repeated keys and all."""
 
 
+MAX_TOLD_CHARS = 1024 * 1024  # of all paths: with a long key on the way, they are far larger than the text
+
+
+class _Way(NamedTuple):
+    """How one comes to a value. It becomes a text only where that is told."""
+
+    before: _Way | None
+    step: str
+    is_nowhere: bool  # its text is empty: that of the whole, or of a key that is
+
+    def key(self, key: str) -> _Way:
+        return _Way(self, key if self.is_nowhere else f".{key}", self.is_nowhere and not key)
+
+    def item(self, at: int) -> _Way:
+        return _Way(self, f"[{at}]", False)
+
+    def text(self) -> str:
+        steps: list[str] = []
+        way: _Way | None = self
+        while way is not None:
+            steps.append(way.step)
+            way = way.before
+        return "".join(reversed(steps))
+
+
 def duplicate_fields(data: bytes | str) -> list[str]:
-    """Paths of keys that occur again in their object: `spec.containers[0].name`. A slow second reading."""
+    """Paths of keys that occur again in their object: `spec.containers[0].name`. A slow second reading.
+
+    Paths are told up to MAX_TOLD_CHARS in all.
+    """
     found: list[str] = []
-    stack: list[tuple[Any, str]] = [(json.loads(data, object_pairs_hook=_Pairs), "")]
-    while stack:
-        value, path = stack.pop()
+    left = MAX_TOLD_CHARS
+    stack: list[tuple[Any, _Way]] = [(json.loads(data, object_pairs_hook=_Pairs), _Way(None, "", True))]
+    while stack and left > 0:
+        value, way = stack.pop()
         if isinstance(value, _Pairs):
             seen: set[str] = set()
-            inner = []
+            inner: list[tuple[Any, _Way]] = []
             for key, item in value:
-                here = f"{path}.{key}" if path else key
-                if key in seen:
-                    found.append(here)
+                here = way.key(key)
+                if key in seen and left > 0:
+                    found.append(here.text())
+                    left -= len(found[-1])
                 seen.add(key)
                 inner.append((item, here))
             stack.extend(reversed(inner))
         elif isinstance(value, list):
-            stack.extend((item, f"{path}[{at}]") for at, item in reversed(list(enumerate(value))))
+            stack.extend((item, way.item(at)) for at, item in reversed(list(enumerate(value))))
     return found
