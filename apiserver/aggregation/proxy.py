@@ -20,10 +20,7 @@ from apiserver.http.watch_stream import Streams
 from apiserver.nodeconnector import NodeUnreachable
 from machinery.errors import ServiceUnavailable
 
-_HOP = frozenset(
-    {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"proxy-connection"}
-)
-_DROPPED = _HOP | {b"host", b"authorization", b"content-length"}
+_DROPPED = frozenset({b"host", b"authorization", b"content-length"})
 _DROPPED_PREFIXES = (b"x-remote-", b"impersonate-")
 _DROPPED_BACK = frozenset(
     {"connection", "content-length", "transfer-encoding", "keep-alive", "audit-id", "cache-control"}

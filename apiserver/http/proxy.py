@@ -34,10 +34,7 @@ _DROPPED = frozenset(
     {
         b"host",
         b"authorization",
-        b"connection",
         b"content-length",
-        b"transfer-encoding",
-        b"upgrade",
         b"accept-encoding",
         b"audit-id",
     }

@@ -16,12 +16,29 @@ from apiserver.http.watch_stream import Streams, serve_stream
 from apiserver.node_http import HttpExchange
 from apiserver.nodeconnector import NodeSocket, NodeStream
 
+# Between two neighbours, whatever Connection says.
+HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
 
 def passed_on(request: Request, dropped: frozenset[bytes], prefixes: tuple[bytes, ...]) -> list[Header]:
-    """The request's headers for another server, without those `dropped` and without a token among the subprotocols."""
+    """The request's headers for another server: without those `dropped`, those that its Connection names as meant for this
+    server alone, and a token among the subprotocols."""
     headers: list[Header] = []
+    listed = b",".join(value for name, value in request.raw_headers if name == b"connection")
+    ours = {each.strip().lower() for each in listed.split(b",")} | HOP
     for name, value in request.raw_headers:
-        if name in dropped or name.startswith(prefixes):
+        if name in dropped or name in ours or name.startswith(prefixes):
             continue
         if name == b"sec-websocket-protocol":
             offered = subprotocols_of([(name, value)])

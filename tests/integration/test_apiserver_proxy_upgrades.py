@@ -143,6 +143,12 @@ def with_backend(test):
 def test_any_upgrade_is_relayed_byte_for_byte_after_the_pods_101():
     async def test(address, authorizer, backend):
         named = {"Authorization": "Bearer secret", "X-Kept": "yes", "Impersonate-User": "jane"}
+        named |= {
+            "Connection": "X-Near",
+            "X-Near": "secret",
+            "Proxy-Authorization": "Basic secret",
+            "TE": "trailers",
+        }
         status, headers, reader, writer = await ask(
             address, f"{PROXY}/a%20b?c=d", ["one", "two"], upgrade="echo/1", headers=named
         )
@@ -160,6 +166,7 @@ def test_any_upgrade_is_relayed_byte_for_byte_after_the_pods_101():
         head = backend.heads[0]
         assert head.startswith("POST /a%20b?c=d HTTP/1.1\r\n") and "\r\nx-kept: yes\r\n" in head
         assert "authorization" not in head and "impersonate" not in head
+        assert "x-near" not in head and "\r\nte: " not in head
         assert head.count("\r\nx-stream-protocol-version: ") == 2
         assert authorizer.asked == [
             ("admin", "impersonate", "users", ""),
