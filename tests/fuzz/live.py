@@ -25,6 +25,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+
 from api_wire import Wire
 from clusters import Cluster, running
 
