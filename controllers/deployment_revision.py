@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from api.normal import Normaliser
-from api.schema import schema_named
 from machinery.clock import parse_rfc3339
 from machinery.objects import annotations as annotations_of
 from machinery.objects import deep_copy, owner_reference
+
+if TYPE_CHECKING:
+    from api.normal import Normaliser
 
 Obj = dict[str, Any]
 
@@ -69,6 +70,10 @@ def _normal(template: Obj) -> Obj:
 
 @cache
 def _normaliser() -> Normaliser:
+    """Imported when first used: types are not needed to start."""
+    from api.normal import Normaliser
+    from api.schema import schema_named
+
     return Normaliser(schema_named("api.core.v1.podspec", "PodTemplateSpec"))
 
 
