@@ -25,7 +25,21 @@ Obj = dict[str, Any]
 
 _ENVELOPE = ("apiVersion", "kind", "metadata")
 _MAX_WHOLE = 2.0**63
+_MAX_TOLD_CHARS = 4 * 1024 * 1024
 _NESTED = (dict, list, float)  # what is not simply taken as it is
+
+
+class _Unknown(list[str]):
+    """Paths of unknown fields, up to a bound in all: below a long key they are far larger than what was sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left_chars = _MAX_TOLD_CHARS
+
+    def append(self, path: str) -> None:
+        if self._left_chars > 0:
+            super().append(path)
+            self._left_chars -= len(path)
 
 
 class StructuralCodec:
@@ -40,7 +54,7 @@ class StructuralCodec:
     def decode(self, raw: Any) -> tuple[Obj, list[str]]:
         if not isinstance(raw, dict):
             raise BadRequest("json: cannot unmarshal into Go value of type map[string]interface {}")
-        unknown: list[str] = []
+        unknown: list[str] = _Unknown()
         metadata = raw.get("metadata")
         out: Obj = self._object(raw, self._schema, "", unknown)
         if metadata is not None:

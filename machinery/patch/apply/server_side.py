@@ -23,6 +23,9 @@ from machinery.schema import Schema
 
 Obj = dict[str, Any]
 BEFORE_FIRST = "before-first-apply"
+MAX_TOLD_CHARS = (
+    4 * 1024 * 1024
+)  # of owners and paths: below a long key these are far larger than what was applied
 
 
 def apply(
@@ -201,11 +204,17 @@ def fields_present(obj: Obj, schema: Schema | None) -> FieldSet:
 
 
 def conflict_error(conflicts: list[tuple[Entry, FieldSet]]) -> Conflict:
-    """Upstream's 409: who owns what, and a cause for every field."""
+    """Upstream's 409: who owns what, and a cause for every field, as far as MAX_TOLD_CHARS go; all are counted."""
     found: list[tuple[str, str]] = []
+    times, left = 0, MAX_TOLD_CHARS
     for entry, fields in sorted(conflicts, key=lambda one: managed.identity_text(one[0])):
-        found.extend((show_manager(entry), sets.show(path)) for path in sets.paths(fields))
-    if len(found) == 1:
+        owner = show_manager(entry)
+        for steps in sets.paths(fields):
+            times += 1
+            if left > 0:
+                found.append((owner, sets.show(steps)))
+                left -= len(owner) + len(found[-1][1])
+    if times == 1:
         message = f"Apply failed with 1 conflict: conflict with {found[0][0]}: {found[0][1]}"
     else:
         lines = []
@@ -215,7 +224,7 @@ def conflict_error(conflicts: list[tuple[Entry, FieldSet]]) -> Conflict:
                 lines.append(f"conflicts with {who}:")
                 previous = who
             lines.append(f"- {path}")
-        message = f"Apply failed with {len(found)} conflicts: " + "\n".join(lines)
+        message = f"Apply failed with {times} conflicts: " + "\n".join(lines)
     return Conflict(
         message,
         causes=[Cause("FieldManagerConflict", f"conflict with {who}", path) for who, path in found],
