@@ -176,7 +176,7 @@ def sign_of(node: Obj, lease: Obj | None) -> tuple[str, str]:
     ready = find_condition(node, "Ready") or {}
     renewed = ((lease or {}).get("spec") or {}).get("renewTime", "")
     # An Unknown condition is our own writing, no sign of life.
-    heartbeat = ready.get("lastHeartbeatTime", "") if ready.get("status") != "Unknown" else ""
+    heartbeat = (ready.get("lastHeartbeatTime") or "") if ready.get("status") != "Unknown" else ""
     return (renewed, heartbeat)
 
 

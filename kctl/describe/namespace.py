@@ -22,7 +22,7 @@ def describe(page: Page, session: Session, obj: Obj) -> None:
         page.line(0, "Conditions:\n  Type\tStatus\tLastTransitionTime\tReason\tMessage")
         page.line(1, "----\t------\t------------------\t------\t-------")
         for each in conditions:
-            cells = [each["type"], each["status"], each.get("lastTransitionTime", "")]
+            cells = [each["type"], each["status"], each.get("lastTransitionTime") or ""]
             page.line(1, "\t".join((*cells, each.get("reason", ""), each.get("message", ""))))
     _quotas(page, _listed(session, "resourcequotas", obj))
     _limits(page, _listed(session, "limitranges", obj))
