@@ -78,7 +78,7 @@ def frames_for(
         # Watchers of the same change share what was made of it.
         known = event.renderings.get(kept_as)
         if known is None:
-            known = event.renderings[kept_as] = rendered(event, entry, headers=False)
+            known = event.renderings[kept_as] = fitted(rendered(event, entry, headers=False))
         return known
 
     def rendered(event: StoreEvent, entry: Entry, *, headers: bool) -> bytes:
@@ -113,6 +113,11 @@ def frames_for(
         return b"".join(parts)
 
     return frames
+
+
+def fitted(data: bytes) -> bytes:
+    """The same in no more memory than it needs: orjson leaves its answers in the buffer they were made in, some times as large."""
+    return bytes(memoryview(data))
 
 
 def error_frame(error: ApiError) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -212,3 +213,21 @@ def test_word_that_asks_for_nothing_keeps_no_rendering_of_its_own() -> None:
         }
         assert len(lines) == 1
     assert len(batch.renderings) == 2 and len(batch[0].renderings) == 1
+
+
+def test_rendering_that_is_kept_takes_no_more_memory_than_it_is_long() -> None:
+    entry = Entry("/c001", "d", "c001", 1, orjson.dumps(config_map(1)), {}, {})
+    events = [StoreEvent("ADDED", 1, entry) for _ in range(200)]
+    gvr = SimpleNamespace(api_version="v1")
+    served: Any = SimpleNamespace(
+        resource=SimpleNamespace(gvr=gvr, kind="ConfigMap"), load=lambda entry: orjson.loads(entry.data)
+    )
+    shape = accepted("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")
+    frames = frames_for(served, parse_watch(parse_query(b"watch=1")), shape, "Metadata", lambda: 0.0)
+    tracemalloc.start()
+    try:
+        frames(events)
+        per_event = tracemalloc.get_traced_memory()[0] / len(events)
+    finally:
+        tracemalloc.stop()
+    assert len(events[0].renderings) == 1 and per_event < 1000
