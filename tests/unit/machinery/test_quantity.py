@@ -56,9 +56,7 @@ def test_text_has_its_canonical_form(text: str, canonical: str) -> None:
     assert quantity.canonical(canonical) == canonical
 
 
-@pytest.mark.parametrize(
-    "text", ["", "abc", "1.2.3", "1Kib", "1KB", "1 Gi", " 1", "1e", "--1", "1mm", "1i"]
-)
+@pytest.mark.parametrize("text", ["", "abc", "1.2.3", "1Kib", "1KB", "1 Gi", " 1", "1e", "--1", "1mm", "1i"])
 def test_text_that_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(QuantityError):
         quantity.parse(text)
