@@ -1,0 +1,177 @@
+"""What too slow a client gets, and how connections end: by their client, by the server's stop, without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+from http_peer import HOST, Peer, echo
+
+from machinery.virtual_loop import run
+
+
+@pytest.mark.parametrize(
+    ("pieces", "seconds", "statuses"),
+    [
+        ([], 120, []),  # connected, and nothing said
+        ([b"GET / HTTP/1.1\r\n"], 32, [408]),
+        ([b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"], 120, [200]),
+        ([b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nab"], 60, [408]),
+    ],
+)
+def test_slow_client_is_let_go_at_its_deadline(pieces, seconds, statuses):
+    async def main():
+        peer = await Peer().send(*pieces)
+        await peer.wait(seconds - 1)
+        assert not peer.wire.closed
+        await peer.wait(3)
+        assert peer.wire.closed
+        assert peer.statuses == statuses
+        assert not peer.served.connections
+
+    run(main())
+
+
+def test_head_that_drips_has_no_longer_than_a_slow_one():
+    async def main():
+        peer = await Peer().send(b"GET / HTTP/1.1\r\n")
+        for _ in range(40):
+            await peer.send(b"A: b\r\n")
+            await peer.wait(1)
+        assert peer.statuses == [408]
+
+    run(main())
+
+
+def test_body_that_keeps_coming_is_waited_for():
+    async def main():
+        peer = await Peer().send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\n")
+        for _ in range(5):
+            await peer.wait(50)
+            await peer.send(b"x")
+        assert peer.statuses == [200]
+
+    run(main())
+
+
+def test_reader_that_does_not_read_holds_the_answer_back_and_then_loses_it():
+    async def main():
+        sent = []
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for i in range(100):
+                await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
+                sent.append(i)
+
+        peer = await Peer(app, limit=5000).send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert len(sent) < 10
+        peer.wire.read()
+        await peer.settle()
+        assert 5 < len(sent) < 20
+        await peer.wait(119)
+        assert not peer.wire.closed
+        await peer.wait(2)
+        assert peer.wire.aborted
+
+    run(main())
+
+
+def test_body_that_nobody_asks_for_is_not_read_ahead_for_ever():
+    async def main():
+        go = asyncio.Event()
+
+        async def app(scope, receive, send):
+            await go.wait()
+            await echo(scope, receive, send)
+
+        head = b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000\r\n\r\n"
+        peer = await Peer(app).send(head, *[b"x" * 100_000] * 3)
+        assert not peer.wire.reading
+        go.set()
+        await peer.settle()
+        assert peer.wire.reading
+        await peer.send(*[b"x" * 100_000] * 7)
+        assert peer.answers[0][2] == b"POST /? 1000000"
+
+    run(main())
+
+
+# The end
+
+
+def test_client_that_leaves_is_told_to_the_application():
+    seen = []
+
+    async def main():
+        async def app(scope, receive, send):
+            seen.append((await receive())["type"])
+            seen.append((await receive())["type"])
+
+        peer = await Peer(app).send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        peer.wire.close()
+        await peer.settle()
+
+    run(main())
+    assert seen == ["http.request", "http.disconnect"]
+
+
+def test_lost_connection_is_gone_without_the_collector():
+    async def main():
+        peer = await Peer().send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        left = weakref.ref(peer.connection)
+        peer.wire.close()
+        await peer.settle()
+        del peer.connection, peer.wire.protocol
+        assert left() is None
+        assert peer.served.lost == 1
+
+    gc.disable()
+    try:
+        run(main())
+    finally:
+        gc.enable()
+
+
+def test_stop_waits_for_what_a_client_that_left_had_begun():
+    async def main():
+        go = asyncio.Event()
+
+        async def app(scope, receive, send):
+            await go.wait()
+
+        peer = await Peer(app).send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n")
+        peer.wire.close()
+        await peer.settle()
+        assert len(peer.served.forsaken) == 1
+        go.set()
+        await peer.settle()
+        assert not peer.served.forsaken
+
+    run(main())
+
+
+def test_stop_lets_the_request_under_way_end_and_closes_the_idle():
+    async def main():
+        go = asyncio.Event()
+
+        async def app(scope, receive, send):
+            await go.wait()
+            await echo(scope, receive, send)
+
+        busy = await Peer(app).send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        idle = Peer(app)
+        for peer in (busy, idle):
+            peer.served.stopping = True
+            peer.connection.stop()
+        assert idle.wire.closed
+        assert not busy.wire.closed
+        go.set()
+        await busy.settle()
+        assert busy.answers[0][0] == 200
+        assert busy.answers[0][1]["connection"] == "close"
+        assert busy.wire.closed
+
+    run(main())
