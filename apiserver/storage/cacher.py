@@ -33,12 +33,12 @@ from apiserver.backends.backend import (
     ChangeStream,
     Compacted,
     FutureRevision,
-    OutcomeUnknown,
     StoreUnavailable,
     TxnResult,
 )
 from apiserver.background import Background
 from apiserver.histogram import Histogram
+from apiserver.storage.arrivals import Arrivals
 from apiserver.storage.at_rest import AtRest
 from apiserver.storage.blocks import Lists
 from apiserver.storage.encoding import Cipher, encode, with_revision
@@ -63,11 +63,9 @@ from machinery.sorted_keys import SortedKeys
 WINDOW = 2048  # events kept in memory
 QUEUE = 4096  # events a watcher may be behind
 PAGE = 500
-FRESH_WITHIN_S = 3.0  # how long a reader waits for a revision that is not there yet
 BOOKMARK_EVERY_S = 60.0
 RETRY_S = 1.0
 _BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-Waiting = list[tuple[int, asyncio.Future[None]]]
 Events = list[StoreEvent]
 
 
@@ -109,7 +107,7 @@ class Cacher:
         self._stream: ChangeStream | None = None
         self._held: int | None = None  # the progress while changes that came wait for their keys
         self._written: dict[bytes | int, tuple[Mapping[str, str], Mapping[str, str]]] = {}
-        self._waiting: Waiting = []
+        self._arrivals = Arrivals(clock, lambda: self._progress)
         self._watchers = Watchers(queue, clock)
         self._blobs: dict[str, bytes] = {}
         self._lists = Lists()
@@ -148,10 +146,7 @@ class Cacher:
         """Ends every watch. What still waits for the feed is told that the store is unavailable."""
         self._closed = True
         self._watchers.end()
-        for _, future in self._waiting:
-            if not future.done():
-                future.set_exception(OutcomeUnknown("the store was closed when the write was made"))
-        self._waiting.clear()
+        self._arrivals.close()
 
     # Reads
 
@@ -161,7 +156,7 @@ class Cacher:
             if self._shared:
                 await self._catch_up()
             return self._entries.get(key)
-        await self._reach(revision)
+        await self._arrivals.of_a_read(revision)
         if revision >= self._window.floor:
             changed = self._window.undo(revision)
             return changed[key] if key in changed else self._entries.get(key)
@@ -183,7 +178,7 @@ class Cacher:
     ) -> ListResult:
         if self._shared and not (revision or min_revision):
             await self._catch_up()
-        await self._reach(max(revision, min_revision))
+        await self._arrivals.of_a_read(max(revision, min_revision))
         prefix = self._key(namespace, "") if namespace and self._namespaced else self._prefix
         if revision and revision < self._window.floor:
             return await self._past.list(prefix, predicate, start_key, limit, revision)
@@ -247,7 +242,7 @@ class Cacher:
         self._timed("delete", started_s)
         if not result.ok:
             raise StaleRevision(await self._current(result))
-        await self._applied(result.revision)
+        await self._arrivals.of_a_write(result.revision)
         if last is None or last.revision != expect_revision:
             assert result.current is not None
             await self._at_rest.fetch_keys([result.current])
@@ -266,7 +261,7 @@ class Cacher:
             self._timed("update" if expect else "create", started_s)
             if not result.ok:
                 raise StaleRevision(await self._current(result))
-            await self._applied(result.revision)
+            await self._arrivals.of_a_write(result.revision)
         finally:
             self._written.pop(mark, None)
         entry = self._entries.get(key)
@@ -305,10 +300,10 @@ class Cacher:
             if send_initial:
                 if self._shared and not from_revision:
                     await self._catch_up()
-                await self._reach(from_revision)
+                await self._arrivals.of_a_read(from_revision)
                 self._begin_with_state(watcher)
             else:
-                await self._reach(from_revision)
+                await self._arrivals.of_a_read(from_revision)
                 await self._begin_in_past(watcher)
 
         return Watcher(
@@ -411,15 +406,7 @@ class Cacher:
             self._window.add(event)
             self._watchers.offer(event)
         self._blobs.clear()
-        if self._waiting:
-            self._release()
-
-    def _release(self) -> None:
-        progress = self._progress
-        for revision, future in self._waiting:
-            if revision <= progress and not future.done():
-                future.set_result(None)
-        self._waiting = [one for one in self._waiting if not one[1].done()]
+        self._arrivals.release()
 
     async def _load(self) -> None:
         result = await self._backend.range(self._prefix)
@@ -443,36 +430,15 @@ class Cacher:
         """The feed fell behind compaction: build anew, and cut off every watch, which cannot be made whole."""
         await self._load()
         self._watchers.cut(self._loaded)
-        self._release()
-
-    async def _applied(self, revision: int) -> None:
-        """Until the feed has taken `revision`, a write that is durable."""
-        if self._progress < revision:
-            if self._closed:
-                raise OutcomeUnknown("the store was closed when the write was made")
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((revision, future))
-            await future
+        self._arrivals.release()
 
     async def _catch_up(self) -> None:
         """Until this cache has all that anybody was told is written. Raises StoreUnavailable."""
         newest = await self._backend.revision()
         try:
-            await self._reach(newest)
+            await self._arrivals.of_a_read(newest)
         except FutureRevision as error:
             raise StoreUnavailable(f"the cache of {self._prefix} is behind the store") from error
-
-    async def _reach(self, revision: int) -> None:
-        """Waits a little for a revision that a reader knows of and this cache does not."""
-        for _ in range(3):
-            if self._progress >= revision:
-                return
-            await asyncio.sleep(0)  # most often the feed has it in hand already
-        deadline = self._clock.monotonic() + FRESH_WITHIN_S
-        while self._progress < revision:
-            if self._clock.monotonic() >= deadline:
-                raise FutureRevision(f"Too large resource version: {revision}, current: {self._progress}")
-            await self._clock.sleep(0.02)
 
     async def _keep_house(self) -> None:
         """Bookmarks for who asked for them, and expired objects out."""

@@ -419,7 +419,7 @@ def test_revision_follows_writes_elsewhere_in_the_backend(run: Run) -> None:
 
 
 def test_revision_of_the_future_is_refused_after_a_while(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apiserver.storage.cacher.FRESH_WITHIN_S", 0.05)
+    monkeypatch.setattr("apiserver.storage.arrivals.FRESH_WITHIN_S", 0.05)
 
     async def body(store: Store, _: Backend) -> None:
         with pytest.raises(FutureRevision, match="Too large resource version: 9, current: 0"):
