@@ -113,9 +113,12 @@ def _forgetting(node: Schema, inside: dict[str, Walk]) -> Walk:
     )
 
     def walk(obj: Obj) -> None:
-        gone = None
-        if not inside and all(obj.values()):
+        if all(obj.values()):
+            if inside:
+                for name in inside.keys() & obj.keys():
+                    inside[name](obj[name])
             return
+        gone = None
         for name, value in obj.items():
             if value:
                 inner = inside.get(name)
@@ -139,7 +142,7 @@ def _completing(node: Schema, inside: dict[str, Walk]) -> Walk:
         for name in node.always - node.pointers
         if node.fields[name].kind == "map" or (node.fields[name].kind == "list" and not lists_stay)
     )
-    always = tuple(zeros)
+    always = frozenset(zeros)
 
     def give_birth(obj: Obj, name: str) -> None:
         zero = zeros[name]
@@ -149,9 +152,9 @@ def _completing(node: Schema, inside: dict[str, Walk]) -> Walk:
                 inside[name](zero)
         obj[name] = zero
 
-    def walk(obj: Obj) -> None:
+    def change(obj: Obj) -> None:
         gone = None
-        for name, value in obj.items() if inside or not all(obj.values()) else ():
+        for name, value in obj.items():
             if value:
                 inner = inside.get(name)
                 if inner is not None:
@@ -168,9 +171,17 @@ def _completing(node: Schema, inside: dict[str, Walk]) -> Walk:
         if gone is not None:
             for name in gone:
                 del obj[name]
-        for name in always:
-            if name not in obj:
-                give_birth(obj, name)
+
+    def walk(obj: Obj) -> None:
+        if not all(obj.values()):
+            change(obj)
+        elif inside:
+            for name in inside.keys() & obj.keys():
+                inside[name](obj[name])
+        if not always <= obj.keys():
+            for name in zeros:
+                if name not in obj:
+                    give_birth(obj, name)
 
     return walk
 

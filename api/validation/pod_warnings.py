@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.validation.addresses import ip_warnings
@@ -35,6 +35,14 @@ _OLD_VOLUMES = {
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _NO_SELECTOR = "a null labelSelector results in matching no pod"
+
+
+def speak_of_the_spec(annotations: Mapping[str, str]) -> bool:
+    """Whether advice about the spec depends on any of them."""
+    return any(
+        key in _OLD_ANNOTATIONS or key == SECCOMP_POD or key.startswith((SECCOMP_CONTAINER, APPARMOR))
+        for key in annotations
+    )
 
 
 def pod_warnings(spec: Obj, path: str, meta: Obj | None = None) -> Sequence[str]:

@@ -30,7 +30,7 @@ from api.validation.pod_annotations import (
 from api.validation.pod_level import validate_claims, validate_pod_level
 from api.validation.pod_options import POD, PodOptions
 from api.validation.pod_ratchets import options_for
-from api.validation.pod_warnings import pod_warnings
+from api.validation.pod_warnings import pod_warnings, speak_of_the_spec
 from api.validation.resources import validate_resources
 from api.validation.scheduling import (
     validate_affinity,
@@ -72,7 +72,7 @@ def advise_on_pod(pod: Obj) -> Sequence[str]:
             f"a DNS label is recommended: [{' '.join(bad)}]",
         )
     text = orjson.dumps(spec)
-    if meta.get("annotations") or len(text) > _LARGEST_BYTES:
+    if len(text) > _LARGEST_BYTES or speak_of_the_spec(meta.get("annotations") or {}):
         return (*first, *pod_warnings(spec, "spec", meta))
     return (*first, *_warnings_in(text))
 

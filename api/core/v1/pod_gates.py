@@ -30,10 +30,10 @@ def drop_disabled(spec: Obj, old: Obj | None = None) -> None:
     was = old or {}
     if "schedulingGroup" not in was:
         spec.pop("schedulingGroup", None)
-    for kind in _PROJECTIONS:
-        if not any(kind in source for source in _sources(was)):
-            for source in _sources(spec):
-                source.pop(kind, None)
+    dropped = [kind for kind in _PROJECTIONS if not any(kind in source for source in _sources(was))]
+    for source in _sources(spec):
+        for kind in dropped:
+            source.pop(kind, None)
     if not any("stopSignal" in (container.get("lifecycle") or {}) for container in _containers(was)):
         for container in _containers(spec):
             lifecycle = container.get("lifecycle")
