@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import random
 import shutil
 import ssl
@@ -463,7 +464,7 @@ def test_kubectl_top_nodes_shows_the_extensions_metrics(tmp_path: Path) -> None:
                 f"--cache-dir={tmp_path / 'cache'}",
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+                env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
             )
             out, err = await asyncio.wait_for(process.communicate(), 20)
             assert process.returncode == 0, err.decode()
