@@ -129,9 +129,7 @@ def node_status(
             "osImage": machine.os_image,
             "systemUUID": machine.system_uuid,
         },
-        "runtimeHandlers": [
-            {**({"name": name} if name else {}), "features": dict(HANDLER_FEATURES)} for name in HANDLERS
-        ],
+        "runtimeHandlers": [{"name": name, "features": dict(HANDLER_FEATURES)} for name in HANDLERS],
     }
 
 
@@ -184,7 +182,7 @@ def _timeless(status: Mapping[str, Any]) -> Obj:
     ]
     return {
         **{
-            k: status.get(k)
+            k: status.get(k) or None  # an empty list is not kept
             for k in (
                 "addresses",
                 "capacity",
