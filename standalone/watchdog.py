@@ -136,8 +136,8 @@ class Watchdog:
 
 def limit_of(environment: str | None) -> float:
     """What KCTL_WATCHDOG_S says: seconds, 0 for no watchdog. Nonsense is as if it were not set, and so is more than a day."""
-    with contextlib.suppress(TypeError, ValueError):
-        said = float(environment)  # type: ignore[arg-type]
+    with contextlib.suppress(ValueError):
+        said = float(environment or "unset")
         if said <= _LONGEST_S:
             return max(0.0, said)
     return LIMIT_S

@@ -82,7 +82,8 @@ def name_key(name: Any) -> Hashable:
     """What a dict finds a name by, whatever value somebody put where a name should be."""
     if isinstance(name, (dict, list)):
         return type(name), json.dumps(name, sort_keys=True)
-    return name  # type: ignore[no-any-return]
+    found: Hashable = name
+    return found
 
 
 def distinct(items: list[Any]) -> list[Any]:

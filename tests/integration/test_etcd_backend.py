@@ -44,7 +44,7 @@ async def opened(
         random.Random(1),
         prefix=prefix,
         patience_s=patience_s,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
     await backend.start()
     try:
@@ -371,7 +371,7 @@ def test_many_who_ask_for_the_revision_share_few_questions(monkeypatch: pytest.M
             async def counted(*args: object, **more: object) -> bytes:
                 nonlocal calls
                 calls += 1
-                return await call(*args, **more)  # type: ignore[arg-type]
+                return await call(*args, **more)
 
             monkeypatch.setattr(backend._client, "call", counted)
             await asyncio.gather(*(backend.revision() for _ in range(500)))

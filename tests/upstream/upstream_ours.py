@@ -66,7 +66,7 @@ async def serving(certificates: ssl.SSLContext | None = None) -> AsyncIterator[S
             rng,
             make_store=lambda resource: make_cacher(backend, resource, clock, rng),
             make_guard=guard,
-            connector=_NoNodes(),  # type: ignore[arg-type]
+            connector=_NoNodes(),
             resources_of=resources_of,
         )
     )

@@ -83,6 +83,6 @@ def test_full_store_whose_members_disagree_is_left_as_it_is() -> None:
             words = b"memberID:1 alarm:NOSPACE memberID:1 alarm:CORRUPT "
             return b"\x42" + bytes([len(words)]) + words
 
-    upkeep = Upkeep(Client(), SystemClock(), defragment=True)  # type: ignore[arg-type]
+    upkeep = Upkeep(Client(), SystemClock(), defragment=True)
     asyncio.run(upkeep.make_room(compacted=True))
     assert set(asked) == {STATUS}

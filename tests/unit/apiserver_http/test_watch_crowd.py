@@ -185,14 +185,14 @@ def test_watch_whose_event_cannot_be_shown_ends_alone() -> None:
         def fails(data: Any) -> None:
             raise OSError("broken")
 
-        first.write = fails  # type: ignore[method-assign]
+        first.write = fails
         await write(2)
         await asyncio.sleep(0.01)
         assert aborted
         await write(3)
 
     aborted: list[Wire] = []
-    first.abort = lambda: aborted.append(first)  # type: ignore[method-assign]
+    first.abort = lambda: aborted.append(first)
     watched([first, second], body)
     assert len(first.events()) == 1 and len(second.events()) == 3
 
