@@ -27,6 +27,11 @@ class Accepted:
 
 
 JSON = Accepted()
+_SHAPES: dict[str, As] = {
+    "Table": "Table",
+    "PartialObjectMetadata": "PartialObjectMetadata",
+    "PartialObjectMetadataList": "PartialObjectMetadataList",
+}
 _YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
 _JSON_TYPES = ("application/json", "*/*", "application/*")
 
@@ -62,8 +67,8 @@ def accepted(accept: str) -> Accepted:
             return Accepted(yaml=yaml, content_type=content)
         if params.get("g") != "meta.k8s.io" or params.get("v") not in ("v1", "v1beta1"):
             continue
-        if shape in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList"):
-            return Accepted(shape, params["v"], yaml, content)  # type: ignore[arg-type]
+        if shape in _SHAPES:
+            return Accepted(_SHAPES[shape], params["v"], yaml, content)
     raise NotAcceptable("only the following media types are accepted: application/json, application/yaml")
 
 

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import os
 import random
-import shutil
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -442,7 +441,6 @@ def test_other_upgrades_are_relayed_byte_for_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.kubectl
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl on the PATH")
 def test_kubectl_top_nodes_shows_the_extensions_metrics(tmp_path: Path) -> None:
     async def body(world: World) -> None:
         await world.register()
