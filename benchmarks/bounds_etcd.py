@@ -105,7 +105,7 @@ def _writes(directory: Path, seconds: float = 15.0) -> tuple[list[float], float]
 
 
 def _hours(bench: Bench) -> Row:
-    hours = 3 if bench.quick else 6
+    hours = 3 if bench.quick else 24
     rng = random.Random(1)
 
     async def body(backend: EtcdBackend, clock: MovedClock) -> tuple[list[float], float]:
