@@ -16,10 +16,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from api.normal import Normaliser, born
-from machinery.clock import parse_rfc3339, rfc3339, rfc3339_micro
+from machinery.clock import ZERO_TIME_S, rfc3339, rfc3339_micro
 from machinery.errors import MAX_CAUSES, BadRequest, Cause
 from machinery.quantity import canonical
 from machinery.schema import Schema
@@ -33,6 +34,7 @@ _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 # Go reads hours of one digit, and a comma before the fraction.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)([.,]\d+)?(Z|[+-]\d\d:\d\d)")
 _MICRO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)([.,]\d{6})(Z|[+-]\d\d:\d\d)")
+_ZERO_TIMES = frozenset({rfc3339(ZERO_TIME_S), rfc3339_micro(ZERO_TIME_S)})
 _CANONICAL_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
 
 
@@ -75,15 +77,15 @@ def read_time(value: str) -> str:
     """metav1.Time: whole seconds in UTC. ValueError where it is no RFC 3339 time."""
     if len(value) == 20 and _CANONICAL_TIME.fullmatch(value):
         return value
-    return rfc3339(_parse_time(value, _TIME))
+    return _parse_time(value, _TIME).isoformat()[:19] + "Z"
 
 
 def read_micro_time(value: str) -> str:
     """metav1.MicroTime: with six digits of the second, no more and no fewer."""
-    return rfc3339_micro(_parse_time(value, _MICRO_TIME))
+    return _parse_time(value, _MICRO_TIME).isoformat(timespec="microseconds")[:26] + "Z"
 
 
-def _parse_time(value: str, shape: re.Pattern[str]) -> float:
+def _parse_time(value: str, shape: re.Pattern[str]) -> datetime:
     found = shape.fullmatch(value)
     if found is None:
         raise ValueError("no time of this form")
@@ -95,7 +97,25 @@ def _parse_time(value: str, shape: re.Pattern[str]) -> float:
         if hours > 24 or minutes > 59:
             raise ValueError("time zone out of range")
         ahead_s = (hours * 60 + minutes) * (-60 if zone[0] == "-" else 60)
-    return parse_rfc3339(f"{date}T{clock:0>8}" + (fraction or "").replace(",", ".")[:7] + "Z") - ahead_s
+    said = datetime.fromisoformat(f"{date}T{clock:0>8}" + (fraction or "").replace(",", ".")[:7] + "Z")
+    try:
+        return said - timedelta(seconds=ahead_s)
+    except OverflowError as error:
+        raise ValueError("beyond the years 1 to 9999") from error
+
+
+class _ZeroTimeError(ValueError):
+    """The first moment of the year 1, which to a Go server says that there is no time: as good as null."""
+
+
+def _unless_zero(read: Callable[[str], str]) -> Callable[[str], str]:
+    def convert(value: str) -> str:
+        text = read(value)
+        if text in _ZERO_TIMES:
+            raise _ZeroTimeError(text)
+        return text
+
+    return convert
 
 
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -113,8 +133,8 @@ def read_bytes(value: str) -> str:
 
 
 _STRINGS: dict[str, Callable[[str], str]] = {
-    "date-time": read_time,
-    "micro-time": read_micro_time,
+    "date-time": _unless_zero(read_time),
+    "micro-time": _unless_zero(read_micro_time),
     "byte": read_bytes,
 }
 
@@ -281,10 +301,11 @@ class _Reader:
             child_path = f"{path}.{name}" if path else name
             if child is None:
                 self.unknown.append(child_path)
-            elif item is None and (child.format == "json" or name in _null_from_birth(node)):
-                out[name] = None
-            elif item is not None:
-                out[name] = self.read(item, child, child_path, owner, f"{field}.{name}" if field else name)
+            else:
+                inner = f"{field}.{name}" if field else name
+                read = None if item is None else self.read(item, child, child_path, owner, inner)
+                if read is not None or child.format == "json" or name in _null_from_birth(node):
+                    out[name] = read
         return out
 
     def _item(self, value: Any, node: Schema, path: str, owner: str, field: str) -> Any:
@@ -312,6 +333,8 @@ class _Reader:
                     return canonical(value)
                 convert = _STRINGS.get(node.format)
                 return convert(value) if convert else value
+            except _ZeroTimeError:
+                return None
             except ValueError as error:
                 return self._refuse(path, f"{_why_malformed(value, node, error)}")
         return self._mismatch(value, node, path, owner, field)

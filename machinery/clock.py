@@ -8,6 +8,7 @@ which jumps to the next timer whenever nothing else can run.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -59,20 +60,29 @@ class LoopClock:
         await asyncio.sleep(delay_s)
 
 
+ZERO_TIME_S = -62_135_596_800
+"""The first moment of the year 1: Go's zero time, which metav1 writes as null."""
+
+
 def rfc3339(epoch_s: float) -> str:
     """metav1.Time: whole seconds, UTC. 1700000000.7 → '2023-11-14T22:13:20Z'."""
-    return _second(int(epoch_s)) + "Z"
+    return _second(math.floor(epoch_s)) + "Z"
 
 
 @lru_cache(maxsize=64)
 def _second(epoch_s: int) -> str:
-    """Much happens in the same second."""
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    """Much happens in the same second. (strftime would write the year 1 without its zeros.)"""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat()[:19]
 
 
 def rfc3339_micro(epoch_s: float) -> str:
     """metav1.MicroTime: six digits, UTC."""
-    seconds, micros = divmod(round(epoch_s * 1_000_000), 1_000_000)
+    return rfc3339_of_micros(round(epoch_s * 1_000_000))
+
+
+def rfc3339_of_micros(epoch_us: int) -> str:
+    """The same of whole microseconds, which seconds in a double cannot tell far from 1970."""
+    seconds, micros = divmod(epoch_us, 1_000_000)
     return f"{_second(seconds)}.{micros:06}Z"
 
 

@@ -130,9 +130,7 @@ def node_of(path: Path, now: datetime) -> str:
             f"{path} is for {user or 'nobody'}, not for a node (`kctl node kubeconfig` makes one)"
         )
     if now > certificate.not_valid_after_utc:
-        raise ConfigError(
-            f"{path} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: have a new one made"
-        )
+        raise ConfigError(f"{path} expired on {certificate.not_valid_after_utc.date()}: have a new one made")
     return user.removeprefix(_USER)
 
 

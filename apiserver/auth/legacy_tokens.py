@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import orjson
 
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.storage.store import Entry, StaleRevision, Store
-from machinery.clock import Clock
+from machinery.clock import Clock, rfc3339
 
 LABEL = "kubernetes.io/legacy-token-last-used"
 _WAITING = 1000
@@ -50,4 +49,4 @@ class LegacyTokenUse:
         await self._secrets.update(namespace, name, obj, there.revision)
 
     def _today(self) -> str:
-        return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%d")
+        return rfc3339(self._clock.now())[:10]

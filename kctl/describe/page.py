@@ -77,4 +77,4 @@ def time_text(timestamp: str | None) -> str:
     from machinery.clock import parse_rfc3339
 
     moment = datetime.fromtimestamp(parse_rfc3339(timestamp), UTC).astimezone()
-    return moment.strftime("%a, %d %b %Y %H:%M:%S %z")
+    return moment.strftime(f"%a, %d %b {moment.year:04} %H:%M:%S %z")

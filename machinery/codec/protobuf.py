@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
-from machinery.clock import rfc3339
+from machinery.clock import ZERO_TIME_S, rfc3339, rfc3339_of_micros
 from machinery.codec.json_ import MAX_DEPTH as MAX_JSON_DEPTH
 from machinery.codec.json_ import is_deeper
 from machinery.codec.wire import BYTES, FIXED32, FIXED64, VARINT, ProtobufError, fields, signed, varint
@@ -240,25 +241,22 @@ def _bytes_of(data: memoryview, wanted: int) -> memoryview | None:
 
 
 def _time(data: memoryview, schema: Schema, depth: int) -> Any:
-    """An empty message is Go's zero time, which JSON writes as null."""
-    if not data:
-        return _ABSENT
-    return _in_range(_numbers(data).get(1, 0), "")
+    """Go's zero time is an empty message, and null in JSON. Fractions of a second are none of a Time's."""
+    seconds = _numbers(data).get(1, 0) if data else ZERO_TIME_S
+    return _ABSENT if seconds == ZERO_TIME_S else _in_range(seconds, rfc3339, seconds)
 
 
 def _micro_time(data: memoryview, schema: Schema, depth: int) -> Any:
-    if not data:
-        return _ABSENT
-    numbers = _numbers(data)
-    nanos = numbers.get(2, 0)
-    if not 0 <= nanos < 10**9:
-        raise ProtobufError(f"nanos out of range: {nanos}")
-    return _in_range(numbers.get(1, 0), f".{nanos // 1000:06d}")
+    """Nanoseconds lose what is below a microsecond, then count on from the second: back where they are negative."""
+    numbers = _numbers(data) if data else {1: ZERO_TIME_S}
+    seconds, nanos = numbers.get(1, 0), numbers.get(2, 0)
+    epoch_us = seconds * 10**6 + (nanos // 1000 if nanos >= 0 else -(-nanos // 1000))
+    return _ABSENT if epoch_us == ZERO_TIME_S * 10**6 else _in_range(epoch_us, rfc3339_of_micros, seconds)
 
 
-def _in_range(seconds: int, fraction: str) -> str:
+def _in_range(moment: int, written: Callable[[int], str], seconds: int) -> str:
     try:
-        return rfc3339(seconds)[:-1] + fraction + "Z"
+        return written(moment)
     except (ValueError, OverflowError, OSError) as error:
         raise ProtobufError(f"time out of range: {seconds}") from error
 

@@ -22,7 +22,6 @@ import asyncio
 import random
 import uuid
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from apiserver.backends.backend import KeyUnavailable
 from apiserver.storage.cipher import UPSTREAM_MAGIC
@@ -42,7 +41,7 @@ from apiserver.storage.kms.messages import (
 )
 from apiserver.storage.kms.plugin import KeyService, PluginError
 from client.logs import get_logger
-from machinery.clock import Clock
+from machinery.clock import Clock, rfc3339
 
 log = get_logger("kms")
 
@@ -102,7 +101,7 @@ class KmsProvider:
             now = self._clock.now()
             raise KeyUnavailable(
                 f'encryptedDEKSource with keyID hash "{key_id_hash(write.source.key_id)}" expired at '
-                f"{_shown(now - now_s + write.expires_s)} (current time is {_shown(now)}): "
+                f"{rfc3339(now - now_s + write.expires_s)} (current time is {rfc3339(now)}): "
                 f"kms plugin {self.name}: {self._last_words}"
             )
         self._remember(write.source, write.key)
@@ -265,7 +264,3 @@ class KmsProvider:
 def _name_of(source: KeySource) -> bytes:
     """Who sealed: the plugin's key, and in which way."""
     return source.key_id.encode() if source.kind == SEED else f"{source.key_id}:{source.kind}".encode()
-
-
-def _shown(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -78,6 +78,32 @@ def test_micro_times_keep_six_digits() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("0001-01-01T00:00:02.000001Z", "0001-01-01T00:00:02.000001Z"),
+        ("0001-01-01T02:00:00.000000+01:00", "0001-01-01T01:00:00.000000Z"),
+        ("0999-12-31T23:59:59.999999Z", "0999-12-31T23:59:59.999999Z"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_times_far_from_today_keep_their_zeros_and_microseconds(sent: str, kept: str) -> None:
+    lease = {"metadata": {"name": "l"}, "spec": {"renewTime": sent}}
+    assert codec_of("Lease").decode(lease)[0]["spec"]["renewTime"] == kept
+
+
+@pytest.mark.parametrize("zero", ["0001-01-01T00:00:00.000000Z", "0001-01-01T01:00:00.000000+01:00"])
+def test_the_first_moment_of_the_year_one_is_no_time(zero: str) -> None:
+    lease = {"metadata": {"name": "l"}, "spec": {"renewTime": zero, "holderIdentity": "me"}}
+    assert codec_of("Lease").decode(lease)[0]["spec"] == {"holderIdentity": "me"}
+
+
+@pytest.mark.parametrize("sent", ["0001-01-01T00:00:00.000000+00:01", "9999-12-31T23:59:59.000000-00:01"])
+def test_times_beyond_the_calendar_are_refused(sent: str) -> None:
+    with pytest.raises(BadRequest, match="parsing time"):
+        codec_of("Lease").decode({"metadata": {"name": "l"}, "spec": {"renewTime": sent}})
+
+
+@pytest.mark.parametrize(
     ("spec", "message"),
     [
         (

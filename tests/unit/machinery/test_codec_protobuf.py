@@ -18,6 +18,8 @@ from machinery.codec import json_, protobuf
 from machinery.codec.protobuf import ProtobufError
 from machinery.schema import Schema
 
+YEAR_1, YEAR_1000, YEAR_10000 = -62_135_596_800, -30_610_224_000, 253_402_300_800
+
 
 def varint(number: int) -> bytes:
     number &= 0xFFFFFFFFFFFFFFFF
@@ -93,6 +95,18 @@ THING = Schema(
         (f(6, f(1, 1700000000) + f(2, 5)), {"when": "2023-11-14T22:13:20Z"}),
         (f(6, b""), {}),
         (f(7, f(1, 1700000000) + f(2, 123456789)), {"micro": "2023-11-14T22:13:20.123456Z"}),
+        (f(6, f(1, YEAR_1 + 2)), {"when": "0001-01-01T00:00:02Z"}),
+        (f(6, f(1, YEAR_1 + 1) + f(2, -(10**9))), {"when": "0001-01-01T00:00:01Z"}),
+        (f(6, f(1, YEAR_1)), {}),
+        (f(6, f(1, -1)), {"when": "1969-12-31T23:59:59Z"}),
+        (f(7, f(1, YEAR_1 + 2)), {"micro": "0001-01-01T00:00:02.000000Z"}),
+        (f(7, f(1, YEAR_1) + f(2, 1999)), {"micro": "0001-01-01T00:00:00.000001Z"}),
+        (f(7, f(1, YEAR_1) + f(2, 999)), {}),
+        (f(7, f(1, YEAR_1 + 1) + f(2, -(10**9))), {}),
+        (f(7, b""), {}),
+        (f(7, f(1, 0) + f(2, -1500)), {"micro": "1969-12-31T23:59:59.999999Z"}),
+        (f(7, f(1, 0) + f(2, 2_000_001_000)), {"micro": "1970-01-01T00:00:02.000001Z"}),
+        (f(7, f(1, YEAR_1000 - 1) + f(2, 999_999_999)), {"micro": "0999-12-31T23:59:59.999999Z"}),
         (f(8, f(1, "500m")), {"cpu": "500m"}),
         (f(9, f(1, 0) + f(2, 0) + f(3, "")), {"maxSurge": 0}),
         (f(9, f(1, 1) + f(2, 0) + f(3, "25%")), {"maxSurge": "25%"}),
@@ -136,6 +150,9 @@ def test_message_decodes_to_its_json(message: bytes, expected: dict[str, Any]) -
         body(b"\x00\x00"),
         body(f(2, 1)[:1] + b"\xff" * 11),
         body(f(11, f(1, b"{"))),
+        body(f(6, f(1, YEAR_1 - 1))),
+        body(f(6, f(1, YEAR_10000))),
+        body(f(7, f(1, 2**62))),
         body(f(6, f(1, 2**62))),
         protobuf.MAGIC + f(2, b"") + f(3, "gzip"),
     ],
