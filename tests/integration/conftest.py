@@ -1,14 +1,15 @@
-"""An API server in this process: memory backend, virtual time, in-process transport, everybody allowed everything."""
+"""An API server in this process: memory backend, virtual time, in-process transport, everybody allowed everything; an etcd of a test's own."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from etcd_server import EtcdServer
 from open_guard import open_guard
 
 from apiserver.auth.user import User
@@ -101,3 +102,11 @@ def run_api() -> RunApi:
         virtual_loop.run(main)
 
     return run
+
+
+@pytest.fixture
+def own_etcd() -> Iterator[EtcdServer]:
+    """An etcd of the test's own, to be stopped, stalled and killed."""
+    server = EtcdServer().start()
+    yield server
+    server.remove()
