@@ -54,16 +54,12 @@ def _validate_sense(errors: Errors, event: Obj, message: str, of: str, reporter:
     if not controller:
         errors.required(reporter)
     errors.invalid_each(reporter, controller, names.qualified_name(controller))
-    for field, shown in (
-        ("reportingInstance", "repotingIntance"),
-        ("action", "action"),
-        ("reason", "reason"),
-    ):
+    for field in ("reportingInstance", "action", "reason"):
         value = event.get(field, "")
         if not value:
             errors.required(field)
         if len(value.encode()) > _WORD_LIMIT:
-            errors.invalid(shown, "", f"can have at most {_WORD_LIMIT} characters")
+            errors.invalid(field, "", f"can have at most {_WORD_LIMIT} characters")
     if len(message.encode()) > _NOTE_LIMIT:
         errors.invalid("message", "", f"can have at most {_NOTE_LIMIT} characters")
 
