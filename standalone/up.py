@@ -191,8 +191,8 @@ def _with_replicas(request: UpRequest, config: ClusterConfig) -> ClusterConfig:
         config,
         apiservers=request.apiservers or config.apiservers,
         apiserver_args=config.apiserver_args if request.apiserver_args is None else request.apiserver_args,
-        controllers=request.controllers or config.controllers,
-        schedulers=request.schedulers or config.schedulers,
+        controllers=config.controllers if request.controllers is None else request.controllers,
+        schedulers=config.schedulers if request.schedulers is None else request.schedulers,
     )
     if config.apiservers > 1 and not is_etcd(config.store):
         raise ConfigError(

@@ -8,6 +8,7 @@
 #   vm-packages     what boots virtual machines
 #   bench-packages  peers to measure against
 #   upstream-packages  upstream's own API server, built from Debian's source packages, and an etcd for it
+#   kubernetes-packages  Kubernetes 1.20.2 whole, with the conformance suite, from Debian 12's source package; and the above
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -131,5 +132,6 @@ case "${1:-}" in
   vm-packages) need qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core; need mmdebstrap mmdebstrap mmdebstrap; need mke2fs e2fsprogs e2fsprogs; install_wanted ;;
   bench-packages) need crun crun crun; need runc runc runc; install_wanted ;;
   upstream-packages) need mmdebstrap mmdebstrap mmdebstrap; install_wanted; tools/upstream/build.sh ;;
-  *) echo "use: $0 runtime|dev|test-packages|fuzz-packages|vm-packages|bench-packages|upstream-packages" >&2; exit 2 ;;
+  kubernetes-packages) "$0" upstream-packages; tools/upstream/kubernetes.sh ;;
+  *) echo "use: $0 runtime|dev|test-packages|fuzz-packages|vm-packages|bench-packages|upstream-packages|kubernetes-packages" >&2; exit 2 ;;
 esac

@@ -53,10 +53,10 @@ FLAGS = (
         default=(),
         help="a flag of `kctl apiserver` as NAME=VALUE, remembered by the cluster; may be given several times",
     ),
-    Flag("controllers", type="int", help="controller managers, of which one leads"),
-    Flag("schedulers", type="int", help="schedulers, of which one leads"),
+    Flag("controllers", type="int", help="controller managers, of which one leads; 0 leaves it to one of your own"),
+    Flag("schedulers", type="int", help="schedulers, of which one leads; 0 leaves it to one of your own"),
 )
-_REPLICAS = ("apiservers", "controllers", "schedulers")
+_FEWEST = {"apiservers": 1, "controllers": 0, "schedulers": 0}
 
 
 def run(options: Options) -> int:
@@ -68,9 +68,10 @@ def run(options: Options) -> int:
     if options.advertise_address and options.fake_runtime:
         print("error: --advertise-address is for real nodes on other machines", file=sys.stderr)
         return 1
-    for name in _REPLICAS:
-        if getattr(options, name) is not None and not 1 <= getattr(options, name) <= 16:
-            print(f"error: --{name} must be between 1 and 16, not {getattr(options, name)}", file=sys.stderr)
+    for name, fewest in _FEWEST.items():
+        wanted = getattr(options, name)
+        if wanted is not None and not fewest <= wanted <= 16:
+            print(f"error: --{name} must be between {fewest} and 16, not {wanted}", file=sys.stderr)
             return 1
     from standalone.config import ConfigError
     from standalone.pki import PKIError
@@ -92,7 +93,7 @@ def run(options: Options) -> int:
         apiserver_args=tuple(filter(None, options.apiserver_arg))
         if "apiserver_arg" in options.given
         else None,
-        **{name: getattr(options, name) for name in _REPLICAS},
+        **{name: getattr(options, name) for name in _FEWEST},
     )
     started = time.monotonic()
     try:
@@ -121,4 +122,7 @@ def run(options: Options) -> int:
         print(
             "`kctl token create --print-join-command` says what to run on each machine that is to be a node"
         )
+    for kind, component in (("controllers", "controllers"), ("schedulers", "scheduler")):
+        if not getattr(result.config, kind):
+            print(f"without {kind}: run your own with {result.layout.component_kubeconfig(component)}")
     return stay(result.supervisor_pid) if request.foreground else 0

@@ -107,13 +107,13 @@ def log_files(path: str) -> list[str]:
 
 
 def tail_start(paths: list[str], lines: int) -> tuple[int, int]:
-    """(index of the file, offset in it) where the last `lines` whole lines begin. Partial lines count once."""
+    """(index of the file, offset in it) where the last `lines` lines begin. A line in parts counts once."""
     wanted = lines
+    last = len(paths) - 1
     if wanted == 0:
-        last = len(paths) - 1
         return (last, os.path.getsize(paths[last])) if paths else (0, 0)
-    for index in range(len(paths) - 1, -1, -1):
-        ends = _whole_line_ends(paths[index])
+    for index in range(last, -1, -1):
+        ends = _line_ends(paths[index], of_newest=index == last)
         if len(ends) > wanted:
             return index, ends[-wanted - 1]
         if len(ends) == wanted and index == 0:
@@ -124,8 +124,8 @@ def tail_start(paths: list[str], lines: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _whole_line_ends(path: str) -> list[int]:
-    """Offsets behind each line that is not a part."""
+def _line_ends(path: str, of_newest: bool) -> list[int]:
+    """Offsets behind each line; behind the last part too where nothing follows it (`of_newest`), as it has no newline yet."""
     ends: list[int] = []
     at = 0
     with open(path, "rb") as file:
@@ -135,6 +135,8 @@ def _whole_line_ends(path: str) -> list[int]:
             if len(parts) >= 3 and parts[2].startswith(b"P"):
                 continue
             ends.append(at)
+    if of_newest and at > (ends[-1] if ends else 0):
+        ends.append(at)
     return ends
 
 

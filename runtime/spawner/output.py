@@ -1,8 +1,9 @@
 """A container's output: read from its pipes (or terminal), written as CRI log lines, copied to attachers.
 
-A line longer than 16 KiB is written in parts (tag P, the last one F). A file that has reached its size is
-renamed to `NAME.YYYYMMDD-HHMMSS` and a new one begun; the oldest beyond `max_files` are removed. When the
-disk refuses, output is dropped rather than the container blocked, and the next write tries again.
+A line longer than 16 KiB is written in parts (tag P, the last one F); what ends without a newline stays a part,
+as with containerd. A file that has reached its size is renamed to `NAME.YYYYMMDD-HHMMSS` and a new one begun; the
+oldest beyond `max_files` are removed. When the disk refuses, output is dropped rather than the container blocked,
+and the next write tries again.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ class LogFile:
             self._write(b"".join(lines))
 
     def end(self, stream: str) -> None:
-        """The stream is closed: what has no newline yet becomes a line."""
+        """The stream is closed: what has no newline will get none."""
         rest = self._parts.pop(stream, b"")
         if rest:
-            self._write(b"%s %s F %s\n" % (timestamp(time.time_ns()), stream.encode(), rest))
+            self._write(b"%s %s P %s\n" % (timestamp(time.time_ns()), stream.encode(), rest))
 
     def reopen(self) -> None:
         self.close()

@@ -11,10 +11,8 @@
 # apt uses.
 set -euo pipefail
 cd "$(dirname "$0")"
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/kctl/upstream"
+. ./chroot.sh
 chroot="$cache/chroot"
-
-say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
 
 is_built() { # is_built PROGRAM: its binary is there, and no source of ours is newer
   [ -x "$cache/$1" ] && { [ ! -d "$1" ] || [ -z "$(find "$1" -name '*.go' -newer "$cache/$1" -print -quit)" ]; }
@@ -22,11 +20,8 @@ is_built() { # is_built PROGRAM: its binary is there, and no source of ours is n
 wanted=()
 for program in apiextensions-apiserver client kms oracle; do is_built "$program" || wanted+=("$program"); done
 [ ${#wanted[@]} -gt 0 ] || exit 0
-[ "$(id -u)" = 0 ] || { say "building upstream's programs needs root (a chroot)"; exit 1; }
-
-mkdir -p "$cache"
+need_root
 if [ ! -e "$chroot/.made" ]; then
-  mirror="${KCTL_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -1)}"
   say "installing upstream's sources and a compiler into $chroot"
   rm -rf "$chroot"
   # A mirror that is a snapshot may be older than its lists say they are good for.
@@ -52,6 +47,6 @@ for program in "${wanted[@]}"; do
     rm -rf "$chroot$source"
     cp -r "$program" "$chroot$source"
   fi
-  unshare -mpf --root="$chroot" --mount-proc bash /build/b.sh "$program" "$source"
+  in_chroot "$chroot" /build/b.sh "$program" "$source"
   mv "$chroot/build/$program" "$cache/$program"
 done

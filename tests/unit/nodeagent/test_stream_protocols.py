@@ -83,6 +83,14 @@ def test_tail_spans_rotated_files(tmp_path) -> None:
     assert log_files(str(tmp_path / "none" / "0.log")) == []
 
 
+def test_tail_counts_what_ended_without_a_newline_as_a_line(tmp_path) -> None:
+    current = tmp_path / "0.log"
+    current.write_bytes(log("01", "a") + log("02", "b") + log("03", "rest", "P"))
+    size = len(log("01", "a"))
+    assert tail_start([str(current)], 1) == (0, 2 * size)
+    assert tail_start([str(current)], 2) == (0, size)
+
+
 def test_only_the_api_server_may_call() -> None:
     config = ServeConfig("h", 1)
 

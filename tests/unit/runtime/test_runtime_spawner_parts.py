@@ -71,7 +71,7 @@ def lines_of(path: Path) -> list[tuple[str, str, str]]:
     return [tuple(line.split(" ", 3)[1:]) for line in path.read_text().splitlines()]
 
 
-def test_log_keeps_streams_apart_and_ends_partial_lines(tmp_path: Path) -> None:
+def test_log_keeps_streams_apart_and_leaves_what_has_no_newline_a_part(tmp_path: Path) -> None:
     path = tmp_path / "c/0.log"
     log = LogFile(str(path), 1 << 20, 5)
     log.open()
@@ -80,7 +80,7 @@ def test_log_keeps_streams_apart_and_ends_partial_lines(tmp_path: Path) -> None:
     log.feed("stdout", b"llo\nrest")
     log.end("stdout")
     log.close()
-    assert lines_of(path) == [("stderr", "F", "oops"), ("stdout", "F", "hello"), ("stdout", "F", "rest")]
+    assert lines_of(path) == [("stderr", "F", "oops"), ("stdout", "F", "hello"), ("stdout", "P", "rest")]
 
 
 def test_log_survives_a_refusing_disk(tmp_path: Path) -> None:

@@ -111,3 +111,9 @@ def test_cluster_that_no_machine_can_join_is_not_known_by_its_nodes_bridge(
     (controllers,) = [each for each in programs if each.name == "controllers"]
     (public,) = [word for word in controllers.argv if word.startswith("--public-api-server=")]
     assert public.startswith(f"--public-api-server=https://{expected}:")
+
+
+def test_without_controllers_and_schedulers_nothing_of_them_is_started(tmp_path: Path) -> None:
+    names = [program.name for program in plan_programs(Layout(tmp_path), make(controllers=0, schedulers=0))]
+    assert "apiserver" in names
+    assert not [name for name in names if name.startswith(("controllers", "scheduler"))]
