@@ -66,9 +66,10 @@ class Codec(Protocol):
 class Strategy:
     """What writing an object of a kind means. The base class does what every kind shares: nothing special.
 
-    Called by the engine in this order. Create: default → prepare_create → (mutating admission, default again)
-    → validate. Update: default → prepare_update → ... → validate_update. Metadata (name, uid, generation bump,
-    timestamps, managedFields) is the engine's business and not a strategy's.
+    Called by the engine in this order. Create: default → mutating admission (default again where it changed
+    something) → prepare_create → stamp → validate. Update: default → prepare_update → mutating admission (default and
+    prepare_update again) → stamp → validate_update: what an endpoint may not change, admission may not either.
+    Metadata (name, uid, generation bump, timestamps, managedFields) is the engine's business and not a strategy's.
     """
 
     # PUT to an absent name creates (Lease, Endpoints, ...).
@@ -85,14 +86,21 @@ class Strategy:
     def default(self, obj: Obj) -> None:
         """Static defaults, applied on write (and so present in storage)."""
 
-    def prepare_create(self, obj: Obj) -> None:
-        """Drop what a creator may not set (usually status)."""
+    def prepare_create(self, obj: Obj) -> Sequence[str] | None:
+        """Drop what a creator may not set (usually status), and add what follows from the rest.
+
+        Returns advice about what cannot be seen of the object any more.
+        """
+        return None
 
     def prepare_update(self, obj: Obj, old: Obj) -> None:
-        """Put back what this endpoint may not change (usually status)."""
+        """Put back what this endpoint may not change (usually status). Runs twice where admission changed something."""
 
     def prepare_status_update(self, obj: Obj, old: Obj) -> None:
-        """Put back everything but status (and what status may carry along)."""
+        """Put back everything but status (and what status may carry along). Runs twice, as prepare_update."""
+
+    def stamp(self, obj: Obj, old: Obj | None, now: str) -> None:
+        """Note when something came to be as it is, where the kind leaves that to the server. `old`: None at birth."""
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         """ALL field errors of a new object at once, with upstream's paths (`spec.containers[0].name`)."""

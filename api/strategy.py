@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from api.resource import Strategy
@@ -14,8 +15,9 @@ _ENVELOPE = frozenset({"apiVersion", "kind", "metadata", "status"})
 class SpecStatusStrategy(Strategy):
     """A kind whose users own everything but `status`, and whose controller owns `status` alone."""
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_create(self, obj: Obj) -> Sequence[str] | None:
         obj["status"] = {}  # present though empty, as a Go struct is written: clients index into it
+        return None
 
     def prepare_update(self, obj: Obj, old: Obj) -> None:
         restore(obj, old, "status")

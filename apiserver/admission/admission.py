@@ -1,8 +1,9 @@
 """The admission seam: what may change or refuse a write after it is authorized and decoded.
 
 A plugin declares which requests it `handles`, by operation, resource and subresource alone: the engine asks once for
-each of these and remembers who runs. It calls every mutating plugin in the order of the explicit list, validates the
-object, then calls every validating plugin. Plugins run for dry runs too and so must not have effects of their own.
+each of these and remembers who runs. It calls every mutating plugin in the order of the explicit list, puts back what the
+endpoint may not change, lets the server's own plugins record what only they know, validates the object, then calls
+every validating plugin. Plugins run for dry runs too and so must not have effects of their own.
 """
 
 from __future__ import annotations
@@ -55,18 +56,25 @@ class AdmissionPlugin(Protocol):
         False: nothing was changed, or nothing that the kind's defaults could add to; else these are set once more."""
         ...
 
+    async def record(self, request: AdmissionRequest) -> None:
+        """Writes into the object what only the server knows, over whatever was sent or mutated."""
+        ...
+
     async def validate(self, request: AdmissionRequest) -> None:
         """Judges and changes nothing."""
         ...
 
 
 class Plugin:
-    """Shared by the plugins: those that only judge leave `admit` alone, and the other way round."""
+    """Shared by the plugins: each leaves alone what it has no part in."""
 
     name = ""
 
     async def admit(self, request: AdmissionRequest) -> bool | None:
         return False
+
+    async def record(self, request: AdmissionRequest) -> None:
+        return None
 
     async def validate(self, request: AdmissionRequest) -> None:
         return None
@@ -75,6 +83,11 @@ class Plugin:
 def mutates(plugin: AdmissionPlugin) -> bool:
     admit: object = type(plugin).admit
     return admit is not Plugin.admit
+
+
+def records(plugin: AdmissionPlugin) -> bool:
+    record: object = type(plugin).record
+    return record is not Plugin.record
 
 
 def judges(plugin: AdmissionPlugin) -> bool:

@@ -25,7 +25,7 @@ class CertificateRecord(Plugin):
             return False
         return request.operation == "CREATE" or (request.operation == "UPDATE" and bool(request.subresource))
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    async def record(self, request: AdmissionRequest) -> None:
         if request.obj is None:
             return
         if request.operation == "CREATE":

@@ -42,10 +42,10 @@ class PolicyTypes(Plugin):
             and not request.subresource
         )
 
-    async def admit(self, request: AdmissionRequest) -> bool | None:
+    async def record(self, request: AdmissionRequest) -> None:
         obj, old = request.obj, request.old
         if obj is None or (old is not None and old.get("spec") == obj.get("spec") and old.get("status")):
-            return False
+            return
         generation = 1 if old is None else int(old["metadata"].get("generation") or 0) + 1
         warnings = list(self._warnings(obj.get("spec") or {}))
         checking = {"expressionWarnings": warnings} if warnings else {}
@@ -54,7 +54,6 @@ class PolicyTypes(Plugin):
             "observedGeneration": generation,
             "typeChecking": checking,
         }
-        return False
 
     def _warnings(self, spec: Obj) -> Iterator[Obj]:
         kinds = list(self._kinds(spec))[:_MOST_KINDS]

@@ -1,6 +1,7 @@
 """POST on a collection: a new object, with a generated name where it asks for one.
 
-decode → identity → defaults → managed fields → mutating admission → validation → validating admission → store.
+decode → identity → defaults → managed fields → mutating admission → what a creator may not set, what only the server
+knows → validation → validating admission → store.
 A generated name that is taken is drawn again, a few times; a given one is 409 AlreadyExists.
 """
 
@@ -13,7 +14,7 @@ from api.validation.errors import judged
 from apiserver.engine import ownership
 from apiserver.engine.engine import Call, Engine, Undo, Written
 from apiserver.engine.metadata import dedup_owners, metadata_of, prepare_new, validate_metadata
-from apiserver.engine.write import admission_request, judge, mutate, refuse_invalid, rendered
+from apiserver.engine.write import admission_request, judge, mutate, record, refuse_invalid, rendered
 from apiserver.storage.store import StaleRevision
 from machinery import names
 from machinery.clock import rfc3339
@@ -72,9 +73,14 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
     def complete() -> None:
         dedup_owners(obj, call.warnings)
         strategy.default(obj)
-        strategy.prepare_create(obj)
         if not tracked:
             ownership.track_create(resource, obj, call.options.manager, call.subresource, now)
+
+    def prepare(mutated: bool) -> None:
+        if mutated:
+            strategy.default(obj)
+        call.warnings.extend(strategy.prepare_create(obj) or ())
+        strategy.stamp(obj, None, rfc3339(now))
 
     def judge_it() -> tuple[list[Cause], Sequence[str]]:
         resource.codec().complete(obj)
@@ -86,8 +92,9 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
     try:
         await engine.do(call.body_bytes, complete)
         request = admission_request(engine, call, "CREATE", obj, None)
-        if await mutate(engine, request):
-            strategy.default(obj)
+        mutated = await mutate(engine, request)
+        await engine.do(call.body_bytes, lambda: prepare(mutated))
+        await record(engine, request)
         undo = await engine.hook(call).before_create(call, obj)
         causes, advice = await engine.do(call.body_bytes, judge_it)
         if causes:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
 from api.resource import Obj, Resource
-from apiserver.admission.admission import AdmissionPlugin, AdmissionRequest, judges, mutates
+from apiserver.admission.admission import AdmissionPlugin, AdmissionRequest, judges, mutates, records
 from apiserver.apart import LARGE_BYTES, Apart
 from apiserver.auth.user import User
 from apiserver.engine.catalog import Catalog, Served
@@ -105,30 +105,32 @@ _NO_HOOK = WriteHook()
 _MOST_PHASES = 2048  # custom resources come and go
 
 
+class Plugins(NamedTuple):
+    """Who runs for a kind of request: those that mutate what it is about, that write what the server knows, that judge."""
+
+    mutating: Sequence[AdmissionPlugin]
+    recording: Sequence[AdmissionPlugin]
+    judging: Sequence[AdmissionPlugin]
+
+
 class Phases:
     """The plugins by phase: one that only judges is not asked to mutate, and none what it has answered before."""
 
     def __init__(self, plugins: Sequence[AdmissionPlugin]) -> None:
         self.plugins = plugins
-        self._mutating = tuple(filter(mutates, plugins))
-        self._judging = tuple(filter(judges, plugins))
+        self._phases = [tuple(filter(runs, plugins)) for runs in (mutates, records, judges)]
         # The resource itself is kept, so that its identity stays its own.
-        self._known: dict[
-            tuple[int, str, str], tuple[Resource, Sequence[AdmissionPlugin], Sequence[AdmissionPlugin]]
-        ] = {}
+        self._known: dict[tuple[int, str, str], tuple[Resource, Plugins]] = {}
 
-    def of(self, request: AdmissionRequest) -> tuple[Sequence[AdmissionPlugin], Sequence[AdmissionPlugin]]:
+    def of(self, request: AdmissionRequest) -> Plugins:
         key = (id(request.resource), request.operation, request.subresource)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MOST_PHASES:
                 self._known.clear()
-            known = self._known[key] = (
-                request.resource,
-                tuple(plugin for plugin in self._mutating if plugin.handles(request)),
-                tuple(plugin for plugin in self._judging if plugin.handles(request)),
-            )
-        return known[1], known[2]
+            running = (tuple(each for each in phase if each.handles(request)) for phase in self._phases)
+            known = self._known[key] = (request.resource, Plugins(*running))
+        return known[1]
 
 
 @dataclass(slots=True)
@@ -146,10 +148,7 @@ class Engine:
     # how often an unconditional write is retried when others write the same object
     retries: int = 64
 
-    def plugins(
-        self, request: AdmissionRequest
-    ) -> tuple[Sequence[AdmissionPlugin], Sequence[AdmissionPlugin]]:
-        """Those that mutate what the request is about, and those that judge it."""
+    def plugins(self, request: AdmissionRequest) -> Plugins:
         if self._phases.plugins is not self.admission:
             self._phases = Phases(self.admission)
         return self._phases.of(request)

@@ -1,8 +1,9 @@
 """What every write shares: admission, and the loop that compares and swaps until it wins.
 
     change(old) → new object          the verb's own part, run again on every attempt
-      → defaults, kept identity → managed fields
-      → mutating admission → generation → validation (all errors at once) → validating admission
+      → defaults, kept identity, what the endpoint may not change → managed fields
+      → mutating admission (then defaults and the rest once more) → what only the server knows → generation
+      → validation (all errors at once) → validating admission
       → compare and swap; a lost race starts over with what stands there now
 
 Invariants: nothing is stored before every check has passed; a dry run passes every check and stores nothing;
@@ -25,6 +26,7 @@ from apiserver.engine.engine import Call, Engine, Undo, Written
 from apiserver.engine.kept_form import complete_parts, differing
 from apiserver.engine.metadata import bump_generation, carry_over, dedup_owners, validate_metadata_update
 from apiserver.storage.store import Entry, StaleRevision
+from machinery.clock import rfc3339
 from machinery.errors import Cause, Conflict, NotFound, conflict, invalid, not_found
 from machinery.patch.apply import managed
 
@@ -118,15 +120,20 @@ async def mutate(engine: Engine, request: AdmissionRequest) -> bool:
 
 async def _mutate_once(engine: Engine, request: AdmissionRequest) -> bool:
     ran = False
-    for plugin in engine.plugins(request)[0]:
+    for plugin in engine.plugins(request).mutating:
         if await plugin.admit(request) is not False:
             ran = True
     return ran
 
 
 async def judge(engine: Engine, request: AdmissionRequest) -> None:
-    for plugin in engine.plugins(request)[1]:
+    for plugin in engine.plugins(request).judging:
         await plugin.validate(request)
+
+
+async def record(engine: Engine, request: AdmissionRequest) -> None:
+    for plugin in engine.plugins(request).recording:
+        await plugin.record(request)
 
 
 async def admit(engine: Engine, request: AdmissionRequest) -> None:
@@ -248,6 +255,10 @@ async def _prepare(
         request = admission_request(engine, call, "UPDATE", obj, old)
         if not admitted and await mutate(engine, request):
             strategy.default(obj)
+            scope.prepare(obj, old)
+        strategy.stamp(obj, old, rfc3339(engine.clock.now()))
+        if not admitted:
+            await record(engine, request)
         if not call.subresource:
             undo = await engine.hook(call).before_update(call, obj, old)
         await engine.do(size_bytes, settle)

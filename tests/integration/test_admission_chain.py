@@ -176,6 +176,7 @@ def test_limits_and_runtime_classes_shape_pods(run_cluster):
         await api.client.create(LIMITRANGES, limits)
         made = await api.client.create(PODS, pod("a"))
         assert made["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "500m"}
+        assert made["status"]["qosClass"] == "Burstable"  # of the pod as it is kept
         with pytest.raises(Forbidden, match="maximum cpu usage per Container is 1, but limit is 2"):
             await api.client.create(PODS, pod("b", container={"resources": {"limits": {"cpu": "2"}}}))
         with pytest.raises(Forbidden, match='pod rejected: RuntimeClass "sandboxed" not found'):

@@ -17,6 +17,8 @@ from machinery.gvk import GVR
 
 Obj = dict[str, Any]
 
+_BEGAN = "lastPhaseTransitionTime"
+
 
 class PersistentVolumeStrategy(SpecStatusStrategy):
     has_generation = False
@@ -33,6 +35,15 @@ class PersistentVolumeStrategy(SpecStatusStrategy):
 
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = {"phase": "Pending"}
+
+    def stamp(self, obj: Obj, old: Obj | None, now: str) -> None:
+        """A new phase begins now, unless its writer says when; who says nothing of a phase that stays, changes nothing."""
+        status, was = obj.setdefault("status", {}), (old or {}).get("status") or {}
+        began, had = status.get(_BEGAN), was.get(_BEGAN)
+        if old is None or (status.get("phase") != was.get("phase") and began in (None, had)):
+            status[_BEGAN] = now
+        elif began is None and had is not None and status.get("phase") == was.get("phase"):
+            status[_BEGAN] = had
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_volume(obj)

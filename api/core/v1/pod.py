@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 from api.annotations import In, Proto
 from api.builtin import STATUS_VERBS, builtin, status_of
 from api.core.v1.label_keys import merge_label_keys
+from api.core.v1.pod_apparmor import make_fields
 from api.core.v1.pod_columns import COLUMNS
 from api.core.v1.pod_defaults import default_pod, default_pod_spec
 from api.core.v1.pod_gates import drop_disabled
@@ -53,7 +54,7 @@ class PodStrategy(SpecStatusStrategy):
             for one, all_of_them in (("podIP", "podIPs"), ("hostIP", "hostIPs")):
                 _sync_addresses(obj["status"], one, all_of_them)
 
-    def prepare_create(self, obj: Obj) -> None:
+    def prepare_create(self, obj: Obj) -> Sequence[str]:
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
         drop_disabled(obj["spec"])
         merge_label_keys(obj["spec"], obj["metadata"].get("labels") or {})
@@ -61,6 +62,7 @@ class PodStrategy(SpecStatusStrategy):
             message = "Scheduling is blocked due to non-empty scheduling gates"
             condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
             obj["status"]["conditions"] = [{**condition, "message": message}]
+        return tuple(make_fields(obj)) if obj["metadata"].get("annotations") else ()
 
     def prepare_update(self, obj: Obj, old: Obj) -> None:
         super().prepare_update(obj, old)

@@ -87,6 +87,9 @@ def test_plugins_are_asked_once_for_each_kind_of_request_and_again_when_replaced
         async def admit(self, request: AdmissionRequest) -> bool:
             return False
 
+        async def record(self, request: AdmissionRequest) -> None:
+            return None
+
         async def validate(self, request: AdmissionRequest) -> None:
             return None
 
@@ -95,11 +98,11 @@ def test_plugins_are_asked_once_for_each_kind_of_request_and_again_when_replaced
     create = AdmissionRequest("CREATE", PODS, "", "a", "p", {}, None, User("jane"))
     delete = AdmissionRequest("DELETE", PODS, "", "a", "p", None, {}, User("jane"))
     for _ in range(3):
-        assert [len(phase) for phase in engine.plugins(create)] == [1, 1]
-        assert [len(phase) for phase in engine.plugins(delete)] == [0, 0]
-    assert asked == ["CREATE", "CREATE", "DELETE", "DELETE"]  # once to mutate, once to judge
+        assert [len(phase) for phase in engine.plugins(create)] == [1, 1, 1]
+        assert [len(phase) for phase in engine.plugins(delete)] == [0, 0, 0]
+    assert asked == ["CREATE"] * 3 + ["DELETE"] * 3  # once to mutate, once to record, once to judge
     engine.admission = ()
-    assert engine.plugins(create) == ((), ())
+    assert engine.plugins(create) == ((), (), ())
 
 
 def test_what_is_remembered_of_kinds_that_come_and_go_is_bounded() -> None:
