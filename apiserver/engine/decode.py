@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -68,10 +69,17 @@ def refuse_many(data: Any) -> None:
         raise TooLarge(f"Request entity too large: it holds more than {MAX_VALUES} values")
 
 
-def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None = None) -> Obj:
+def decode(
+    call: Call,
+    raw: Any,
+    source: Parsed | None = None,
+    body: Body | None = None,
+    patch: Sequence[str] | None = None,
+) -> Obj:
     """Check the body's kind, let its codec clean it, and judge what that did not know.
 
-    `source` is the text that `raw` came from; `body` is what the endpoint takes where that is not the resource itself.
+    `source` is the text that `raw` came from, or `patch` is what was strange in the patch that made it;
+    `body` is what the endpoint takes where that is not the resource itself.
     """
     resource = call.served.resource
     kind, api_version, codec = resource.kind, resource.gvr.api_version, resource.codec
@@ -93,7 +101,10 @@ def decode(call: Call, raw: Any, source: Parsed | None = None, body: Body | None
     raw["apiVersion"] = api_version
     raw["kind"] = kind
     obj, unknown = codec().decode(raw)
-    judge_fields(call, kind, api_version, unknown, source)
+    if patch is None:
+        judge_fields(call, kind, api_version, unknown, source)
+    else:
+        _tell(call, kind, api_version, [*patch, *(f'unknown field "{path}"' for path in unknown)])
     if body is None:
         codec().forget(obj)
     if obj.get("metadata") is None:
@@ -169,7 +180,14 @@ def judge_fields(
     elif source is not None and len(found) > 1 and source.text[:1] == b"{":
         places = _places(source.text)
         found.sort(key=lambda each: places.get(_mark(each[0]), -1))
-    messages = [message for _, message in found]
+    _tell(call, kind, api_version, [message for _, message in found])
+
+
+def _tell(call: Call, kind: str, api_version: str, messages: list[str]) -> None:
+    """Each message once. Raises BadRequest in mode Strict."""
+    mode, messages = call.options.field_validation, list(dict.fromkeys(messages))
+    if mode == "Ignore" or not messages:
+        return
     if mode == "Strict":
         if len(messages) > MAX_CAUSES:
             messages = [*messages[:MAX_CAUSES], f"and {len(messages) - MAX_CAUSES} more"]

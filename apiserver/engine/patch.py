@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from api.builtin import Body
 from api.resource import Obj, Resource
 from apiserver.engine import ownership
 from apiserver.engine.applied import decode_applied, refuse_untyped
@@ -23,6 +24,7 @@ from apiserver.engine.metadata import metadata_of
 from apiserver.engine.update import refuse_unconditional
 from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
+from machinery.codec.json_ import keys_of, told
 from machinery.errors import (
     ApiError,
     BadRequest,
@@ -58,7 +60,7 @@ async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) 
         before = str(entry.revision)
         uid = str(old["metadata"].get("uid", ""))
         raw = apply_to(resource, old, change)
-        obj = _decoded(call, raw, change)
+        obj = decode_patched(call, raw, change)
         _refuse_renaming(call, obj, uid)
         said = _said_revision(obj)
         if not said or said == "0":
@@ -71,11 +73,11 @@ async def patch(engine: Engine, call: Call, change: Patch, scope: Scope | None) 
     return await guaranteed_update(engine, call, changer, scope)
 
 
-def _decoded(call: Call, raw: Any, change: Patch) -> Obj:
-    """Raises Invalid where the patch made something that cannot be read of what was an object."""
+def decode_patched(call: Call, raw: Any, change: Patch, body: Body | None = None) -> Obj:
+    """Raises Invalid where the patch made something that cannot be read of what was an object. `body` as decode has it."""
     resource = call.served.resource
     shown = OMITTED if change.kind == "strategic-merge-patch" else _text(raw)
-    if resource.custom and isinstance(raw, dict):
+    if resource.custom and body is None and isinstance(raw, dict):
         if not raw.get("kind"):
             raise _no_object(shown, f"Object 'Kind' is missing in '{_text(raw)}'")
         said, wanted = str(raw.get("apiVersion") or ""), resource.gvr.api_version
@@ -83,12 +85,35 @@ def _decoded(call: Call, raw: Any, change: Patch) -> Obj:
             cause = invalid_value("apiVersion", said, f"must be {wanted}")
             raise invalid(said.rpartition("/")[0], resource.kind, call.name, [cause])
     try:
-        return decode(call, raw, change.source)
+        return decode(call, raw, None, body, strange_in(change))
     except BadRequest as error:
         # What was wrong with the fields stands behind what could not be done because of them.
-        raise _no_object(
-            shown, error.message.rpartition(f"cannot be handled as a {resource.kind}: ")[2]
-        ) from error
+        kind = resource.kind if body is None else body.kind
+        raise _no_object(shown, error.message.rpartition(f"cannot be handled as a {kind}: ")[2]) from error
+
+
+def strange_in(change: Patch) -> list[str]:
+    """What stands twice in the patch itself, and what of a JSON patch's operations nobody knows, in the order of the text."""
+    source = change.source
+    if source is None:
+        return []
+    if change.kind != "json-patch":
+        return [f'duplicate field "{path}"' for path in source.duplicates]
+    operations = change.data if isinstance(change.data, list) else []
+    known = all(not isinstance(each, dict) or each.keys() <= json_patch.KEYS for each in operations)
+    if known and not source.duplicates:
+        return []
+    words, ways, skipping = [], [], False
+    for key in keys_of(source.text):
+        if key.depth == 2:
+            skipping = key.name not in json_patch.KEYS  # what is below is not looked at
+            if skipping or key.again:
+                words.append("unknown" if skipping else "duplicate")
+                ways.append(key.way)
+        elif key.again and not skipping:
+            words.append("duplicate")
+            ways.append(key.way)
+    return [f'json patch {word} field "{path}"' for word, path in zip(words, told(ways), strict=False)]
 
 
 def _text(raw: Any) -> str:

@@ -15,7 +15,14 @@ from apiserver.engine.decode import decode
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.get import get
 from apiserver.engine.metadata import metadata_of, refuse_other
-from apiserver.engine.patch import Patch, apply_config, apply_to, need_manager, refuse_strategic
+from apiserver.engine.patch import (
+    Patch,
+    apply_config,
+    apply_to,
+    decode_patched,
+    need_manager,
+    refuse_strategic,
+)
 from apiserver.engine.write import Change, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
 from machinery.errors import BadRequest, Cause, UnsupportedMediaType, invalid
@@ -150,7 +157,7 @@ def _is_conditional(change: Obj | Patch) -> bool:
 def _patched(call: Call, scale: Obj, change: Patch) -> Obj:
     if change.kind not in ("merge-patch", "json-patch", "strategic-merge-patch"):
         raise UnsupportedMediaType(f"a Scale cannot be patched by {change.kind}")
-    return decode(call, apply_to(None, scale, change, body(SCALE).schema), None, body(SCALE))
+    return decode_patched(call, apply_to(None, scale, change, body(SCALE).schema), change, body(SCALE))
 
 
 def _sub(call: Call) -> Subresource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -95,27 +96,56 @@ class _Way(NamedTuple):
         return "".join(reversed(steps))
 
 
+class Key(NamedTuple):
+    """A key where a reader meets it: in how many lists and objects, and whether its object has had it before."""
+
+    way: _Way
+    name: str
+    depth: int
+    again: bool
+
+
+def keys_of(data: bytes | str) -> Iterator[Key]:
+    """Every key of a JSON text, in the order of the text."""
+    frames = [_within(json.loads(data, object_pairs_hook=_Pairs), _Way(None, "", True))]
+    while frames:
+        met = next(frames[-1], None)
+        if met is None:
+            frames.pop()
+            continue
+        name, again, value, way = met
+        if name is not None:
+            yield Key(way, name, len(frames), again)
+        if isinstance(value, list):
+            frames.append(_within(value, way))
+
+
+def _within(value: list[Any], way: _Way) -> Iterator[tuple[str | None, bool, Any, _Way]]:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for name, item in value:
+            yield name, name in seen, item, way.key(name)
+            seen.add(name)
+    else:
+        for at, item in enumerate(value):
+            yield None, False, item, way.item(at)
+
+
 def duplicate_fields(data: bytes | str) -> list[str]:
     """Paths of keys that occur again in their object: `spec.containers[0].name`. A slow second reading.
 
     Paths are told up to MAX_TOLD_CHARS in all.
     """
+    return told(key.way for key in keys_of(data) if key.again)
+
+
+def told(ways: Iterable[_Way]) -> list[str]:
+    """Their texts, up to MAX_TOLD_CHARS in all."""
     found: list[str] = []
     left = MAX_TOLD_CHARS
-    stack: list[tuple[Any, _Way]] = [(json.loads(data, object_pairs_hook=_Pairs), _Way(None, "", True))]
-    while stack and left > 0:
-        value, way = stack.pop()
-        if isinstance(value, _Pairs):
-            seen: set[str] = set()
-            inner: list[tuple[Any, _Way]] = []
-            for key, item in value:
-                here = way.key(key)
-                if key in seen and left > 0:
-                    found.append(here.text())
-                    left -= len(found[-1])
-                seen.add(key)
-                inner.append((item, here))
-            stack.extend(reversed(inner))
-        elif isinstance(value, list):
-            stack.extend((item, way.item(at)) for at, item in reversed(list(enumerate(value))))
+    for way in ways:
+        found.append(way.text())
+        left -= len(found[-1])
+        if left <= 0:
+            break
     return found

@@ -17,6 +17,8 @@ from machinery.objects import deep_copy
 from machinery.patch import PatchError
 
 MAX_OPERATIONS = 10_000
+KEYS = frozenset({"op", "path", "from", "value"})
+"""What an operation may say; anything else is not looked at."""
 MAX_COPIED_BYTES = 3 * 1024 * 1024
 _MISSING = object()
 

@@ -294,6 +294,59 @@ def test_unknown_and_duplicate_fields_by_field_validation(run_api):
     run_api(body)
 
 
+PATCHES = {
+    "application/json-patch+json": (
+        b"""[{"op": "add", "path": "/spec/unknown1", "value": "val1", "foo": "bar"},
+            {"op": "add", "path": "/spec/unknown2", "path": "/spec/unknown3", "value": "val1"},
+            {"op": "add", "path": "/spec/template/spec/containers/0/nested", "value": "val1"}]""",
+        ['json patch unknown field "[0].foo"', 'json patch duplicate field "[1].path"'],
+        ["spec.template.spec.containers[0].nested", "spec.unknown1", "spec.unknown3"],
+    ),
+    "application/merge-patch+json": (
+        b'{"spec": {"unknown1": 1, "twice": 1, "twice": 2, "paused": true, "paused": false}}',
+        ['duplicate field "spec.twice"', 'duplicate field "spec.paused"'],
+        ["spec.unknown1", "spec.twice"],
+    ),
+    "application/strategic-merge-patch+json": (
+        b'{"spec": {"unknown1": 1, "template": {"spec": {"x": 1, "dnsPolicy": "A", "dnsPolicy": "Default"}}}}',
+        ['duplicate field "spec.template.spec.dnsPolicy"'],
+        ["spec.template.spec.x", "spec.unknown1"],
+    ),
+}
+
+
+@pytest.mark.parametrize("content_type", PATCHES)
+def test_what_is_strange_in_a_patch_is_told_before_what_it_made_unknown(run_api, content_type):
+    patch, strange, unknown = PATCHES[content_type]
+    told = [*strange, *(f'unknown field "{path}"' for path in unknown)]
+
+    async def body(api):
+        labels = {"app": "a"}
+        containers = [{"name": "c", "image": "i"}]
+        template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        path = "/apis/apps/v1/namespaces/default/deployments"
+        await api.send("POST", path, {"metadata": {"name": "d"}, "spec": spec})
+
+        async def send(mode):
+            query = {"fieldValidation": mode} if mode else {}
+            return await api.send("PATCH", f"{path}/d", patch, content_type=content_type, query=query)
+
+        strict = await send("Strict")
+        assert strict.status == 422
+        [cause] = orjson.loads(strict.body)["details"]["causes"]
+        assert cause["field"] == "patch"
+        assert cause["message"].endswith(f"strict decoding error: {', '.join(told)}")
+        for mode in ("", "Warn"):
+            warned = await send(mode)
+            assert (warned.status, list(warned.warnings)) == (200, told)
+        ignored = await send("Ignore")
+        assert ignored.status == 200 and not ignored.warnings
+        assert not any(key.startswith("unknown") for key in orjson.loads(ignored.body)["spec"])
+
+    run_api(body)
+
+
 def test_dry_run_answers_as_if_and_stores_nothing(run_api):
     async def body(api):
         path = "/api/v1/namespaces/default/configmaps"
