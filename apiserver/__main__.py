@@ -100,6 +100,11 @@ def _add_serving_flags(parser: argparse.ArgumentParser) -> None:
     add("--tls-private-key-file", type=Path, help="its key")
     add("--client-ca-file", type=Path, help="CA of client certificates")
     add("--service-cluster-ip-range", default="10.96.0.0/16", help="addresses of Services")
+    add(
+        "--cluster-dns",
+        default="",
+        help="the address of a Service kube-system/kube-dns, which nodes answer (default: none)",
+    )
     add("--max-requests-inflight", type=int, default=400, help="reads served at a time, shared out by level")
     add("--max-mutating-requests-inflight", type=int, default=200, help="writes, which are added to them")
 
@@ -226,6 +231,7 @@ async def run(options: argparse.Namespace) -> None:
             audit=audit or NoAudit(),
             apart=Worker(),
             service_cidr=options.service_cluster_ip_range,
+            cluster_dns=options.cluster_dns,
             seats=options.max_requests_inflight + options.max_mutating_requests_inflight,
             identity=identity,
             ready_checks=encryption.checks(),

@@ -94,6 +94,7 @@ class Parts:
     apart: Apart | None = None  # where large bodies are worked on
     connect: Connect = connect  # to webhooks that objects name
     service_cidr: str = "10.96.0.0/16"
+    cluster_dns: str = ""  # the address of the DNS's Service; "" makes none
     advertise: Sequence[str] = ("127.0.0.1",)
     port: int = 6443
     seats: int = SERVER_SEATS
@@ -222,6 +223,7 @@ class ApiServer:
             service_cidr=self._network,
             port=443,
             public_port=parts.port,
+            dns_address=parts.cluster_dns,
             authentication=authentication_data(parts.client_ca, parts.front_proxy),
         )
         leases, _ = await self.stores.open(MASTERLEASE)

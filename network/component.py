@@ -7,7 +7,7 @@ nft's words, leaves the old one in force, and is tried again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,13 @@ log = get_logger("network")
 GATHER_S = 0.01
 _RETRY_S = 2.0
 Apply = Callable[[str, Path | None], Awaitable[None]]
+Obj = dict[str, Any]
+Offer = Callable[[str, Sequence[Obj], Sequence[Obj]], Sequence[Obj]]
 
 
 class ServiceProxy:
-    """`nodes` maps a node's name to its network namespace (None: the one this process is in)."""
+    """`nodes` maps a node's name to its network namespace (None: the one this process is in). `offer` gives the slices
+    that hold on one node alone, by its name, from all Services and slices."""
 
     def __init__(
         self,
@@ -34,10 +37,12 @@ class ServiceProxy:
         clock: Clock,
         nodes: Mapping[str, Path | None],
         apply: Apply = nft.apply,
+        offer: Offer = lambda *_: (),
     ) -> None:
         self._clock = clock
         self._nodes = nodes
         self._apply = apply
+        self._offer = offer
         self._applied: dict[str, tuple[Forward, ...]] = {}
         self._changed = asyncio.Event()
         self._services = informers.informer(SERVICES)
@@ -46,12 +51,13 @@ class ServiceProxy:
     def has_synced(self) -> bool:
         return len(self._applied) == len(self._nodes)
 
-    async def run(self) -> None:
-        def mark(*_: Any) -> None:
-            self._changed.set()
+    def mark(self, *_: Any) -> None:
+        """Something is different now."""
+        self._changed.set()
 
+    async def run(self) -> None:
         for informer in (self._services, self._slices):
-            informer.add_handler(on_add=mark, on_update=mark, on_delete=mark)
+            informer.add_handler(on_add=self.mark, on_update=self.mark, on_delete=self.mark)
             await informer.wait_synced()
         self._changed.set()
         while True:
@@ -67,7 +73,7 @@ class ServiceProxy:
         services, slices = self._services.lister.list(), self._slices.lister.list()
         good = True
         for name, netns in self._nodes.items():
-            forwards = plan_forwards(services, slices, name)
+            forwards = plan_forwards(services, [*slices, *self._offer(name, services, slices)], name)
             if self._applied.get(name) == forwards:
                 continue
             try:

@@ -57,6 +57,7 @@ class ClusterConfig:
     schedulers: int = 1
     apiserver_args: tuple[str, ...] = ()  # NAME=VALUE, behind what the cluster says itself
     advertise: str = ""  # this machine's address for nodes on other machines; "" where there are none
+    dns: bool = True  # whether nodes answer the cluster's DNS; else that is left to one of the user's own
 
     @property
     def short_id(self) -> str:

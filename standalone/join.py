@@ -6,7 +6,7 @@
 or, without a token, `kctl node kubeconfig NAME --address ADDRESS` there and `kctl join --kubeconfig FILE` here.
 
 The machine runs a supervisor with two programs in its own network namespace: the node agent, and the service proxy that
-also keeps the routes to the other nodes' pods. Both act as the node. The range of pod addresses comes from the control
+also keeps the routes to the other nodes' pods and answers the cluster's DNS. Both act as the node. The range of pod addresses comes from the control
 plane. The same call resumes after a crash or a reboot; `kctl leave` takes all of it down.
 """
 
@@ -227,7 +227,14 @@ def plan_programs(
         "--cluster-domain=cluster.local",
         f"--cgroup-root={node_cgroup_root(config, node)}",
     )
-    network = (kubeconfig, f"--port={health_port}", f"--node={node.name}", "--routes")
+    network = (
+        kubeconfig,
+        f"--port={health_port}",
+        f"--node={node.name}",
+        "--routes",
+        f"--dns={node.name}={node.ip}",
+        f"--cluster-cidr={credentials.cluster_cidr}",
+    )
     return [
         Program(
             "network",

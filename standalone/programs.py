@@ -88,12 +88,19 @@ def _controllers(layout: Layout, config: ClusterConfig) -> Sequence[str]:
 
 
 def _network(layout: Layout, config: ClusterConfig, choose_port: Callable[[int], int]) -> list[Program]:
-    """One service proxy for all nodes of this host: it enters their namespaces only to hand over rules."""
+    """One for all nodes of this host: it enters their namespaces only to hand over rules and to open sockets."""
     if config.runtime != "native" or not config.nodes:
         return []
     port = choose_port(_HEALTH_PORTS["network"])
     nodes = [f"--node={node.name}=/run/netns/{config.netns(node)}" for node in config.nodes]
-    argv = (f"--kubeconfig={layout.component_kubeconfig('network')}", f"--port={port}", *nodes)
+    dns = [f"--dns={node.name}={node.ip}" for node in config.nodes if config.dns]
+    argv = (
+        f"--kubeconfig={layout.component_kubeconfig('network')}",
+        f"--port={port}",
+        *nodes,
+        *dns,
+        f"--cluster-cidr={config.pod_network}",
+    )
     log = layout.log("network")
     listen = ((_LOOPBACK, port),)
     return [Program("network", "network.__main__", argv, log, listen=listen, health_port=port, watched=True)]
@@ -129,6 +136,7 @@ def _apiserver_flags(
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         "--enable-bootstrap-token-auth",
         f"--service-cluster-ip-range={SERVICE_CIDR}",
+        *([f"--cluster-dns={CLUSTER_DNS}"] if config.dns and config.runtime == "native" else ()),
         f"--kubelet-client-certificate={pki / 'apiserver-kubelet-client.crt'}",
         f"--kubelet-client-key={pki / 'apiserver-kubelet-client.key'}",
         f"--kubelet-certificate-authority={pki / 'ca.crt'}",

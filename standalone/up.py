@@ -60,6 +60,7 @@ class UpRequest:
     apiserver_args: tuple[str, ...] | None = None  # None: as before; empty: none any more
     controllers: int | None = None
     schedulers: int | None = None
+    dns: bool | None = None  # None: as before, True for a new cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,7 @@ def _with_replicas(request: UpRequest, config: ClusterConfig) -> ClusterConfig:
         apiserver_args=config.apiserver_args if request.apiserver_args is None else request.apiserver_args,
         controllers=config.controllers if request.controllers is None else request.controllers,
         schedulers=config.schedulers if request.schedulers is None else request.schedulers,
+        dns=config.dns if request.dns is None else request.dns,
     )
     if config.apiservers > 1 and not is_etcd(config.store):
         raise ConfigError(

@@ -1,5 +1,5 @@
 """What exists in every cluster before anybody writes: four namespaces, the system's priority classes, the
-`kubernetes` range of cluster addresses and Service, and how extension API servers tell who asks.
+`kubernetes` range of cluster addresses and Service, the DNS's Service, and how extension API servers tell who asks.
 
 `ensure_*` are idempotent: they run on every start and every few seconds, create what is missing (somebody may have
 deleted it), and put the endpoint's address right after the server's own address changed.
@@ -34,10 +34,11 @@ async def ensure_basics(
     service_cidr: Network,
     port: int,
     public_port: int,
+    dns_address: str = "",
     authentication: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """The first address of `service_cidr`, and `port`: where the API servers are found in the cluster; behind it is
-    `public_port`. Their endpoints are `presence.py`'s."""
+    `public_port`. Their endpoints are `presence.py`'s. `dns_address` "": the cluster has no DNS of its own."""
     for name in NAMESPACES:
         await ensure(engine, "", "namespaces", "", {"metadata": {"name": name}})
     for priority_class in builtin_classes():
@@ -48,6 +49,9 @@ async def ensure_basics(
     # Refused where a server that ended left the address taken: the repair frees it, and the next round makes it.
     with contextlib.suppress(Invalid):
         await ensure(engine, "", "services", "default", kubernetes_service(service_ip, port, public_port))
+    if dns_address:
+        with contextlib.suppress(Invalid):  # somebody's own DNS has the address
+            await ensure(engine, "", "services", "kube-system", dns_service(dns_address))
     if authentication:
         await ensure_authentication(engine, authentication)
 
@@ -96,6 +100,31 @@ def kubernetes_service(service_ip: str, port: int, target_port: int) -> Obj:
             "clusterIP": service_ip,
             "clusterIPs": [service_ip],
             "ports": [{"name": "https", "port": port, "protocol": "TCP", "targetPort": target_port}],
+            "sessionAffinity": "None",
+        },
+    }
+
+
+def dns_service(address: str) -> Obj:
+    """Named and labelled as kubeadm does it. Without a selector: every node answers for itself (`network/dns`)."""
+    ports = (("dns", "UDP"), ("dns-tcp", "TCP"))
+    return {
+        "metadata": {
+            "name": "kube-dns",
+            "namespace": "kube-system",
+            "labels": {
+                "k8s-app": "kube-dns",
+                "kubernetes.io/cluster-service": "true",
+                "kubernetes.io/name": "CoreDNS",
+            },
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": address,
+            "clusterIPs": [address],
+            "ports": [
+                {"name": name, "port": 53, "protocol": protocol, "targetPort": 53} for name, protocol in ports
+            ],
             "sessionAffinity": "None",
         },
     }

@@ -46,6 +46,12 @@ FLAGS = (
         help="where objects are kept: sqlite (default), memory, etcd (one of the cluster's own), or the address of one",
     ),
     *ETCD_FLAGS,
+    Flag(
+        "dns",
+        type="bool",
+        default=True,
+        help="answer the cluster's DNS on every node (default: as before, true for a new cluster)",
+    ),
     Flag("apiservers", type="int", help="API servers behind the one address; more than one need etcd"),
     Flag(
         "apiserver-arg",
@@ -93,6 +99,7 @@ def run(options: Options) -> int:
         apiserver_args=tuple(filter(None, options.apiserver_arg))
         if "apiserver_arg" in options.given
         else None,
+        dns=options.dns if "dns" in options.given else None,
         **{name: getattr(options, name) for name in _FEWEST},
     )
     started = time.monotonic()
