@@ -2,7 +2,8 @@
 
 Made by a Connection when a request's headers are whole; the connection adds the body as it comes. An answer of known
 length leaves together with its head, in one write; a stream's head leaves at once, so that a watch is seen to be open.
-What the client would wait for is never held back: nothing is buffered here beyond the head.
+What the client would wait for is never held back: nothing is buffered here beyond the head. What is long leaves in pieces, each
+when the client has taken what came before.
 
 Invariants: `receive` gives each byte of the body once, then waits for the end of the exchange; a client that asked for
 `100 Continue` gets it when, and only when, the application wants the body; an answer that breaks its own announcement
@@ -24,6 +25,9 @@ from apiserver.http.reply import Message, Scope
 BODY_AHEAD_BYTES = 256 * 1024
 # Up to here head and body are joined into one piece of memory, which is one TLS record fewer.
 _JOINED_BYTES = 16 * 1024
+# Of an answer written at once. Between two such pieces the client is waited for, so that one which does not read costs little;
+# and what TLS encrypts into never shrinks, but grows to what was written at once.
+WRITE_BYTES = 64 * 1024
 
 
 def _status_line(status: int) -> bytes:
@@ -181,7 +185,10 @@ class Exchange:
             if self._left < 0 or (last and self._left):
                 raise RuntimeError("the answer's body is not as long as announced")
         head, self._head = self._head, b""
-        if not head:
+        if len(body) > WRITE_BYTES:
+            if not await self._write_long(head, body):
+                return
+        elif not head:
             if body:
                 link.transport.write(body)
         elif len(body) <= _JOINED_BYTES:
@@ -192,6 +199,19 @@ class Exchange:
             self.done = True
             self.wake()
             link.answered(self)
+
+    async def _write_long(self, head: bytes, body: bytes) -> bool:
+        """False where the client left in the midst of it."""
+        link = self._link
+        view = memoryview(body)
+        link.transport.writelines((head, view[:WRITE_BYTES]) if head else (view[:WRITE_BYTES],))
+        for at in range(WRITE_BYTES, len(view), WRITE_BYTES):
+            if link.write_paused:
+                await link.drain()
+            if self.gone:
+                return False
+            link.transport.write(view[at : at + WRITE_BYTES])
+        return True
 
     def write(self, body: bytes) -> bool:
         """Some of a stream, sent at once and without a turn of a task. False, and nothing is done, where the client does not read

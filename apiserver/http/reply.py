@@ -79,7 +79,6 @@ def warning_headers(warnings: Sequence[str]) -> list[Header]:
     return out
 
 
-_SLICE_BYTES = 256 * 1024
 _WORTH_BYTES = 64 * 1024  # a piece of this size is sent by itself, smaller ones together
 
 
@@ -108,15 +107,7 @@ async def send_reply(send: Send, reply: Reply, extra: Sequence[Header]) -> None:
 
 
 async def _send_body(send: Send, body: bytes, *, last: bool) -> None:
-    """A large body as one piece would be copied whole, again and again, by TLS and the transport's buffer."""
-    if len(body) <= 2 * _SLICE_BYTES:
-        await send({"type": "http.response.body", "body": body, "more_body": not last})
-        return
-    view = memoryview(body)
-    for start in range(0, len(view), _SLICE_BYTES):
-        end = start + _SLICE_BYTES
-        more = not last or end < len(view)
-        await send({"type": "http.response.body", "body": bytes(view[start:end]), "more_body": more})
+    await send({"type": "http.response.body", "body": body, "more_body": not last})
 
 
 async def start_stream(

@@ -206,17 +206,22 @@ async def stream_watch(
     content_type = b"application/json"
     started = False
 
+    async def tell(batch: Sequence[StoreEvent]) -> None:
+        await send({"type": "http.response.body", "body": frames(batch), "more_body": True})
+
     async def pump(batches: Batches, write: Callable[[bytes], bool] | None) -> None:
-        has_begun = False
+        """Nothing of what was told is held while the next is waited for, nor the next while the client takes nothing: its
+        events are then best left where all share them."""
+        direct = write is not None and isinstance(batches, Delivering)
         async for batch in batches:
-            data = frames(batch)
-            if data or not has_begun:  # the chain hears also of a beginning in which there is nothing to tell
-                has_begun = True
-                await send({"type": "http.response.body", "body": data, "more_body": True})
-                if write is not None and isinstance(batches, Delivering):
-                    # The chain has seen the stream begin: what follows needs it no more.
-                    batches.deliver_to(partial(_write, frames, write))
-                    write = None
+            await tell(batch)
+            del batch
+            if not direct:
+                continue
+            await tell(())
+            assert write is not None and isinstance(batches, Delivering)
+            # The chain has seen the stream begin: what follows needs it no more.
+            batches.deliver_to(partial(_write, frames, write), partial(write, b""))
 
     async def run() -> None:
         nonlocal started

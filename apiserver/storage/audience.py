@@ -26,7 +26,7 @@ from apiserver.storage.window import CacheEvent
 from machinery.clock import Clock
 
 WAVE = 50  # watchers woken in one turn of the loop, for others to have their turns in between
-BATCH_BYTES = 256 * 1024  # of objects handed out at once, so that a slow reader's connection holds no more
+BATCH_BYTES = 64 * 1024  # of objects handed out at once, so that a slow reader's connection holds no more
 LOG_BYTES = 64 << 20  # of objects that are kept for who is behind
 _BATCHES = 8  # kept for the next who asks: who keeps up stands where others do, a crowd that lags may stand everywhere
 

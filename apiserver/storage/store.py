@@ -69,9 +69,10 @@ Take = Callable[[Sequence[StoreEvent]], bool]
 
 @runtime_checkable
 class Delivering(Protocol):
-    """A watch that hands its events to a function while its reader waits for more."""
+    """A watch that hands its events to a function while its reader waits for more. Before it does, it asks whether that `is_ready`;
+    where it is not, nothing is taken, and the reader is given an empty batch: it should come back when it can take more."""
 
-    def deliver_to(self, take: Take) -> None: ...
+    def deliver_to(self, take: Take, is_ready: Callable[[], bool]) -> None: ...
 
 
 class Piece:

@@ -47,6 +47,8 @@ class Watcher:
         self._cut: int | None = None
         self._ended = False
         self._direct: Take | None = None
+        self._is_ready: Callable[[], bool] | None = None
+        self._is_held_up = False  # `_direct` takes nothing now
         self._is_called = False  # `_deliver` is, in the loop's next turn
         self._refused: Sequence[StoreEvent] = ()  # taken from the audience, but not by `_direct`
         self._open = open_
@@ -80,6 +82,9 @@ class Watcher:
             if self._refused:
                 batch, self._refused = self._refused, ()
                 return batch
+            if self._is_held_up:
+                self._is_held_up = False
+                return ()
             if self._cut is not None:
                 raise Compacted(self._cut)
             if audience.owes(self, woken=woken):
@@ -105,8 +110,8 @@ class Watcher:
             batch.append(initial.popleft())
         return batch
 
-    def deliver_to(self, take: Take) -> None:
-        self._direct = take
+    def deliver_to(self, take: Take, is_ready: Callable[[], bool]) -> None:
+        self._direct, self._is_ready = take, is_ready
 
     def concerns(self, entry: Entry) -> bool:
         if self.name and entry.name != self.name:
@@ -136,10 +141,14 @@ class Watcher:
     def _deliver(self) -> None:
         """What is there goes to `_direct`; the reader sleeps on, unless there is something to do for it."""
         self._is_called = False
-        audience, take = self.audience, self._direct
+        audience, take, is_ready = self.audience, self._direct, self._is_ready
         if self._waiter is None or self._waiter.done() or audience is None or take is None:
             return
         if not audience.owes(self, woken=True):
+            return
+        if is_ready is not None and not is_ready():
+            self._is_held_up = True
+            self._waiter.set_result(None)
             return
         batch = self._unseen(audience.take(self))
         try:

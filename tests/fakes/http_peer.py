@@ -49,6 +49,9 @@ class Wire(asyncio.Transport):
     def pause_reading(self):
         self.reading = False
 
+    def set_write_buffer_limits(self, high=None, low=None):
+        pass
+
     def resume_reading(self):
         self.reading = True
 

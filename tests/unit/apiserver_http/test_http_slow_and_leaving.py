@@ -9,6 +9,8 @@ import weakref
 import pytest
 from http_peer import HOST, Peer, echo
 
+from apiserver.http.exchange import WRITE_BYTES
+from apiserver.http.reply import Reply, send_reply
 from machinery.virtual_loop import run
 
 
@@ -75,6 +77,43 @@ def test_reader_that_does_not_read_holds_the_answer_back_and_then_loses_it():
         assert not peer.wire.closed
         await peer.wait(2)
         assert peer.wire.aborted
+
+    run(main())
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_long_answer_leaves_as_fast_as_it_is_read(announced):
+    body = bytes(range(256)) * 4096
+
+    async def main():
+        async def app(scope, receive, send):
+            headers = [(b"content-length", b"%d" % len(body))] if announced else []
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+
+        limit = 1000
+        peer = await Peer(app, limit=limit).send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        while not peer.answers:
+            assert peer.wire.unread <= limit + WRITE_BYTES
+            peer.wire.read()
+            await peer.settle()
+        assert peer.answers[0][2] == body
+
+    run(main())
+
+
+def test_client_that_leaves_in_the_midst_of_a_long_answer_is_sent_no_more():
+    async def main():
+        ended = []
+
+        async def app(scope, receive, send):
+            await send_reply(send, Reply(200, bytes(1_000_000)), [])
+            ended.append(True)
+
+        peer = await Peer(app, limit=1000).send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        peer.wire.close()
+        await peer.settle()
+        assert ended and len(peer.wire.out) < 2 * WRITE_BYTES
 
     run(main())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
@@ -63,6 +64,9 @@ class Wire(asyncio.Transport):
         return False
 
     def pause_reading(self) -> None:
+        return
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         return
 
     def resume_reading(self) -> None:
@@ -172,6 +176,19 @@ def test_reader_that_stops_reading_is_told_to_list_again_and_costs_no_more_than_
         f"c{n:03}" for n in range(1, len(seen) + 1)
     ]
     assert last["type"] == "ERROR" and last["object"]["code"] == 410
+
+
+def test_watch_that_waits_holds_nothing_of_what_it_was_told() -> None:
+    watching = Wire(reads=True)
+
+    async def body(store: Cacher, write: Callable[[int], Awaitable[None]]) -> None:
+        await write(1)
+        await write(2)
+        await asyncio.sleep(0.01)
+        assert not any(isinstance(each, Batch) for each in gc.get_objects())
+
+    watched([watching], body)
+    assert len(watching.events()) == 2
 
 
 def test_watch_whose_event_cannot_be_shown_ends_alone() -> None:

@@ -250,6 +250,30 @@ def test_log_of_a_busy_crowd_is_short_though_all_are_never_up_to_date_at_once() 
     play(body)
 
 
+def test_nothing_is_taken_for_a_function_that_is_not_ready_and_all_of_it_later() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        slow, taken, is_ready = watcher(watchers), list[int](), True
+
+        def take(batch: Sequence[StoreEvent]) -> bool:
+            taken.extend(event.revision for event in batch)
+            return True
+
+        slow.deliver_to(take, lambda: is_ready)
+        reading = asyncio.ensure_future(anext(slow))
+        await asyncio.sleep(0)
+        for revision in range(1, 6):
+            if revision == 3:
+                is_ready = False
+            watchers.offer(change(revision))
+            await settle()
+        assert taken == [1, 2] and slow.position == 2
+        assert list(await reading) == []
+        assert [event.revision for event in await anext(slow)] == [3, 4, 5]
+        watchers.remove(slow)
+
+    play(body)
+
+
 def test_lone_reader_that_lags_holds_only_what_it_has_not_read() -> None:
     async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
         slow = watcher(watchers)
