@@ -63,19 +63,18 @@ async def open_socket(
     NodeUnreachable, NodeRefused."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.typing import Subprotocol
 
     accept_kubernetes_subprotocols()
     check_headers(headers)
     sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-    if subprotocols:
-        sent.append(("Sec-WebSocket-Protocol", ", ".join(subprotocols)))
     options: dict[str, Any] = {} if context is None else {"ssl": context}
     if server_name:
         options["server_hostname"] = server_name
     try:
         socket = await connect(
             f"{'ws' if context is None else 'wss'}://{shown(host, port)}{target}",
-            create_connection=_any_subprotocol,  # type: ignore[arg-type]
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             additional_headers=sent,
             compression=None,
             ping_timeout=None,  # a node that is held back by its program reads no pings either
@@ -92,14 +91,6 @@ async def open_socket(
         yield _Socket(socket)
     finally:
         await socket.close()
-
-
-def _any_subprotocol(protocol: Any, **options: Any) -> Any:
-    """A connection that takes any subprotocol: the library refuses the slash in SPDY/3.1+portforward.k8s.io."""
-    from websockets.asyncio.client import ClientConnection
-
-    protocol.process_subprotocol = lambda headers: headers.get("Sec-WebSocket-Protocol")
-    return ClientConnection(protocol, **options)
 
 
 class _Socket:

@@ -172,7 +172,7 @@ def _driver(bench: Bench, module: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        assert process.stdin is not None
+        assert process.stdin is not None and process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()  # its signal to clean up and end
         try:
@@ -180,7 +180,7 @@ def _driver(bench: Bench, module: str) -> Iterator[subprocess.Popen[str]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        process.stdout.close()  # type: ignore[union-attr]
+        process.stdout.close()
 
 
 def _ask(driver: subprocess.Popen[str], lane: str, count: int) -> tuple[list[float], float]:

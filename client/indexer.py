@@ -68,14 +68,14 @@ class Indexer:
         """The stored keys that are not among `keys`."""
         return [key for key in self._objects if key not in keys]
 
+    def by_index(self, name: str, value: str) -> list[Obj]:
+        return [*self._indexes[name].get(value, {}).values()]
+
     def list(self, namespace: str | None = None, selector: Predicate | None = None) -> list[Obj]:
         objects = self._objects if namespace is None else self._namespaces.get(namespace, {})
         if selector is None:
             return [*objects.values()]
         return [obj for obj in objects.values() if selector(obj)]
-
-    def by_index(self, name: str, value: str) -> list[Obj]:  # type: ignore[valid-type]
-        return [*self._indexes[name].get(value, {}).values()]
 
     def __len__(self) -> int:
         return len(self._objects)

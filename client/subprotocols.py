@@ -9,7 +9,8 @@ at commas. Idempotent; call it before a handshake, a client after importing `web
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 
 
 def accept_kubernetes_subprotocols() -> None:
@@ -17,10 +18,16 @@ def accept_kubernetes_subprotocols() -> None:
     import websockets.server
 
     for module in (websockets.client, websockets.server):
-        module.parse_subprotocol = parse_subprotocol  # type: ignore[attr-defined]
+        _exchange(module, "parse_subprotocol", parse_subprotocol)
     connector = sys.modules.get("websockets.asyncio.client")  # only for who has imported it
     if connector is not None:
-        connector.validate_subprotocols = _check  # type: ignore[attr-defined]
+        _exchange(connector, "validate_subprotocols", _check)
+
+
+def _exchange(module: ModuleType, name: str, function: Callable[..., object]) -> None:
+    """Raises AttributeError where the library of tomorrow has no such function any more."""
+    getattr(module, name)
+    setattr(module, name, function)
 
 
 def parse_subprotocol(header: str) -> list[str]:

@@ -19,11 +19,13 @@ import asyncio
 import math
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar, cast
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 from machinery.clock import LoopClock
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 DEFAULT_EPOCH_S = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
 
@@ -110,8 +112,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             "; ".join(waiting) or "no task"
         )
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
-        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        future = super().run_in_executor(executor, func, *args)
         self._outside += 1
         future.add_done_callback(self._outside_done)
         return future

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from nodeagent import podspec
 from nodeagent.podspec import Obj
 from nodeagent.resources import amounts, requests_of
 
 QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
+_CLASSES: dict[str, QosClass] = {name: name for name in get_args(QosClass)}
 
 GUARANTEED_OOM_ADJ = -997
 BEST_EFFORT_OOM_ADJ = 1000
@@ -17,9 +18,9 @@ SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
 
 def qos_class(pod: Obj) -> QosClass:
     """Guaranteed: every container limits cpu and memory and requests just that. BestEffort: nobody asks."""
-    known = (pod.get("status") or {}).get("qosClass")
-    if known in ("Guaranteed", "Burstable", "BestEffort"):
-        return known  # type: ignore[no-any-return]
+    known = _CLASSES.get((pod.get("status") or {}).get("qosClass", ""))
+    if known is not None:
+        return known
     pod_level = podspec.spec_of(pod).get("resources") or {}
     members = [pod_level] if pod_level.get("requests") or pod_level.get("limits") else []
     members = members or [

@@ -21,12 +21,7 @@ _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """The application chooses among the offered subprotocols. The library would refuse
-    `SPDY/3.1+portforward.k8s.io`, in which a slash stands that RFC 6455 does not allow."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.conn.process_subprotocol = lambda headers: None  # type: ignore[method-assign]
+    """The application chooses among the offered subprotocols, and sees the caller's certificate."""
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

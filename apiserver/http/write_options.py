@@ -6,14 +6,15 @@ Source: apimachinery pkg/apis/meta/v1/validation.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
-from apiserver.engine.engine import WriteOptions
+from apiserver.engine.engine import FieldValidation, WriteOptions
 from apiserver.http.request import Request
 from machinery.errors import Cause, invalid
 from machinery.field_errors import not_supported
 
 _KINDS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
-_VALIDATIONS = ("Ignore", "Strict", "Warn")
+_VALIDATIONS: dict[str, FieldValidation] = {mode: mode for mode in sorted(get_args(FieldValidation))}
 _LONGEST_MANAGER = 128
 
 
@@ -24,7 +25,8 @@ def write_options(request: Request) -> WriteOptions:
     if not query:
         return WriteOptions(user_agent=agent)
     dry_run, manager = query.values_of("dryRun"), query.get("fieldManager", "")
-    validation, force = query.get("fieldValidation") or "Warn", query.flag("force")
+    said, force = query.get("fieldValidation") or "Warn", query.flag("force")
+    validation = _VALIDATIONS.get(said)
     wrong = [*_wrong_manager(manager)]
     content_type = request.header(b"content-type")
     if "force" in query and request.info.verb == "patch" and "apply-patch" not in content_type:
@@ -33,11 +35,11 @@ def write_options(request: Request) -> WriteOptions:
         )
     if set(dry_run) - {"All"}:
         wrong.append(not_supported("dryRun", dry_run, ("All",)))
-    if validation not in _VALIDATIONS:
-        wrong.append(not_supported("fieldValidation", validation, ("", *_VALIDATIONS)))
-    if wrong:
+    if validation is None:
+        wrong.append(not_supported("fieldValidation", said, ("", *_VALIDATIONS)))
+    if wrong or validation is None:
         raise invalid("meta.k8s.io", _KINDS.get(request.info.verb, "DeleteOptions"), "", wrong)
-    return WriteOptions(bool(dry_run), manager, validation, force, agent)  # type: ignore[arg-type]
+    return WriteOptions(bool(dry_run), manager, validation, force, agent)
 
 
 def dry(options: WriteOptions) -> WriteOptions:

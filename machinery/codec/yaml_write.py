@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cmp_to_key
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from machinery.codec.yaml_scalars import needs_quotes
 
 _TAG = "tag:yaml.org,2002:"
-_BaseDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+if TYPE_CHECKING:
+    _BaseDumper = yaml.SafeDumper
+else:
+    _BaseDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_BaseDumper):  # type: ignore[misc]
+class _Dumper(_BaseDumper):
     yaml_implicit_resolvers: dict[Any, Any] = {None: [(_TAG + "str", re.compile(r""))]}  # noqa: RUF012
 
     def ignore_aliases(self, data: Any) -> bool:
