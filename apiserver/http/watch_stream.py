@@ -9,7 +9,7 @@ and has to list again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -168,7 +168,7 @@ async def serve_stream(
     receive: Receive,
     streams: Streams,
     timeout_s: float | None,
-    body: Callable[[], asyncio.Future[None] | object],
+    body: Callable[[], Awaitable[object]],
 ) -> None:
     """Run the awaitable `body()` until it ends, its time is up, the client leaves or the server stops."""
     loop = asyncio.get_running_loop()
@@ -177,7 +177,7 @@ async def serve_stream(
             streams.add(scope)
             leaving = loop.create_task(until_gone(receive, scope))
             try:
-                await body()  # type: ignore[misc]
+                await body()
             finally:
                 leaving.cancel()
                 streams.discard(scope)
