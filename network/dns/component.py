@@ -51,6 +51,7 @@ class Settings:
     clients: tuple[IPv4Network, ...] = ()
     domain: str = "cluster.local"
     resolv_conf: Path = Path("/etc/resolv.conf")
+    resolvers_port: int = 53
 
 
 class ClusterDns:
@@ -140,7 +141,11 @@ class ClusterDns:
         own = (*addresses, *(cluster_addresses(service) if service else ()))
         resolvers = Resolvers(self._clock, own, settings.resolv_conf, on_change)
         forwarder = self._forwarder = Forwarder(
-            resolvers, SocketExchange(self._rng), cache, self._clock, self._rng
+            resolvers,
+            SocketExchange(self._rng, port=settings.resolvers_port),
+            cache,
+            self._clock,
+            self._rng,
         )
         responder = Responder(keeper.current, forwarder.ask, self._rng)
         clients = (*settings.clients, IPv4Network("127.0.0.0/8"), *map(IPv4Network, addresses))

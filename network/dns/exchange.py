@@ -14,8 +14,6 @@ import dns.name
 
 from network.dns.message import Answer, read_reply, write_question
 
-PORT = 53
-
 
 class NoReply(Exception):
     """The resolver did not answer; str() says why."""
@@ -30,7 +28,7 @@ class Exchange(Protocol):
 
 
 class SocketExchange:
-    def __init__(self, rng: random.Random, timeout_s: float = 2.0, port: int = PORT) -> None:
+    def __init__(self, rng: random.Random, timeout_s: float = 2.0, *, port: int) -> None:
         self._rng = rng
         self._timeout_s = timeout_s
         self._port = port

@@ -58,12 +58,13 @@ def open_sockets(address: str, netns: Path | None, port: int = PORT) -> Opened:
 
 
 def _open(address: str, port: int) -> Opened:
+    """Streams go where datagrams do, if that is free."""
     with contextlib.ExitStack() as undo:
         udp = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         _bind(udp, address, port)
         tcp = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bind(tcp, address, port)
+        _bind(tcp, address, udp.getsockname()[1])
         tcp.listen(_BACKLOG)
         for sock in (udp, tcp):
             sock.setblocking(False)
