@@ -70,7 +70,7 @@ def flag(*path: str, absent: str = "<unset>") -> Callable[[Obj, float], str]:
     def cell(obj: Obj, now: float) -> str:
         parent = field(obj, *path[:-1]) if path[:-1] else obj
         value = (parent or {}).get(path[-1])
-        return absent if value is None else str(value).lower()
+        return absent if value is None else str(value)
 
     return cell
 

@@ -80,8 +80,13 @@ class Strategy:
     name_rule: Literal["subdomain", "label", "dns1035", "path"] = "subdomain"
     # metadata.generation starts at 1 and grows with every change outside metadata and status.
     has_generation: bool = True
+    # Parts of the metadata whose changes count, too.
+    generation_of: Sequence[str] = ()
     # Seconds of grace for a graceful deletion, None where the kind is deleted at once. Pods only.
     default_grace_s: int | None = None
+    # A delete that says no propagationPolicy leaves dependents as orphans; who deletes is told so, in these words.
+    orphans_dependents: bool = False
+    orphans_advice: str = ""
 
     def default(self, obj: Obj) -> None:
         """Static defaults, applied on write (and so present in storage)."""

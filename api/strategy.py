@@ -10,10 +10,14 @@ from api.resource import Strategy
 Obj = dict[str, Any]
 
 _ENVELOPE = frozenset({"apiVersion", "kind", "metadata", "status"})
+# What of the metadata some kinds' status endpoints leave as it is.
+ALL_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
 class SpecStatusStrategy(Strategy):
-    """A kind whose users own everything but `status`, and whose controller owns `status` alone."""
+    """A kind whose users own everything but `status`, and whose controller owns `status`, and metadata but `status_keeps`."""
+
+    status_keeps: Sequence[str] = ()
 
     def prepare_create(self, obj: Obj) -> Sequence[str] | None:
         obj["status"] = {}  # present though empty, as a Go struct is written: clients index into it
@@ -25,6 +29,8 @@ class SpecStatusStrategy(Strategy):
     def prepare_status_update(self, obj: Obj, old: Obj) -> None:
         for key in sorted((obj.keys() | old.keys()) - _ENVELOPE):
             restore(obj, old, key)
+        for key in self.status_keeps:
+            restore(obj["metadata"], old["metadata"], key)
 
 
 def restore(obj: Obj, old: Obj, key: str) -> None:

@@ -49,6 +49,10 @@ class Cause(NamedTuple):
         return out
 
 
+# Where upstream tells details, be there any or not; kubectl prints an invalid request's message only beside them.
+_DETAILED = frozenset({404, 405, 409, 422})
+
+
 class ApiError(Exception):
     """A refusal with a Status. `code` and `reason` are the class's, unless somebody else's Status said another code."""
 
@@ -95,7 +99,7 @@ class ApiError(Exception):
             **({"reason": self.reason} if self.reason else {}),
             "code": self.code,
         }
-        if details or self.code == 422:  # kubectl prints an invalid request's message only beside details
+        if details or self.code in _DETAILED:
             status["details"] = details
         return status
 

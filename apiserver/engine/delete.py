@@ -51,7 +51,8 @@ def plan_delete(resource: Resource, obj: Obj, options: DeleteOptions, now: float
     if not marked and resource.strategy.mark_deleted(obj, rfc3339(now)):
         return DeletePlan("mark", obj)
     before = list(meta.get("finalizers") or ())
-    finalizers = _with_policy(before, options.policy)
+    policy = options.policy or _default_policy(resource, before)
+    finalizers = _with_policy(before, policy)
     if finalizers:
         meta["finalizers"] = finalizers
     else:
@@ -77,6 +78,12 @@ def plan_delete(resource: Resource, obj: Obj, options: DeleteOptions, now: float
     elif not holds_on(resource, obj):
         return DeletePlan("remove", obj)
     return DeletePlan("mark" if finalizers != before else "none", obj)
+
+
+def _default_policy(resource: Resource, finalizers: list[str]) -> str:
+    """Where the delete says none: what the object says is enough, else the kind's."""
+    said = FOREGROUND in finalizers or ORPHAN in finalizers
+    return "Orphan" if resource.strategy.orphans_dependents and not said else ""
 
 
 def _with_policy(finalizers: list[str], policy: str) -> list[str]:
@@ -128,6 +135,9 @@ async def delete(
         )
         if not admitted:
             await admit(engine, request)
+        advice = served.resource.strategy.orphans_advice
+        if advice and not options.policy and advice not in call.warnings:
+            call.warnings.append(advice)
         plan = plan_delete(served.resource, served.load(entry), options, engine.clock.now())
         try:
             if plan.action == "none":

@@ -121,14 +121,20 @@ def refuse_other(group: str, plural: str, uid: str, old: Obj) -> None:
 
 
 def bump_generation(obj: Obj, old: Obj, resource: Resource) -> None:
-    """generation grows with every change outside metadata, and outside of status where that has its own endpoint."""
+    """generation grows with every change outside metadata, and outside of status where that has its own endpoint.
+    What of the metadata counts as well is the kind's to say."""
     beside: tuple[str, ...] = ("metadata", "apiVersion", "kind")
     if not resource.custom or "status" in resource.subresources:
         beside += ("status",)
     for key in obj.keys() | old.keys():
         if key not in beside and obj.get(key) != old.get(key):
-            obj["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
+            break
+    else:
+        if all(
+            obj["metadata"].get(key) == old["metadata"].get(key) for key in resource.strategy.generation_of
+        ):
             return
+    obj["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
 
 def validate_metadata(obj: Obj, resource: Resource) -> list[Cause]:

@@ -22,6 +22,7 @@ def made(kind: str, group: str | None = None, **fields: Any) -> dict[str, Any]:
     obj = {"apiVersion": r.gvr.api_version, "kind": kind, "metadata": meta, **fields}
     r.strategy.default(obj)
     r.strategy.prepare_create(obj)
+    r.strategy.stamp(obj, None, BORN)
     return obj
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
 from api.resource import Column, Strategy
-from api.strategy import SpecStatusStrategy
+from api.strategy import ALL_METADATA, SpecStatusStrategy
 from api.validation.admission_policy import (
     validate_mutating_policy,
     validate_policy_status,
@@ -20,6 +20,7 @@ Obj = dict[str, Any]
 
 
 class ValidatingAdmissionPolicyStrategy(SpecStatusStrategy):
+    status_keeps = ALL_METADATA
     allow_unconditional_update = False
 
     def default(self, obj: Obj) -> None:

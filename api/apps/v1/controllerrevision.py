@@ -59,7 +59,7 @@ CONTROLLERREVISION = builtin(
     columns=(
         NAME,
         Column("Controller", _controller, description="The object whose past state this is."),
-        Column("Revision", ".revision", type="integer", description="Its number in that object's history."),
+        Column("Revision", ".revision", description="Its number in that object's history."),
         AGE,
     ),
 )

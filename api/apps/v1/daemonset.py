@@ -57,18 +57,19 @@ class DaemonSetStrategy(SpecStatusStrategy):
             rolling.setdefault("maxSurge", 0)
         spec.setdefault("revisionHistoryLimit", 10)
         default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
+        notes = obj.setdefault("metadata", {}).setdefault("annotations", {})
+        notes.setdefault(_GENERATION, "0")  # so tracked as the writer's
 
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = dict.fromkeys(_REQUIRED_COUNTS, 0)
-        notes = obj["metadata"].setdefault("annotations", {})
-        if (integers.parse(notes.get(_GENERATION, "")) or 0) < 1:
-            notes[_GENERATION] = "1"
 
-    def prepare_update(self, obj: Obj, old: Obj) -> None:
-        super().prepare_update(obj, old)
-        seen = integers.parse((old["metadata"].get("annotations") or {}).get(_GENERATION, "1")) or 0
-        count = seen + (obj["spec"].get("template") != old["spec"].get("template"))
-        obj["metadata"].setdefault("annotations", {})[_GENERATION] = str(count)
+    def stamp(self, obj: Obj, old: Obj | None, now: str) -> None:
+        """Counts the templates, whatever a writer says."""
+        if old is None:
+            count = max(_templates(obj), 1)
+        else:
+            count = _templates(old) + (obj["spec"].get("template") != old["spec"].get("template"))
+        obj["metadata"]["annotations"][_GENERATION] = str(count)
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
@@ -93,6 +94,10 @@ class DaemonSetStrategy(SpecStatusStrategy):
         before = None if old is None else old["spec"].get("template")
         advice = template_warnings(obj["spec"].get("template"), before, "spec.template")
         return (*super().warnings(obj, old), *advice)
+
+
+def _templates(obj: Obj) -> int:
+    return integers.parse((obj["metadata"].get("annotations") or {}).get(_GENERATION, "")) or 0
 
 
 def _validate_spec(errors: Errors, spec: Obj, old: Obj | None) -> None:

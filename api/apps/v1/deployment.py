@@ -132,6 +132,9 @@ _COUNTS = (
 
 
 class DeploymentKind(SpecStatusStrategy):
+    generation_of = ("annotations",)  # replica sets have them, too
+    status_keeps = ("labels",)
+
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         spec.setdefault("replicas", 1)
@@ -145,13 +148,6 @@ class DeploymentKind(SpecStatusStrategy):
             rolling.setdefault("maxUnavailable", "25%")
             rolling.setdefault("maxSurge", "25%")
         default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
-
-    def prepare_status_update(self, obj: Obj, old: Obj) -> None:
-        super().prepare_status_update(obj, old)
-        if "labels" in old["metadata"]:
-            obj["metadata"]["labels"] = old["metadata"]["labels"]
-        else:
-            obj["metadata"].pop("labels", None)
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
@@ -240,13 +236,11 @@ DEPLOYMENT = builtin(
         Column(
             "Up-to-date",
             _status_number("updatedReplicas"),
-            type="integer",
             description="Pods made from the present template.",
         ),
         Column(
             "Available",
             _status_number("availableReplicas"),
-            type="integer",
             description="Pods that have been ready for minReadySeconds.",
         ),
         AGE,

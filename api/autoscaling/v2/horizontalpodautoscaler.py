@@ -85,10 +85,8 @@ COLUMNS = (
     Column("Reference", _reference, description="What it scales."),
     Column("Targets", targets, description="What its metrics are, and should be."),
     Column("MinPods", _least, description="The fewest pods."),
-    Column("MaxPods", number("spec", "maxReplicas"), type="integer", description="The most pods."),
-    Column(
-        "Replicas", number("status", "currentReplicas"), type="integer", description="Pods that there are."
-    ),
+    Column("MaxPods", number("spec", "maxReplicas"), description="The most pods."),
+    Column("Replicas", number("status", "currentReplicas"), description="Pods that there are."),
     AGE,
 )
 

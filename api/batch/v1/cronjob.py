@@ -143,7 +143,9 @@ CRONJOB = builtin(
         NAME,
         Column("Schedule", ".spec.schedule", description="When it makes jobs."),
         Column("Timezone", text("spec", "timeZone"), description="The time zone of the schedule."),
-        Column("Suspend", flag("spec", "suspend"), description="Whether it makes no jobs now."),
+        Column(
+            "Suspend", flag("spec", "suspend"), type="boolean", description="Whether it makes no jobs now."
+        ),
         Column(
             "Active",
             lambda obj, now: len(field(obj, "status", "active") or ()),

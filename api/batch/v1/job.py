@@ -24,6 +24,12 @@ _STATES = ("Suspended", "FailureTarget", "SuccessCriteriaMet")
 
 
 class JobStrategy(SpecStatusStrategy):
+    orphans_dependents = True
+    orphans_advice = (
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
+        "or set propagationPolicy=Orphan to suppress this warning"
+    )
+
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         if spec.get("completions") is None and spec.get("parallelism") is None:

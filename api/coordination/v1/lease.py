@@ -45,6 +45,7 @@ _STRATEGIES = ("OldestEmulationVersion",)
 class LeaseStrategy(Strategy):
     has_generation = False
     allow_create_on_update = True
+    allow_unconditional_update = False
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()

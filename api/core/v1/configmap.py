@@ -59,8 +59,8 @@ class ConfigMapStrategy(Strategy):
         return [*errors, *self.validate(obj)]
 
 
-def _keys(obj: Obj, now: float) -> str:
-    return str(len(obj.get("data") or ()) + len(obj.get("binaryData") or ()))
+def _keys(obj: Obj, now: float) -> int:
+    return len(obj.get("data") or ()) + len(obj.get("binaryData") or ())
 
 
 CONFIGMAP = builtin(

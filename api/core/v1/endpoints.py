@@ -78,8 +78,10 @@ def _validate_address(errors: Errors, address: Obj, path: str) -> None:
 
 
 def _endpoints(obj: Obj, now: float) -> str:
+    if not obj.get("subsets"):
+        return NONE
     shown = []
-    for subset in obj.get("subsets") or ():
+    for subset in obj["subsets"]:
         addresses = [each["ip"] for each in subset.get("addresses") or ()]
         ports = [port["port"] for port in subset.get("ports") or ()]
         if not ports:
@@ -87,7 +89,7 @@ def _endpoints(obj: Obj, now: float) -> str:
         for port in ports:
             shown += [f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for ip in addresses]
     more = f" + {len(shown) - _SHOWN} more..." if len(shown) > _SHOWN else ""
-    return ",".join(shown[:_SHOWN]) + more or NONE
+    return ",".join(shown[:_SHOWN]) + more
 
 
 ENDPOINTS = builtin(

@@ -109,7 +109,7 @@ EVENT_COLUMNS = (
     Column("Source", _source, priority=1, description="Who reports it, and from where."),
     Column("Message", lambda event, now: event.get("message", "").strip(), description="What happened."),
     Column("First Seen", _first_seen, priority=1, description="When it happened first."),
-    Column("Count", _count, type="integer", priority=1, description="How often it happened."),
+    Column("Count", _count, priority=1, description="How often it happened."),
     Column("Name", meta_name, format="name", priority=1, description="The event's own name."),
 )
 

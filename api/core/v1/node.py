@@ -137,8 +137,8 @@ def _address(kind: str) -> Any:
     return cell
 
 
-def _info(field: str) -> Any:
-    return lambda obj, now: ((obj.get("status") or {}).get("nodeInfo") or {}).get(field) or UNKNOWN
+def _info(field: str, absent: str = UNKNOWN) -> Any:
+    return lambda obj, now: ((obj.get("status") or {}).get("nodeInfo") or {}).get(field) or absent
 
 
 NODE = builtin(
@@ -150,7 +150,7 @@ NODE = builtin(
         Column("Status", _status, description="Whether it takes and runs pods."),
         Column("Roles", _roles, description="From labels node-role.kubernetes.io/ROLE."),
         AGE,
-        Column("Version", _info("kubeletVersion"), description="Version of its agent."),
+        Column("Version", _info("kubeletVersion", ""), description="Version of its agent."),
         Column("Internal-IP", _address("InternalIP"), priority=1, description="Address within the cluster."),
         Column("External-IP", _address("ExternalIP"), priority=1, description="Address from outside."),
         Column("OS-Image", _info("osImage"), priority=1, description="Operating system, as it calls itself."),

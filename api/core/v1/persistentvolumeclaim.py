@@ -77,7 +77,7 @@ def _class(obj: Obj, now: float) -> str:
 
 
 def _capacity(obj: Obj, now: float) -> str:
-    return (field(obj, "status", "capacity", "storage") or "") if field(obj, "spec", "volumeName") else ""
+    return (field(obj, "status", "capacity", "storage") or "0") if field(obj, "spec", "volumeName") else ""
 
 
 def _modes(obj: Obj, now: float) -> str:

@@ -21,6 +21,8 @@ _COUNTS = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
 
 
 class ReplicationControllerStrategy(SpecStatusStrategy):
+    orphans_dependents = True
+
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         spec.setdefault("replicas", 1)

@@ -109,7 +109,7 @@ SECRET = builtin(
     columns=(
         NAME,
         Column("Type", ".type", description="What it is for, which says which keys it must have."),
-        Column("Data", lambda obj, now: str(len(obj.get("data") or ())), description="Keys it holds."),
+        Column("Data", lambda obj, now: len(obj.get("data") or ()), description="Keys it holds."),
         AGE,
     ),
     selectable_fields={"type": ".type"},

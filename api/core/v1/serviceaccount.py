@@ -43,9 +43,7 @@ SERVICEACCOUNT = builtin(
     strategy=ServiceAccountStrategy(),
     columns=(
         NAME,
-        Column(
-            "Secrets", lambda obj, now: str(len(obj.get("secrets") or ())), description="Secrets it may use."
-        ),
+        Column("Secrets", lambda obj, now: len(obj.get("secrets") or ()), description="Secrets it may use."),
         AGE,
     ),
     short_names=("sa",),

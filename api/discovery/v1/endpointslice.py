@@ -93,6 +93,8 @@ _SHOWN = 3
 
 
 class EndpointSliceStrategy(Strategy):
+    generation_of = ("labels",)
+
     def default(self, obj: Obj) -> None:
         for port in obj.get("ports") or ():
             port.setdefault("name", "")
@@ -221,7 +223,7 @@ def _few(all_of_them: list[str]) -> str:
 
 
 def _ports(obj: Obj, now: float) -> str:
-    return _few([str(port.get("port", "*")) for port in obj.get("ports") or ()])
+    return _few([str(port.get("port", port.get("name", "*"))) for port in obj.get("ports") or ()])
 
 
 def _endpoints(obj: Obj, now: float) -> str:

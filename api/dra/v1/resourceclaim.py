@@ -6,7 +6,7 @@ from typing import Any
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
 from api.resource import Column, Strategy
-from api.strategy import SpecStatusStrategy
+from api.strategy import ALL_METADATA, SpecStatusStrategy
 from api.validation.device_claim import default_claim, validate_claim_devices, validate_claim_status
 from api.validation.errors import Errors
 from api.validation.meta import validate_parts
@@ -17,6 +17,7 @@ Obj = dict[str, Any]
 
 
 class ResourceClaimStrategy(SpecStatusStrategy):
+    status_keeps = ALL_METADATA
     has_generation = False
 
     def default(self, obj: Obj) -> None:

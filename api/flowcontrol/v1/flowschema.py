@@ -6,7 +6,7 @@ from typing import Any
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, NONE, field, number, text
 from api.resource import Column
-from api.strategy import SpecStatusStrategy
+from api.strategy import ALL_METADATA, SpecStatusStrategy
 from api.validation.flowcontrol import validate_conditions, validate_flow_schema
 from machinery.errors import Cause
 from machinery.gvk import GVR
@@ -15,6 +15,8 @@ Obj = dict[str, Any]
 
 
 class FlowSchemaStrategy(SpecStatusStrategy):
+    status_keeps = ALL_METADATA
+
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         if not spec.get("matchingPrecedence"):
@@ -51,7 +53,6 @@ FLOWSCHEMA = builtin(
         Column(
             "MatchingPrecedence",
             number("spec", "matchingPrecedence"),
-            type="integer",
             description="Which schema goes first; the lowest number does.",
         ),
         Column(

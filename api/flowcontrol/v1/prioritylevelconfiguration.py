@@ -6,7 +6,7 @@ from typing import Any
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, NONE, field, text
 from api.resource import Column
-from api.strategy import SpecStatusStrategy
+from api.strategy import ALL_METADATA, SpecStatusStrategy
 from api.validation.flowcontrol import validate_conditions
 from api.validation.priority_level import default_priority_level, validate_priority_level
 from machinery.errors import Cause
@@ -16,6 +16,8 @@ Obj = dict[str, Any]
 
 
 class PriorityLevelConfigurationStrategy(SpecStatusStrategy):
+    status_keeps = ALL_METADATA
+
     def default(self, obj: Obj) -> None:
         default_priority_level(obj.setdefault("spec", {}))
 

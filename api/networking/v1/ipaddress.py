@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.builtin import builtin
-from api.columns import AGE, NAME, NONE, field
+from api.columns import NAME, NONE, field
 from api.resource import Column, Strategy
 from api.validation.addresses import validate_canonical_ip
 from api.validation.errors import Errors
@@ -59,6 +59,6 @@ IPADDRESS = builtin(
     GVR("networking.k8s.io", "v1", "ipaddresses", namespaced=False, kind="IPAddress"),
     "api.networking.v1.ipaddress_types:IPAddress",
     strategy=IPAddressStrategy(),
-    columns=(NAME, Column("ParentRef", _parent, description="The object that has it."), AGE),
+    columns=(NAME, Column("ParentRef", _parent, description="The object that has it.")),
     short_names=("ip",),
 )

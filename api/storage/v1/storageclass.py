@@ -76,7 +76,6 @@ STORAGECLASS = builtin(
         Column(
             "AllowVolumeExpansion",
             lambda obj, now: bool(obj.get("allowVolumeExpansion")),
-            type="boolean",
             description="Whether volumes may grow.",
         ),
         AGE,

@@ -6,7 +6,7 @@ from typing import Any
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
 from api.resource import Column
-from api.strategy import SpecStatusStrategy
+from api.strategy import ALL_METADATA, SpecStatusStrategy
 from api.validation.errors import Errors
 from api.validation.parameters import validate_driver_name
 from machinery import names
@@ -21,6 +21,7 @@ _MAX_METADATA, _MAX_MESSAGE_BYTES = 256 * 1024, 1024
 
 class VolumeAttachmentStrategy(SpecStatusStrategy):
     allow_unconditional_update = False
+    status_keeps = ALL_METADATA
 
     def default(self, obj: Obj) -> None:
         obj.setdefault("spec", {})
@@ -87,7 +88,7 @@ VOLUMEATTACHMENT = builtin(
     strategy=VolumeAttachmentStrategy(),
     columns=(
         NAME,
-        Column("Attacher", ".spec.attacher", description="Who attaches it."),
+        Column("Attacher", ".spec.attacher", format="name", description="Who attaches it."),
         Column(
             "PV",
             lambda obj, now: field(obj, "spec", "source", "persistentVolumeName") or "",

@@ -30,6 +30,7 @@ class Kinds:
         obj = {"apiVersion": r.gvr.api_version, "kind": kind, "metadata": meta, **deep_copy(fields)}
         r.strategy.default(obj)
         r.strategy.prepare_create(obj)
+        r.strategy.stamp(obj, None, BORN)
         return obj
 
     def problems(self, obj: dict[str, Any], old: dict[str, Any] | None = None) -> Found:

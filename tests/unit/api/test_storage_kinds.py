@@ -26,7 +26,7 @@ def test_volume_gets_upstreams_defaults(kinds) -> None:
     assert obj["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
     assert obj["spec"]["volumeMode"] == "Filesystem"
     assert obj["spec"]["hostPath"] == {"path": "/data", "type": ""}
-    assert obj["status"] == {"phase": "Pending"}
+    assert obj["status"] == {"phase": "Pending", "lastPhaseTransitionTime": "2024-01-01T00:00:00Z"}
     assert kinds.problems(obj) == []
 
 

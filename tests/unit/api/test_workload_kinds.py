@@ -26,6 +26,7 @@ def made(kind: str, **fields: Any) -> dict[str, Any]:
     obj = {"apiVersion": r.gvr.api_version, "kind": kind, "metadata": meta, **deep_copy(fields)}
     r.strategy.default(obj)
     r.strategy.prepare_create(obj)
+    r.strategy.stamp(obj, None, BORN)
     return obj
 
 
@@ -170,7 +171,7 @@ def test_daemon_set_counts_changes_of_its_template() -> None:
     assert old["metadata"]["annotations"] == {key: "1"}
     new = deep_copy(old)
     new["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
-    resource("DaemonSet").strategy.prepare_update(new, old)
+    resource("DaemonSet").strategy.stamp(new, old, BORN)
     assert new["metadata"]["annotations"] == {key: "2"}
 
 
@@ -335,7 +336,7 @@ def test_columns_of_workloads_say_how_far_they_are() -> None:
     }
     cells = row("CronJob", made("CronJob", spec=cron()))
     assert cells["Timezone"] == "<none>"
-    assert cells["Suspend"] == "false"
+    assert cells["Suspend"] == "False"
     assert cells["Last Schedule"] == "<none>"
     assert cells["Containers"] == "c"
     assert cells["Selector"] == "<none>"

@@ -15,6 +15,7 @@ from machinery.errors import BadRequest, Invalid
 
 NOW = 1_000.0
 CONFIGMAP = next(r for r in registry.load() if r.kind == "ConfigMap")
+JOB = next(r for r in registry.load() if r.kind == "Job")
 
 
 class Graceful(Strategy):
@@ -39,6 +40,9 @@ def obj(**meta):
         (CONFIGMAP, {}, {"policy": "Foreground"}, "mark", {"finalizers": ["foregroundDeletion"]}),
         (CONFIGMAP, {}, {"policy": "Orphan"}, "mark", {"finalizers": ["orphan"]}),
         (CONFIGMAP, {"finalizers": ["orphan"]}, {"policy": "Background"}, "remove", {}),
+        (JOB, {}, {}, "mark", {"finalizers": ["orphan"]}),
+        (JOB, {}, {"policy": "Background"}, "remove", {}),
+        (JOB, {"finalizers": ["foregroundDeletion"]}, {}, "mark", {"finalizers": ["foregroundDeletion"]}),
         (
             CONFIGMAP,
             {"finalizers": ["x"], "deletionTimestamp": "t", "deletionGracePeriodSeconds": 0},
