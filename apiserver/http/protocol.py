@@ -25,7 +25,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from apiserver.http.exchange import BODY_AHEAD_BYTES, STATUS_LINES, WRITE_BYTES, Exchange
+from apiserver.http.exchange import BODY_AHEAD_BYTES, STATUS_LINES, Exchange
 from apiserver.http.head import asks_for_websocket, has_body, judge_head, split_target
 from apiserver.http.reply import Receive, Scope, Send
 from client.logs import get_logger
@@ -145,7 +145,10 @@ class Connection(asyncio.Protocol):
         self._scheme = "http" if ssl_object is None else "https"
         der = ssl_object.getpeercert(True) if ssl_object is not None else None
         self._extensions = {"tls": {"der": der}} if der else {}
-        self.transport.set_write_buffer_limits(high=WRITE_BYTES)
+        if (
+            ssl_object is not None
+        ):  # beyond what the socket's own transport holds: at once, what is encrypted can wait as it is
+            self.transport.set_write_buffer_limits(high=1)
         self._served.connections.add(self)
         self.deadline = self._served.loop.time() + self._served.limits.idle_s
 

@@ -52,9 +52,8 @@ from apiserver.storage.store import (
     Piece,
     Predicate,
     StaleRevision,
-    StoreEvent,
 )
-from apiserver.storage.watcher import Watcher
+from apiserver.storage.watcher import Watcher, as_added, as_seen
 from apiserver.storage.watchers import Watchers
 from apiserver.storage.window import CacheEvent, Window, restamped
 from machinery.clock import Clock
@@ -66,7 +65,6 @@ PAGE = 500
 BOOKMARK_EVERY_S = 60.0
 RETRY_S = 1.0
 _BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
-Events = list[StoreEvent]
 
 
 class Cacher:
@@ -319,14 +317,13 @@ class Cacher:
     def _begin_with_state(self, watcher: Watcher) -> None:
         revision = self._progress
         prefix = self._key(watcher.namespace, watcher.name) if watcher.namespace else self._prefix
-        initial: Events = []
-        for entry in self._under(prefix):
-            if watcher.name and entry.name != watcher.name:
-                continue
-            if watcher.predicate is None or watcher.predicate(entry.labels, entry.fields):
-                initial.append(StoreEvent("ADDED", entry.revision, entry))
-        initial.append(StoreEvent("BOOKMARK", revision, None, initial_end=True))
-        watcher.initial.extend(initial)
+        there = [
+            entry
+            for entry in self._under(prefix)
+            if (not watcher.name or entry.name == watcher.name)
+            and (watcher.predicate is None or watcher.predicate(entry.labels, entry.fields))
+        ]
+        watcher.begin_with(as_added(there, revision))
         watcher.revision = revision
         self._watchers.add(watcher)
 
@@ -336,11 +333,7 @@ class Cacher:
             async with self._backend.watch(self._prefix, watcher.revision):
                 pass
         if watcher.revision >= self._window.floor:
-            watcher.initial.extend(
-                seen
-                for event in self._window.since(watcher.revision)
-                if watcher.concerns(event.entry) and (seen := event.seen_with(watcher.predicate)) is not None
-            )
+            watcher.begin_with(as_seen(self._window.since(watcher.revision), watcher))
         else:
             watcher.history = self._past.replay(self._prefix, watcher, watcher.revision, self._progress)
             watcher.revision = self._progress

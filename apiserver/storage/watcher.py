@@ -11,12 +11,12 @@ turn of a task each. What the function cannot take, the reader is given.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 
 from apiserver.backends.backend import Compacted
 from apiserver.storage.audience import BATCH_BYTES, Audience, size_of
 from apiserver.storage.store import Batch, Entry, Predicate, StoreEvent, Take
+from apiserver.storage.window import CacheEvent
 
 BATCH = 500  # events of the beginning handed out at once, at most, and of those no more than BATCH_BYTES
 
@@ -39,7 +39,8 @@ class Watcher:
         self.predicate = predicate
         self.revision = from_revision  # nothing up to here is delivered any more
         self.bookmarks = bookmarks
-        self.initial: deque[StoreEvent] = deque()
+        self._initial: Iterator[StoreEvent] = iter(())
+        self._first: StoreEvent | None = None  # of what is left of `_initial`
         self.history: AsyncGenerator[list[StoreEvent], None] | None = None
         self.audience: Audience | None = None  # from when it is registered
         self.position = 0
@@ -67,14 +68,14 @@ class Watcher:
         return self
 
     async def __anext__(self) -> Sequence[StoreEvent]:
-        while not self.initial and self.history is not None and self._cut is None:
+        while self._first is None and self.history is not None and self._cut is None:
             async for past in self.history:
-                self.initial.extend(past)
+                self.begin_with(past)
                 break
             else:
                 self.history = None
-        if self.initial:
-            return self._beginning()
+        if self._first is not None:
+            return self._beginning(self._first)
         audience = self.audience
         assert audience is not None
         woken = False
@@ -101,13 +102,21 @@ class Watcher:
                     self._waiter = None
                 woken = True
 
-    def _beginning(self) -> Sequence[StoreEvent]:
+    def begin_with(self, events: Iterable[StoreEvent]) -> None:
+        """These come before all else. They are made one by one while they are read."""
+        self._initial = iter(events)
+        self._first = next(self._initial, None)
+
+    def _beginning(self, first: StoreEvent) -> Sequence[StoreEvent]:
         """The next of what came before the audience's events; what a reader has taken is held no longer."""
-        initial = self.initial
-        batch = [initial.popleft()]
-        size = size_of(batch[0])
-        while initial and len(batch) < BATCH and (size := size + size_of(initial[0])) <= BATCH_BYTES:
-            batch.append(initial.popleft())
+        batch, size = [first], size_of(first)
+        for event in self._initial:
+            size += size_of(event)
+            if len(batch) == BATCH or size > BATCH_BYTES:
+                self._first = event
+                return batch
+            batch.append(event)
+        self._first = None
         return batch
 
     def deliver_to(self, take: Take, is_ready: Callable[[], bool]) -> None:
@@ -121,7 +130,7 @@ class Watcher:
     def cut(self, oldest: int) -> None:
         """The reader fell behind, or what it follows was rebuilt: it has to list again, and needs nothing more of its beginning."""
         self._cut = oldest
-        self.initial.clear()
+        self.begin_with(())
         self.wake()
 
     def end(self) -> None:
@@ -164,3 +173,18 @@ class Watcher:
         if batch[0].revision > self.revision:
             return batch
         return [event for event in batch if event.revision > self.revision]
+
+
+def as_added(entries: list[Entry], revision: int) -> Iterator[StoreEvent]:
+    """What was there at `revision`, for a watch that begins with it. Each entry is let go of once it was told."""
+    entries.reverse()
+    while entries:
+        entry = entries.pop()
+        yield StoreEvent("ADDED", entry.revision, entry)
+    yield StoreEvent("BOOKMARK", revision, None, initial_end=True)
+
+
+def as_seen(events: Iterable[CacheEvent], watcher: Watcher) -> Iterator[StoreEvent]:
+    for event in events:
+        if watcher.concerns(event.entry) and (seen := event.seen_with(watcher.predicate)) is not None:
+            yield seen

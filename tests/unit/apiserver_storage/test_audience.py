@@ -14,7 +14,7 @@ from apiserver.storage import audience
 from apiserver.storage.audience import BATCH_BYTES, WAVE
 from apiserver.storage.pace import MAX_GAP_S, Interval, plan_wait
 from apiserver.storage.store import Batch, Entry, Predicate, StoreEvent
-from apiserver.storage.watcher import Watcher
+from apiserver.storage.watcher import Watcher, as_added
 from apiserver.storage.watchers import Watchers
 from apiserver.storage.window import CacheEvent, Window
 from machinery.clock import LoopClock
@@ -333,7 +333,7 @@ def test_reader_that_is_cut_off_in_its_beginning_is_told_so_at_once_and_holds_it
     async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
         slow, quick = watcher(watchers), Reader(watcher(watchers), loop)
         before = living(StoreEvent)
-        slow.initial.extend(StoreEvent("ADDED", revision, None) for revision in range(1, 2001))
+        slow.begin_with(StoreEvent("ADDED", revision, None) for revision in range(1, 2001))
         assert len(await anext(slow)) < 2000
         for revision in range(2001, 2013):
             watchers.offer(change(revision))
@@ -345,6 +345,24 @@ def test_reader_that_is_cut_off_in_its_beginning_is_told_so_at_once_and_holds_it
         await finish(watchers, [quick])
 
     play(body, limit=10)
+
+
+def test_beginning_is_made_while_it_is_read_and_let_go_of() -> None:
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        before = living(StoreEvent), living(Entry)
+        each = watcher(watchers)
+        each.begin_with(as_added([change(revision).entry for revision in range(1, 2001)], 2000))
+        assert living(StoreEvent) - before[0] < 3
+        seen = list(await anext(each))
+        assert [event.revision for event in seen] == list(range(1, len(seen) + 1))
+        seen.clear()
+        assert living(Entry) - before[1] <= 1501 and living(StoreEvent) - before[0] < 3
+        while not seen or not seen[-1].initial_end:
+            seen += await anext(each)
+        assert [event.revision for event in seen] == [*range(501, 2001), 2000]
+        watchers.remove(each)
+
+    play(body)
 
 
 def test_window_of_large_objects_holds_few_and_the_newest_always() -> None:
