@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rotate-server-certificates", action="store_true", help="renew the streaming server's likewise")
     add("--cluster-dns", default="", help="addresses of the cluster's DNS, separated by commas")
     add("--cluster-domain", default="cluster.local")
+    add("--resolv-conf", default="/etc/resolv.conf", help="what pods with the node's own resolvers get")
     add(
         "--cluster-api-host",
         default="",
@@ -124,6 +125,7 @@ def config_of(options: argparse.Namespace) -> AgentConfig:
         pod_pids_limit=options.pod_max_pids,
         cluster_dns=tuple(_words(options.cluster_dns)),
         cluster_domain=options.cluster_domain,
+        host_resolv_conf=options.resolv_conf,
         api_host=options.cluster_api_host,
         api_port=options.cluster_api_port,
         cgroup_root=options.cgroup_root,

@@ -19,7 +19,7 @@ from client.logs import get_logger
 from machinery.clock import Clock
 from machinery.gvk import NODES, PODS, SERVICES
 from nodeagent.config import AgentConfig
-from nodeagent.dns import parse_resolv_conf
+from nodeagent.dns import host_dns
 from nodeagent.files import HostFiles
 from nodeagent.network import Network
 from nodeagent.node.events import NodeEvents
@@ -172,7 +172,7 @@ class NodeAgent:
             filesystem = None
         facts.allocatable = allocatable(self.config, self._machine, filesystem)
         facts.runtime_name = (await self.runtime.version())[0]
-        facts.host_dns = parse_resolv_conf(self._read(self.config.host_resolv_conf))
+        facts.host_dns = lambda: host_dns(self._read, self.config.host_resolv_conf)
         facts.host_hosts_file = self._read("/etc/hosts")
 
     def _read(self, path: str) -> str:

@@ -1,9 +1,13 @@
-"""A pod's resolver configuration, hosts file and host name. Pure.
+"""A pod's resolver configuration, hosts file and host name. Pure but for `host_dns`, which reads the machine's files.
 
 Source: Kubernetes "DNS for Services and Pods"; kubelet network/dns, kubelet_pods.go.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
 
 from nodeagent import podspec
 from nodeagent.config import AgentConfig
@@ -11,7 +15,9 @@ from nodeagent.podspec import Obj
 from runtime.cri import DnsConfig
 
 HOSTNAME_MAX = 63
-MAX_NAMESERVERS, MAX_SEARCHES = 3, 32
+MAX_NAMESERVERS, MAX_SEARCHES, MAX_SEARCH_CHARS = 3, 32, 2048
+# What systemd-resolved itself asks; /etc/resolv.conf then names a resolver on loopback, which no pod reaches.
+SYSTEMD_RESOLV_CONF = "/run/systemd/resolve/resolv.conf"
 _HEADER = "# Kubernetes-managed hosts file.\n"
 _HOST_HEADER = "# Kubernetes-managed hosts file (host network).\n"
 _LOOPBACK = (
@@ -22,6 +28,14 @@ _LOOPBACK = (
     "fe00::1\tip6-allnodes\n"
     "fe00::2\tip6-allrouters\n"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PodDns:
+    """`warnings` are (reason, message) of events about the pod."""
+
+    config: DnsConfig
+    warnings: tuple[tuple[str, str], ...] = ()
 
 
 def hostname_and_domain(pod: Obj, config: AgentConfig) -> tuple[str, str]:
@@ -65,9 +79,18 @@ def parse_resolv_conf(text: str) -> DnsConfig:
     return DnsConfig(tuple(servers), tuple(searches), tuple(options))
 
 
-def pod_dns(pod: Obj, config: AgentConfig, host: DnsConfig) -> DnsConfig:
+def host_dns(read: Callable[[str], str], path: str) -> DnsConfig:
+    """The machine's own, as pods can use it. `read` gives a file's text, "" where there is none."""
+    found = parse_resolv_conf(read(path))
+    if found.servers and all(map(_is_loopback, found.servers)):
+        behind = parse_resolv_conf(read(SYSTEMD_RESOLV_CONF))
+        return behind if behind.servers else found
+    return found
+
+
+def plan_dns(pod: Obj, config: AgentConfig, host: DnsConfig) -> PodDns:
     """By dnsPolicy, then dnsConfig's additions. ClusterFirst with no cluster DNS falls back to the host's."""
-    spec = podspec.spec_of(pod)
+    spec, warnings = podspec.spec_of(pod), []
     policy = spec.get("dnsPolicy") or "ClusterFirst"
     if policy == "None":
         base = DnsConfig()
@@ -79,16 +102,47 @@ def pod_dns(pod: Obj, config: AgentConfig, host: DnsConfig) -> DnsConfig:
         base = DnsConfig(config.cluster_dns, _unique((*own, *host.searches)), ("ndots:5",))
     else:
         base = host
+        about = f"{podspec.name_of(pod)}_{podspec.namespace_of(pod)}({podspec.uid_of(pod)})"
+        message = (
+            f'pod: "{about}". kubelet does not have ClusterDNS IP configured and cannot create Pod using '
+            '"ClusterFirst" policy. Falling back to "Default" policy.'
+        )
+        warnings.append(("MissingClusterDNS", message))
     extra = spec.get("dnsConfig") or {}
     options = {option.partition(":")[0]: option for option in base.options}
     for option in extra.get("options") or ():
         value = option.get("value")
         options[option["name"]] = f"{option['name']}:{value}" if value is not None else option["name"]
-    return DnsConfig(
-        _unique((*base.servers, *(extra.get("nameservers") or ())))[:MAX_NAMESERVERS],
-        _unique((*base.searches, *(extra.get("searches") or ())))[:MAX_SEARCHES],
-        tuple(options.values()),
-    )
+    servers = _unique((*base.servers, *(extra.get("nameservers") or ())))
+    searches = _unique((*base.searches, *(extra.get("searches") or ())))
+    kept = _fitting(searches)
+    for what, wanted, applied, name in (
+        ("Nameserver", servers, servers[:MAX_NAMESERVERS], "nameserver"),
+        ("Search Line", searches, kept, "search"),
+    ):
+        if applied != wanted:
+            omitted = "nameservers" if name == "nameserver" else "search paths"
+            message = (
+                f"{what} limits were exceeded, some {omitted} have been omitted, the applied {name} line is: "
+                f"{' '.join(applied)}"
+            )
+            warnings.append(("DNSConfigForming", message))
+    return PodDns(DnsConfig(servers[:MAX_NAMESERVERS], kept, tuple(options.values())), tuple(warnings))
+
+
+def _fitting(searches: tuple[str, ...]) -> tuple[str, ...]:
+    """As many from the start as the C library takes."""
+    kept = searches[:MAX_SEARCHES]
+    while len(" ".join(kept)) > MAX_SEARCH_CHARS:
+        kept = kept[:-1]
+    return kept
+
+
+def _is_loopback(server: str) -> bool:
+    try:
+        return ip_address(server).is_loopback
+    except ValueError:
+        return False
 
 
 def hosts_file(pod: Obj, config: AgentConfig, pod_ips: tuple[str, ...], host_file: str = "") -> str:

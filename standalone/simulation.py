@@ -54,6 +54,7 @@ from runtime.fake import FakeRuntime
 from runtime.fake_images import FakeImages
 from scheduler.component import Scheduler
 from scheduler.profile import default_profile
+from standalone.config import CLUSTER_DNS
 from standalone.inprocess_nodes import InProcessNodes
 from standalone.simulated_way import SimulatedWay
 
@@ -216,7 +217,7 @@ class Simulation:
                 node_ips=(f"10.99.0.{10 + index}",),
                 hostname=name,
                 pod_cidr=cidr,
-                **config,
+                **{"cluster_dns": (CLUSTER_DNS,), **config},
             ),
             client=self._component(user, manager="kubelet"),
             runtime=runtime,

@@ -31,7 +31,9 @@ class NodeFacts:
     allocatable: Mapping[str, Any] = field(default_factory=dict)
     memory_bytes: int = 1 << 30
     host_ips: tuple[str, ...] = ()
-    host_dns: DnsConfig = field(default_factory=DnsConfig)
+    host_dns: Callable[[], DnsConfig] = (
+        DnsConfig  # asked for every pod: the machine may have come to another network
+    )
     host_hosts_file: str = ""
     runtime_name: str = "kctl"
 

@@ -15,7 +15,7 @@ from machinery.errors import ApiError
 from nodeagent import podspec
 from nodeagent.cri_config import sandbox_config
 from nodeagent.cri_resources import pod_resources
-from nodeagent.dns import pod_dns
+from nodeagent.dns import plan_dns
 from nodeagent.hooks.hook import ObjectRef
 from nodeagent.pod.deps import Deps
 from nodeagent.pod.images import PulledImage, PullFailure
@@ -155,10 +155,12 @@ class Sync:
 
     async def _sandbox(self, actions: PodActions) -> Sandbox | None:
         deps, pod = self._deps, self._pod
-        dns = pod_dns(pod, deps.config, deps.node.host_dns)
+        dns = plan_dns(pod, deps.config, deps.node.host_dns())
+        for reason, message in dns.warnings:
+            deps.events.warning(pod, reason, message)
         try:
             handler = await runtime_handler(deps.client, pod)
-            config = sandbox_config(pod, actions.sandbox_attempt, dns, deps.config, handler)
+            config = sandbox_config(pod, actions.sandbox_attempt, dns.config, deps.config, handler)
             deps.log_files.make_dir(config.log_directory, 0o755)
             sandbox = await deps.runtime.run_pod_sandbox(config)
         except (RuntimeFailure, OSError, ApiError, TransportError) as error:

@@ -10,7 +10,14 @@ from nodeagent.config import AgentConfig
 from nodeagent.cri_config import container_config, sandbox_config
 from nodeagent.cri_resources import cgroup_parent, container_resources, pod_resources
 from nodeagent.cri_security import ConfigError, security_context
-from nodeagent.dns import hosts_file, kernel_hostname, parse_resolv_conf, pod_dns
+from nodeagent.dns import (
+    SYSTEMD_RESOLV_CONF,
+    host_dns,
+    hosts_file,
+    kernel_hostname,
+    parse_resolv_conf,
+    plan_dns,
+)
 from nodeagent.pod.images import credentials, pull_policy
 from nodeagent.qos import oom_score_adj, qos_class
 from runtime.cri import DnsConfig, SeccompProfile
@@ -159,6 +166,10 @@ def test_sandbox_and_container_configs() -> None:
     assert made.annotations["io.kubernetes.container.preStopHandler"] == '{"sleep":{"seconds":1}}'
 
 
+def pod_dns(pod: Any, config: AgentConfig, host: DnsConfig) -> DnsConfig:
+    return plan_dns(pod, config, host).config
+
+
 def test_dns_policies() -> None:
     first = pod_dns(pod(), CONFIG, HOST)
     assert first.servers == ("10.96.0.10",) and first.options == ("ndots:5",)
@@ -172,6 +183,49 @@ def test_dns_policies() -> None:
     none = pod_dns(pod(dnsPolicy="None", dnsConfig=own), CONFIG, HOST)
     assert none == DnsConfig(("9.9.9.9",), (), ("ndots:2", "rotate"))
     assert pod_dns(pod(dnsConfig=own), CONFIG, HOST).options == ("ndots:2", "rotate")
+
+
+def test_dns_beyond_the_limits_is_cut_and_told() -> None:
+    servers = tuple(f"10.0.0.{number}" for number in range(5))
+    many = tuple(f"s{number}.example" for number in range(40))
+    planned = plan_dns(pod(dnsPolicy="Default"), CONFIG, DnsConfig(servers, many))
+    assert planned.config == DnsConfig(servers[:3], many[:32])
+    assert planned.warnings == (
+        (
+            "DNSConfigForming",
+            "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+            "10.0.0.0 10.0.0.1 10.0.0.2",
+        ),
+        (
+            "DNSConfigForming",
+            "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+            + " ".join(many[:32]),
+        ),
+    )
+    long = tuple(f"{letter * 200}.example" for letter in "abcdefghijkl")
+    assert plan_dns(pod(dnsPolicy="Default"), CONFIG, DnsConfig((), long)).config.searches == long[:9]
+
+
+def test_cluster_first_without_a_cluster_dns_is_the_machines_and_told() -> None:
+    planned = plan_dns(pod(), AgentConfig("node-1", PurePosixPath("/data")), HOST)
+    assert planned.config == HOST
+    ((reason, message),) = planned.warnings
+    assert reason == "MissingClusterDNS" and message.startswith(
+        'pod: "p_ns(u)". kubelet does not have ClusterDNS'
+    )
+
+
+def test_resolver_on_loopback_is_passed_by_where_systemd_tells_whom_it_asks() -> None:
+    files = {"/etc/resolv.conf": "nameserver 127.0.0.53\noptions edns0\n"}
+
+    def read(path: str) -> str:
+        return files.get(path, "")
+
+    assert host_dns(read, "/etc/resolv.conf").servers == ("127.0.0.53",)
+    files[SYSTEMD_RESOLV_CONF] = "nameserver 10.0.0.1\nsearch corp.example\n"
+    assert host_dns(read, "/etc/resolv.conf") == DnsConfig(("10.0.0.1",), ("corp.example",))
+    files["/etc/resolv.conf"] = "nameserver 127.0.0.53\nnameserver 10.0.0.9\n"
+    assert host_dns(read, "/etc/resolv.conf").servers == ("127.0.0.53", "10.0.0.9")
 
 
 def test_resolv_conf_is_parsed() -> None:
