@@ -19,6 +19,7 @@ _FAREWELL_S = 5.0  # for what is still to be sent at the end: whoever takes noth
 _MOST_READ_BYTES = 64 * 1024 * 1024
 _MOST_HEAD_BYTES = 1024 * 1024  # and of trailers, and of interim answers
 _ENDS_A_LINE = re.compile(rb"[\r\n\0]")
+_BETWEEN = {"set-cookie": "\n"}  # headers that came several times; cookies hold commas
 _ENDS_A_WORD = re.compile(r"[\0-\x20\x7f]|[^\0-\xff]")
 
 
@@ -51,12 +52,13 @@ async def exchange(
     body: bytes = b"",
     *,
     server_name: str = "",
+    asked_host: bytes = b"",
     upgrade: bytes = b"",
 ) -> AsyncIterator[HttpExchange]:
-    """`server_name` is what the certificate must name, the host where empty. `upgrade` asks for another protocol: where
+    """`server_name` is what the certificate must name, the host where empty; `asked_host` is told in place of either. `upgrade` asks for another protocol: where
     the answer is 101, the connection's bytes follow as they are. Raises NodeUnreachable while connecting, when no answer
     begins in time, and for what cannot be sent."""
-    sent = [(b"host", (server_name or shown(host, port)).encode())]
+    sent = [(b"host", asked_host or (server_name or shown(host, port)).encode())]
     sent += [(b"connection", b"Upgrade"), (b"upgrade", upgrade)] if upgrade else [(b"connection", b"close")]
     sent += headers
     if body or method in ("POST", "PUT", "PATCH"):
@@ -88,7 +90,8 @@ async def exchange(
 
 
 class HttpExchange:
-    """Status and headers once `head` has returned, then the body piece by piece; after a 101 the raw bytes, both ways.
+    """Status and headers once `head` has returned (what comes several times is one, joined by commas, cookies by line breaks), then
+    the body piece by piece; after a 101 the raw bytes, both ways.
     With a `writer`, an upgrade is asked for."""
 
     def __init__(
@@ -111,7 +114,9 @@ class HttpExchange:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._whole_head:  # trailers are no headers
-            self._seen[name.decode("latin-1").lower()] = value.decode("latin-1")
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            before = self._seen.get(key)
+            self._seen[key] = text if before is None else f"{before}{_BETWEEN.get(key, ', ')}{text}"
 
     def on_headers_complete(self) -> None:
         if self._whole_head:  # an answer to what nobody asked
@@ -141,6 +146,8 @@ class HttpExchange:
         data = await self._reader.read(65536)
         if data:
             self._feed(data)
+        elif self._whole_head and {"content-length", "transfer-encoding"} & self._seen.keys():
+            raise ConnectionResetError("the connection was closed within the answer")
         elif self._whole_head:
             self._ended = True
         else:

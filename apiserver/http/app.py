@@ -203,6 +203,7 @@ class App:
                 ANONYMOUS,
                 raw_query=scope["query_string"],
                 raw_headers=scope["headers"],
+                client=(scope.get("client") or ("",))[0],
                 upgrade=upgrade["protocol"] if upgrade else None,
             ),
             request_id,

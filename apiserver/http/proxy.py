@@ -4,8 +4,11 @@
     {namespace}/services/[SCHEME:]NAME[:PORT]/proxy/PATH     to one of its ready endpoints
     nodes/[SCHEME:]NAME[:PORT]/proxy/PATH                    to the node's agent, or to PORT at its address
 
-`plan_*` are pure. Redirects and HTML are passed on as they are; the caller's credentials are not. Upgrades, to websockets
-or anything else, are relayed byte for byte once the other side has taken them; a node's agent is asked for none.
+`plan_*` are pure. Where an answer leads to the other server, by a redirect or a page's links, it leads through the proxy again
+(`rewriting.py`); a path that lacks its first slash is sent to the one that has it, or a page's relative links would miss the proxy.
+The other server learns the host that was asked, for whom (X-Forwarded-For) and by which path (X-Forwarded-Uri), and never
+the caller's credentials. Upgrades, to websockets or anything else, are relayed byte for byte once the other side has taken
+them; a node's agent is asked for none.
 """
 
 from __future__ import annotations
@@ -21,13 +24,16 @@ from apiserver.engine.catalog import Catalog
 from apiserver.http.body import read_body
 from apiserver.http.dispatch import find
 from apiserver.http.relay import passed_on, relay_answer, relay_upgrade
-from apiserver.http.reply import Header, Receive, Send
+from apiserver.http.reply import Header, Receive, Send, end_stream
 from apiserver.http.request import Request
+from apiserver.http.request_info import RequestInfo
+from apiserver.http.rewriting import Through
 from apiserver.http.watch_stream import Streams
-from apiserver.node_http import exchange
+from apiserver.node_http import exchange, shown
 from apiserver.nodeconnector import NodeConnector, NodeUnreachable, node_address
 from machinery import integers
 from machinery.errors import BadRequest, MethodNotAllowed, NotFound, ServiceUnavailable, not_found
+from machinery.url_reference import joined
 
 PORTS = (1, 65535)
 _DROPPED = frozenset(
@@ -35,12 +41,14 @@ _DROPPED = frozenset(
         b"host",
         b"authorization",
         b"content-length",
-        b"accept-encoding",
         b"audit-id",
+        b"x-forwarded-for",
+        b"x-forwarded-uri",
     }
 )
 _DROPPED_PREFIXES = (b"impersonate-",)
 _DROPPED_BACK = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive"})
+_PATH_SAFE = "/:@!$&'()*+,;=~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,56 @@ def plan_service(service: Obj, slices: Sequence[Obj], port: str, tls: bool, rng:
     return rng.choice(found)
 
 
+def shown_host(target: Target) -> str:
+    return shown(target.host, target.port)
+
+
+def _prefix(info: RequestInfo) -> str:
+    """The request's path up to and with `/proxy`."""
+    path = info.path.removesuffix("/")
+    return path[: len(path) - len(info.rest.removesuffix("/"))].removesuffix("/") if info.rest else path
+
+
+def _lacks_slash(info: RequestInfo) -> bool:
+    return not info.rest and not info.path.endswith("/")
+
+
+def _slashed(request: Request) -> bytes:
+    query = b"?" + request.raw_query if request.raw_query else b""
+    return quote(request.info.path, safe=_PATH_SAFE).encode() + b"/" + query
+
+
+async def _send_to(where: bytes, send: Send, extra: Sequence[Header]) -> int:
+    headers = [(b"location", where), (b"content-length", b"0"), *extra[:1]]
+    await send({"type": "http.response.start", "status": 301, "headers": headers})
+    await end_stream(send)
+    return 301
+
+
+def _forwarded(request: Request) -> list[Header]:
+    """Who asked, and by which path. A connection that is upgraded is told the former alone, as upstream does."""
+    before = [value for name, value in request.raw_headers if name == b"x-forwarded-for"]
+    via = b", ".join([*before, *([request.client.encode()] if request.client else [])])
+    headers = [(b"x-forwarded-for", via)] if via else []
+    if request.upgrade is None:
+        path = joined(_prefix(request.info), "/" + request.info.rest)
+        headers.append((b"x-forwarded-uri", quote(path, safe=_PATH_SAFE).encode()))
+    return headers
+
+
+def _through(request: Request, source: str) -> Through | None:
+    """None for what is upgraded: nothing of it is rewritten."""
+    if request.upgrade is not None:
+        return None
+    prefix = _prefix(request.info).encode().decode("latin-1")
+    return Through(prefix, request.headers.get(b"host", b"").decode("latin-1"), source)
+
+
+def _dropped_back(request: Request) -> frozenset[str]:
+    """How long an answer is, whose body stays away, is told as it was told."""
+    return _DROPPED_BACK - {"content-length"} if request.method == "HEAD" else _DROPPED_BACK
+
+
 class Proxy:
     def __init__(
         self, catalog: Catalog, connector: NodeConnector, streams: Streams, rng: random.Random
@@ -118,21 +176,24 @@ class Proxy:
         # called alike in another group, or of a node "in" a namespace.
         info = request.info
         find(self._catalog, info if info.verb != "options" else replace(info, verb="get"))
-        if request.info.resource == "nodes" and (node := await self._agent_asked(request)) is not None:
+        node = await self._agent_asked(request) if info.resource == "nodes" else None
+        target = await self._target(request) if node is None else None
+        if request.upgrade is None and request.method in ("GET", "HEAD") and _lacks_slash(info):
+            return await _send_to(_slashed(request), send, extra)
+        if node is not None:
             return await self._ask_agent(node, request, receive, send, extra)
-        target = await self._target(request)
+        assert target is not None
         context = None
         if target.tls:
             # Like upstream, the proxy does not know whom the pod's certificate should name.
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        path = "/" + request.info.rest
+        path = quote("/" + info.rest, safe=_PATH_SAFE)
         if request.raw_query:
-            path = f"{quote(path)}?{request.raw_query.decode('latin-1')}"
-        else:
-            path = quote(path)
+            path = f"{path}?{request.raw_query.decode('latin-1')}"
         body = await read_body(receive, request.headers) if request.method not in ("GET", "HEAD") else b""
-        headers = passed_on(request, _DROPPED, _DROPPED_PREFIXES)
+        headers = [*passed_on(request, _DROPPED, _DROPPED_PREFIXES), *_forwarded(request)]
+        through = _through(request, shown_host(target))
         try:
             async with exchange(
                 target.host,
@@ -142,9 +203,12 @@ class Proxy:
                 path,
                 headers,
                 body,
+                asked_host=request.headers.get(b"host", b""),
                 upgrade=request.upgrade or b"",
             ) as answer:
-                return await relay_upgrade(answer, self._streams, receive, send, _DROPPED_BACK, extra[:1])
+                return await relay_upgrade(
+                    answer, self._streams, receive, send, _dropped_back(request), extra[:1], through
+                )
         except NodeUnreachable as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 
@@ -171,7 +235,10 @@ class Proxy:
         query = parse_qsl(request.raw_query.decode("latin-1"), keep_blank_values=True)
         try:
             async with self._connector.stream(node, "/" + request.info.rest, query) as answer:
-                return await relay_answer(answer, self._streams, receive, send, _DROPPED_BACK, extra[:1])
+                through = _through(request, shown(*node_address(node)))
+                return await relay_answer(
+                    answer, self._streams, receive, send, _dropped_back(request), extra[:1], through
+                )
         except NodeUnreachable as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from error
 

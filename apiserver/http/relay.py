@@ -4,17 +4,19 @@ upgraded connection byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from apiserver.http.identify import TOKEN_PROTOCOL, subprotocols_of
 from apiserver.http.reply import Header, Receive, Send, end_stream
 from apiserver.http.request import Request
+from apiserver.http.rewriting import BadLocation, Rewriting, Through, plan_rewriting
 from apiserver.http.tunnel import Tunnel, until_one_ends
 from apiserver.http.watch_stream import Streams, serve_stream
 from apiserver.node_http import HttpExchange
 from apiserver.nodeconnector import NodeSocket, NodeStream
+from machinery.errors import InternalError
 
 # Between two neighbours, whatever Connection says.
 HOP = frozenset(
@@ -58,14 +60,28 @@ async def relay_answer(
     send: Send,
     dropped: frozenset[str],
     extra: Sequence[Header],
+    through: Through | None = None,
 ) -> int:
-    """The answer's status. Its headers go along but for those `dropped`; `extra` are ours."""
-    headers = [*_headers_of(answer, dropped), *extra]
+    """The answer's status. Its headers go along but for those `dropped`; `extra` are ours. With `through`, what it links to is
+    rewritten. Raises InternalError, before anything is sent, where it sends to what is no address."""
+    try:
+        plan = Rewriting(answer.headers) if through is None else plan_rewriting(answer.headers, through)
+    except BadLocation as error:
+        raise InternalError(str(error)) from error
+    headers = [*_headers_of(plan.headers, dropped), *extra]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    body = plan.body
+
+    async def write(piece: bytes) -> None:
+        if piece:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def pieces() -> None:
         async for piece in answer.chunks():
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            for each in (piece,) if body is None else body.feed(piece):
+                await write(each)
+        if body is not None:
+            await write(body.rest())
 
     await serve_stream(receive, streams, None, pieces)
     await end_stream(send)
@@ -79,13 +95,14 @@ async def relay_upgrade(
     send: Send,
     dropped: frozenset[str],
     extra: Sequence[Header],
+    through: Through | None = None,
 ) -> int:
-    """The answer's status. After a 101 bytes pass both ways until either side closes; any other is passed on as it is."""
+    """The answer's status. After a 101 bytes pass both ways until either side closes; any other is passed on as `relay_answer` does."""
     if answer.status != 101:
-        return await relay_answer(answer, streams, receive, send, dropped, extra)
+        return await relay_answer(answer, streams, receive, send, dropped, extra, through)
     tunnel = Tunnel(receive, send)
     protocol = answer.headers.get("upgrade", "").encode("latin-1")
-    await tunnel.open(protocol, [*_headers_of(answer, dropped | {"upgrade"}), *extra])
+    await tunnel.open(protocol, [*_headers_of(answer.headers, dropped | {"upgrade"}), *extra])
 
     async def from_client() -> None:
         async for piece in tunnel.pieces():
@@ -100,11 +117,12 @@ async def relay_upgrade(
     return 101
 
 
-def _headers_of(answer: NodeStream, dropped: frozenset[str]) -> list[Header]:
+def _headers_of(headers: Mapping[str, str], dropped: frozenset[str]) -> list[Header]:
     return [
         (key.encode("latin-1"), value.encode("latin-1"))
-        for key, value in answer.headers.items()
+        for key, values in headers.items()
         if key not in dropped
+        for value in values.split("\n")  # cookies, which came one by one
     ]
 
 

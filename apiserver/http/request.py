@@ -23,6 +23,7 @@ class Request:
     body: bytes = b""
     raw_query: bytes = b""
     raw_headers: Sequence[tuple[bytes, bytes]] = ()  # as they came: names may repeat
+    client: str = ""  # the address that it comes from
     upgrade: bytes | None = None  # the protocol asked for, where the connection can be upgraded
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # what admission notes for the audit log

@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from oracles import cel, field_sets, go_types, owners, patches, protobuf, roundtrip, small, strategic, suite
+from oracles import (
+    cel,
+    field_sets,
+    go_types,
+    owners,
+    patches,
+    protobuf,
+    proxied,
+    roundtrip,
+    small,
+    strategic,
+    suite,
+)
 from oracles.process import Answer, Ask, Request
 
 AREAS: dict[str, ModuleType] = {
@@ -17,6 +29,7 @@ AREAS: dict[str, ModuleType] = {
     "owners": owners,
     "patches": patches,
     "protobuf": protobuf,
+    "proxied": proxied,
     "roundtrip": roundtrip,
     "sets": field_sets,
     "small": small,
