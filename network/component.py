@@ -44,6 +44,7 @@ class ServiceProxy:
         self._apply = apply
         self._offer = offer
         self._applied: dict[str, tuple[Forward, ...]] = {}
+        self._unsure: set[str] = set()  # nodes whose rules may be others than those: they begin anew
         self._changed = asyncio.Event()
         self._services = informers.informer(SERVICES)
         self._slices = informers.informer(ENDPOINTSLICES)
@@ -76,11 +77,14 @@ class ServiceProxy:
             forwards = plan_forwards(services, [*slices, *self._offer(name, services, slices)], name)
             if self._applied.get(name) == forwards:
                 continue
+            before = self._applied.get(name) if name not in self._unsure else None
             try:
-                await self._apply(nft.render(forwards), netns)
+                await self._apply(nft.render(forwards, before), netns)
             except (NftFailed, OSError) as error:
+                self._unsure.add(name)
                 log.error("ruleset refused", node=name, why=str(error))
                 good = False
                 continue
             self._applied[name] = forwards
+            self._unsure.discard(name)
         return good

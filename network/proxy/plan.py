@@ -5,7 +5,8 @@ endpoints. Clusters without ready endpoints refuse at once instead of letting cl
 
 Follows Kubernetes "Virtual IPs and Service Proxies": ready endpoints only, or, when there is none that is
 ready, those that still serve while terminating; externalTrafficPolicy and internalTrafficPolicy Local keep
-to the node's own endpoints; sessionAffinity ClientIP always sends one client to one endpoint, by hash.
+to the node's own endpoints; sessionAffinity ClientIP sends a client to the endpoint it had, until it has not been seen
+for the time that the Service says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Literal
 Obj = dict[str, Any]
 Protocol = Literal["tcp", "udp", "sctp"]
 _SERVICE_NAME = "kubernetes.io/service-name"
+_AFFINITY_S = 10800
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,15 +29,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Forward:
-    """`address` "" means any address of the node (a nodePort). No endpoints: refuse."""
+    """`address` "" means any address of the node (a nodePort). No endpoints: refuse. A client keeps its endpoint on all
+    of an `owner`'s addresses."""
 
     address: str
     protocol: Protocol
     port: int
     endpoints: tuple[Endpoint, ...]
-    sticky: bool = False
+    sticky_s: int = 0  # how long a client keeps its endpoint; 0: not at all
     masquerade: bool = False  # the endpoint must answer through this node
-    comment: str = ""
+    owner: str = ""  # NAMESPACE/NAME of the Service, and :PORT where that has a name
 
 
 def plan_forwards(services: Iterable[Obj], slices: Iterable[Obj], node_name: str) -> tuple[Forward, ...]:
@@ -62,7 +65,7 @@ def _of_service(service: Obj, slices: Sequence[Obj], node_name: str) -> Iterable
     spec, meta = service["spec"], service["metadata"]
     if spec.get("type") == "ExternalName" or spec.get("clusterIP") in (None, "", "None"):
         return
-    sticky = spec.get("sessionAffinity") == "ClientIP"
+    sticky_s = _affinity_s(spec)
     for port in spec.get("ports") or ():
         everywhere = _endpoints(slices, port, None)
         here = _endpoints(slices, port, node_name)
@@ -70,13 +73,20 @@ def _of_service(service: Obj, slices: Sequence[Obj], node_name: str) -> Iterable
         local_only = spec.get("externalTrafficPolicy") == "Local"
         outside = here if local_only else everywhere
         protocol: Any = (port.get("protocol") or "TCP").lower()
-        comment = f"{meta['namespace']}/{meta['name']}" + (f":{port['name']}" if port.get("name") else "")
+        owner = f"{meta['namespace']}/{meta['name']}" + (f":{port['name']}" if port.get("name") else "")
         for address in _ipv4(spec.get("clusterIPs") or [spec["clusterIP"]]):
-            yield Forward(address, protocol, port["port"], inside, sticky, comment=comment)
+            yield Forward(address, protocol, port["port"], inside, sticky_s, owner=owner)
         for address in _ipv4([*(spec.get("externalIPs") or ()), *_load_balancer_ips(service)]):
-            yield Forward(address, protocol, port["port"], outside, sticky, not local_only, comment)
+            yield Forward(address, protocol, port["port"], outside, sticky_s, not local_only, owner)
         if port.get("nodePort") and spec.get("type") in ("NodePort", "LoadBalancer"):
-            yield Forward("", protocol, port["nodePort"], outside, sticky, not local_only, comment)
+            yield Forward("", protocol, port["nodePort"], outside, sticky_s, not local_only, owner)
+
+
+def _affinity_s(spec: Obj) -> int:
+    if spec.get("sessionAffinity") != "ClientIP":
+        return 0
+    config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    return int(config.get("timeoutSeconds") or _AFFINITY_S)
 
 
 def _endpoints(slices: Sequence[Obj], port: Obj, node_name: str | None) -> tuple[Endpoint, ...]:

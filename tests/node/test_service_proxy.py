@@ -59,8 +59,8 @@ def test_connections_spread_stick_and_are_refused(netns: Path) -> None:
     ends = (Endpoint("127.0.0.2", 8080), Endpoint("127.0.0.3", 8080))
     rules = render(
         [
-            Forward("10.96.0.9", "tcp", 80, ends, comment="ns/web"),
-            Forward("10.96.0.10", "tcp", 80, ends, sticky=True),
+            Forward("10.96.0.9", "tcp", 80, ends, owner="ns/web"),
+            Forward("10.96.0.10", "tcp", 80, ends, sticky_s=600, owner="ns/sticky"),
             Forward("10.96.0.11", "tcp", 80, ()),
         ]
     )
@@ -74,3 +74,84 @@ def test_connections_spread_stick_and_are_refused(netns: Path) -> None:
         timeout=30,
     )
     assert talk.stdout.split() == ["127.0.0.2,127.0.0.3", "1", "refused"]
+
+
+_STICK = """
+import socket, sys, threading
+for ip in ("127.0.0.2", "127.0.0.3", "127.0.0.4"):
+    listener = socket.create_server((ip, 8080))
+    def serve(listener=listener, ip=ip):
+        while True:
+            peer, _ = listener.accept(); peer.sendall(ip.encode()); peer.close()
+    threading.Thread(target=serve, daemon=True).start()
+for _ in sys.stdin:
+    seen = set()
+    for _ in range(24):
+        with socket.create_connection(("10.96.0.10", 80), 2) as c: seen.add(c.recv(64).decode())
+    print(",".join(sorted(seen)), flush=True)
+"""
+
+
+def _sticky(*ips: str, seconds: int = 600) -> list[Forward]:
+    ends = tuple(Endpoint(ip, 8080) for ip in ips)
+    return [Forward("10.96.0.10", "tcp", 80, ends, sticky_s=seconds, owner="ns/sticky")]
+
+
+def test_client_keeps_its_endpoint_while_others_come_and_go(netns: Path) -> None:
+    def applied(now: list[Forward], before: list[Forward] | None) -> None:
+        asyncio.run(apply(render(now, before), netns))
+
+    def listed() -> str:
+        shown = ["ip", "netns", "exec", netns.name, "nft", "list", "table", "ip", "kctl-services"]
+        return subprocess.run(shown, capture_output=True, text=True, check=True).stdout
+
+    command = ["ip", "netns", "exec", netns.name, "python3", "-c", textwrap.dedent(_STICK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdin and client.stdout
+
+        def used() -> str:  # by a client that asks again and again
+            client.stdin.write("\n")
+            client.stdin.flush()
+            return client.stdout.readline().strip()
+
+        two, three = _sticky("127.0.0.2", "127.0.0.3"), _sticky("127.0.0.2", "127.0.0.3", "127.0.0.4")
+        applied(two, None)
+        had = used()
+        assert had in ("127.0.0.2", "127.0.0.3")
+        applied(three, two)
+        assert used() == had and "expires" in listed()
+        without = _sticky(*({"127.0.0.2", "127.0.0.3", "127.0.0.4"} - {had}))
+        applied(without, three)
+        other = used()
+        assert other != had and "," not in other
+        applied(three, without)
+        assert used() == other
+        applied([], three)
+        assert "chain svc-" not in listed() and "set had-" not in listed()
+        client.stdin.close()
+
+
+def test_rules_of_a_state_are_the_same_by_whatever_way_it_was_reached(netns: Path) -> None:
+    def listed() -> list[str]:
+        shown = ["ip", "netns", "exec", netns.name, "nft", "-s", "list", "table", "ip", "kctl-services"]
+        return sorted(subprocess.run(shown, capture_output=True, text=True, check=True).stdout.split("\n"))
+
+    plain = [Forward("10.96.0.9", "tcp", 80, (Endpoint("127.0.0.2", 80),), owner="ns/web")]
+    dead = [Forward("", "udp", 30053, (), owner="ns/dead")]
+    states: list[list[Forward]] = [
+        plain,
+        [*plain, *_sticky("127.0.0.2", "127.0.0.3")],
+        [*dead, *_sticky("127.0.0.3")],
+        [*dead, *_sticky("127.0.0.3", seconds=5), *plain],
+        [],
+        [*plain, *dead],
+    ]
+    before: list[Forward] | None = None
+    reached = []
+    for state in states:
+        asyncio.run(apply(render(state, before), netns))
+        reached.append(listed())
+        before = state
+    for state, found in zip(states, reached, strict=True):
+        asyncio.run(apply(render(state), netns))
+        assert listed() == found

@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from service_objects import Obj, endpoint, service, slice_of
 
 from network.proxy.nft import render
 from network.proxy.plan import Endpoint, Forward, plan_forwards
-
-Obj = dict[str, Any]
-
-
-def service(**spec: Any) -> Obj:
-    ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
-    return {
-        "metadata": {"name": "web", "namespace": "ns"},
-        "spec": {"type": "ClusterIP", "clusterIP": "10.96.0.9", "ports": ports, **spec},
-    }
-
-
-def slice_of(*endpoints: Obj) -> Obj:
-    return {
-        "metadata": {"name": "web-x", "namespace": "ns", "labels": {"kubernetes.io/service-name": "web"}},
-        "addressType": "IPv4",
-        "ports": [{"name": "http", "port": 8080}],
-        "endpoints": list(endpoints),
-    }
-
-
-def endpoint(ip: str, node: str = "a", **conditions: bool) -> Obj:
-    return {"addresses": [ip], "nodeName": node, "conditions": {"ready": True, **conditions}}
 
 
 def only(services: Obj, *slices: Obj) -> Forward:
@@ -48,7 +25,7 @@ def test_no_ready_endpoint_falls_back_to_those_that_still_serve() -> None:
 
 
 def test_local_traffic_policy_keeps_to_the_node() -> None:
-    ends = slice_of(endpoint("10.244.1.2", "a"), endpoint("10.244.2.2", "b"))
+    ends = slice_of(endpoint("10.244.1.2", node="a"), endpoint("10.244.2.2", node="b"))
     assert only(service(internalTrafficPolicy="Local"), ends).endpoints == (Endpoint("10.244.1.2", 8080),)
 
 
@@ -69,3 +46,21 @@ def test_node_port_is_masqueraded_unless_traffic_stays_local() -> None:
 def test_service_without_endpoints_is_refused() -> None:
     assert "reject" in render([only(service())])
     assert "reject" not in render([only(service(), slice_of(endpoint("10.244.1.2")))])
+
+
+def test_clients_stick_as_long_as_the_service_says() -> None:
+    ends = slice_of(endpoint("10.244.1.2"))
+    assert only(service(), ends).sticky_s == 0
+    assert only(service(sessionAffinity="ClientIP"), ends).sticky_s == 10800
+    config = {"clientIP": {"timeoutSeconds": 7}}
+    assert only(service(sessionAffinity="ClientIP", sessionAffinityConfig=config), ends).sticky_s == 7
+
+
+def test_sets_of_clients_outlive_a_change_and_go_with_their_endpoint() -> None:
+    def sticky(*ips: str) -> list[Forward]:
+        return [only(service(sessionAffinity="ClientIP"), slice_of(*map(endpoint, ips)))]
+
+    one, both = sticky("10.244.1.2"), sticky("10.244.1.2", "10.244.1.3")
+    assert "delete table" in render(both) and "delete" not in render(both, one)
+    gone = [line for line in render(one, both).splitlines() if line.startswith("delete set")]
+    assert len(gone) == 1 and gone[0].split()[-1] not in render(one)
