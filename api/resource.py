@@ -84,6 +84,8 @@ class Strategy:
     generation_of: Sequence[str] = ()
     # Seconds of grace for a graceful deletion, None where the kind is deleted at once. Pods only.
     default_grace_s: int | None = None
+    # A delete's precondition that fails is told as the store would tell it (definitions, namespaces).
+    precondition_of_store: bool = False
     # A delete that says no propagationPolicy leaves dependents as orphans; who deletes is told so, in these words.
     orphans_dependents: bool = False
     orphans_advice: str = ""

@@ -105,7 +105,7 @@ def rbac_guard(
             return await security.service_accounts.authenticate_token(token, wanted)
         user = await security.authenticator.authenticate(Credentials(bearer_token=token))
         if user is None:
-            raise Unauthorized("the token is not known")
+            raise Unauthorized("invalid bearer token")
         # Who knows nothing of audiences speaks for this API server's.
         own = security.service_accounts.api_audiences
         meant = [each for each in wanted if each in own] if wanted else list(own)

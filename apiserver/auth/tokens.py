@@ -90,7 +90,7 @@ class TokenIssuer:
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": name, "namespace": namespace, "creationTimestamp": rfc3339(now)},
-            "spec": {**spec, "audiences": audiences, "expirationSeconds": lifetime_s},
+            "spec": {"boundObjectRef": None, **spec, "audiences": audiences, "expirationSeconds": lifetime_s},
             "status": {"token": token, "expirationTimestamp": rfc3339(now + lifetime_s)},
         }
 
@@ -99,7 +99,8 @@ class TokenIssuer:
         kind, name = ref.get("kind", ""), ref.get("name", "")
         store = self._stores.get(kind)
         if store is None or ref.get("apiVersion", "v1") != "v1":
-            raise BadRequest(f"cannot bind token for serviceaccount {account!r} to object of type {kind!r}")
+            group, _, version = str(ref.get("apiVersion", "v1")).rpartition("/")
+            raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
         obj = await _load(store, kind.lower() + "s", "" if kind == "Node" else namespace, name)
         uid = obj["metadata"]["uid"]
         if ref.get("uid") and ref["uid"] != uid:
@@ -112,7 +113,7 @@ class TokenIssuer:
             uses = obj["spec"].get("serviceAccountName") or "default"
             if uses != account:
                 raise BadRequest(
-                    f"cannot bind token for serviceaccount {account!r} to pod running with different serviceaccount name"
+                    f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
                 )
             await self._add_node(claims, obj["spec"].get("nodeName", ""))
         return claims

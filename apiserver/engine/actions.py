@@ -31,6 +31,7 @@ def success(code: int = 201) -> Written:
 
 async def bind(engine: Engine, call: Call, binding: Obj) -> Written:
     """Assign a pod to a node. Raises Conflict where it is assigned or going, Invalid where the target is no node."""
+    call = _of_pod(engine, call, binding["metadata"].get("name", ""))
     target = binding.get("target") or {}
     node = target.get("name", "")
     causes = []
@@ -45,54 +46,56 @@ async def bind(engine: Engine, call: Call, binding: Obj) -> Written:
     if not node:
         causes.append(Cause("FieldValueRequired", "Required value", "target.name"))
     if causes:
-        raise invalid("", "Binding", call.name or binding["metadata"].get("name", ""), causes)
-    said = binding["metadata"].get("uid", "")
-    # POST to the bindings collection names the pod in the body.
-    call = replace(call, name=call.name or binding["metadata"].get("name", ""))
-    if not call.name:
-        raise BadRequest("the binding must name a pod")
+        raise invalid("", "Binding", call.name, causes)
     now = rfc3339(engine.clock.now())
 
-    def change(old: Obj, entry: Entry) -> Change:
-        meta, spec = old["metadata"], old["spec"]
-        if said and said != meta.get("uid"):
-            raise conflict(
-                call.group,
-                "pods/binding",
-                call.name,
-                f"Precondition failed: UID in precondition: {said}, UID in object meta: {meta.get('uid', '')}",
-            )
-        if meta.get("deletionTimestamp"):
-            raise conflict(
-                call.group,
-                "pods/binding",
-                call.name,
-                f"pod {call.name} is being deleted, cannot be assigned to a host",
-            )
-        if spec.get("nodeName"):
-            raise conflict(
-                call.group,
-                "pods/binding",
-                call.name,
-                f'pod {call.name} is already assigned to node "{spec["nodeName"]}"',
-            )
-        if spec.get("schedulingGates"):
-            raise conflict(
-                call.group, "pods/binding", call.name, f"pod {call.name} has non-empty .spec.schedulingGates"
-            )
-        spec["nodeName"] = node
+    def change(pod: Obj, entry: Entry) -> Change:
+        why = _objection(pod, binding, entry)
+        if why:
+            raise conflict(call.group, "pods/binding", call.name, why)
+        pod["spec"]["nodeName"] = node
         for key in ("annotations", "labels"):
             if binding["metadata"].get(key):
-                meta.setdefault(key, {}).update(binding["metadata"][key])
-        _set_scheduled(old, now)
-        return Change(old)
+                pod["metadata"].setdefault(key, {}).update(binding["metadata"][key])
+        _set_scheduled(pod, now)
+        return Change(pod, manager_op="")  # nobody owns where a pod runs
 
     await guaranteed_update(engine, call, change, Scope(_unchanged, _no_causes, False), admitted=True)
     return success()
 
 
+def _of_pod(engine: Engine, call: Call, named: str) -> Call:
+    """POST to the collection of bindings names the pod in the body."""
+    pods = engine.catalog.find("", "pods")
+    if pods is not None and call.plural == "bindings":
+        return replace(call, served=pods, subresource="binding", name=named)
+    if named != call.name:
+        raise BadRequest("name in URL does not match name in Binding object")
+    return call
+
+
+def _objection(pod: Obj, binding: Obj, entry: Entry) -> str:
+    """Why this pod is not assigned, "" where it may be."""
+    meta, spec = pod["metadata"], pod["spec"]
+    for what, key, found in (
+        ("UID", "uid", meta.get("uid", "")),
+        ("ResourceVersion", "resourceVersion", str(entry.revision)),
+    ):
+        expected = binding["metadata"].get(key)
+        if expected and expected != found:
+            return f"Precondition failed: {what} in precondition: {expected}, {what} in object meta: {found}"
+    if meta.get("deletionTimestamp"):
+        return f"pod {meta['name']} is being deleted, cannot be assigned to a host"
+    if spec.get("nodeName"):
+        return f'pod {meta["name"]} is already assigned to node "{spec["nodeName"]}"'
+    if spec.get("schedulingGates"):
+        return f"pod {meta['name']} has non-empty .spec.schedulingGates"
+    return ""
+
+
 def _set_scheduled(pod: Obj, now: str) -> None:
     status = pod.setdefault("status", {})
+    status.pop("nominatedNodeName", None)
     conditions = status.setdefault("conditions", [])
     for condition in conditions:
         if condition["type"] == "PodScheduled":

@@ -163,17 +163,18 @@ async def delete(
 
 
 def check_preconditions(call: Call, obj: Obj, entry: Entry, options: DeleteOptions) -> None:
-    if options.uid and options.uid != obj["metadata"].get("uid"):
-        why = (
-            f"the UID in the precondition ({options.uid}) does not match the UID in record "
-            f"({obj['metadata'].get('uid', '')}). The object might have been deleted and then recreated"
-        )
-        raise conflict(call.group, call.served.resource.kind, entry.name, why)
-    if options.revision and options.revision != str(entry.revision):
-        why = (
-            f"the ResourceVersion in the precondition ({options.revision}) does not match the ResourceVersion in record "
-            f"({entry.revision}). The object might have been modified"
-        )
+    uid, revision = obj["metadata"].get("uid", ""), str(entry.revision)
+    checks = (
+        ("UID", options.uid, uid, "The object might have been deleted and then recreated"),
+        ("ResourceVersion", options.revision, revision, "The object might have been modified"),
+    )
+    for what, expected, found, perhaps in checks:
+        if not expected or expected == found:
+            continue
+        if call.served.resource.strategy.precondition_of_store:
+            why = f"Precondition failed: {what} in precondition: {expected}, {what} in object meta: {found}"
+            raise conflict(call.group, call.plural, entry.name, why)
+        why = f"the {what} in the precondition ({expected}) does not match the {what} in record ({found}). {perhaps}"
         raise conflict(call.group, call.served.resource.kind, entry.name, why)
 
 

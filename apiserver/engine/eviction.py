@@ -112,7 +112,7 @@ async def evict(engine: Engine, call: Call, eviction: Obj) -> Written:
     """Raises NotFound, TooManyRequests and what deletion raises. Answers 201 with a Status."""
     said = eviction["metadata"].get("name", call.name)
     if said != call.name:
-        raise BadRequest(f"name in URL does not match name in Eviction object: {said}")
+        raise BadRequest("name in URL does not match name in Eviction object")
     asked = eviction.get("deleteOptions")
     options = parse_delete({**asked, "kind": "DeleteOptions"} if asked else None, parse_query(b""))
     if call.options.dry_run or options.dry_run:

@@ -27,7 +27,7 @@ def _refuse_wrong(call: Call, obj: Obj) -> None:
     """Raises Invalid where the question is none."""
     causes = call.served.resource.strategy.validate(obj)
     if causes:
-        raise invalid(call.group, call.served.resource.kind, "", causes)
+        raise invalid(call.group, "", "", causes)  # so told by upstream, which has lost the kind here
 
 
 class Reviews:
@@ -104,7 +104,7 @@ class Reviews:
         }
         if unknown:
             status["evaluationError"] = unknown[0] if len(unknown) == 1 else f"[{', '.join(unknown)}]"
-        return self._answer(call, obj, status)
+        return self._answer(call, {**obj, "spec": {}}, status)  # the question is not repeated
 
     async def self_subject(self, engine: Engine, call: Call, obj: Obj) -> Written:
         obj["metadata"]["creationTimestamp"] = rfc3339(engine.clock.now())
@@ -114,7 +114,7 @@ class Reviews:
         spec = obj.get("spec") or {}
         if not spec.get("token"):
             raise BadRequest("token is required for TokenReview in authentication")
-        status: dict[str, Any] = {"authenticated": False}
+        status: dict[str, Any] = {"user": {}}
         try:
             user, audiences = await self._review_token(spec["token"], spec.get("audiences") or ())
             status = {"authenticated": True, "user": user_info(user), "audiences": audiences}

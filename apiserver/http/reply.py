@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from apiserver.http.denial import Denied
 from apiserver.storage.store import Piece
 from machinery.errors import ApiError, NotFound
 
@@ -58,6 +59,8 @@ def error_reply(error: ApiError) -> Reply:
     if isinstance(error, PageNotFound):
         return Reply(404, b"404 page not found\n", TEXT, _UNSNIFFED)
     headers = [(b"retry-after", str(error.retry_after_s).encode())] if error.retry_after_s else []
+    if isinstance(error, Denied):
+        headers += _UNSNIFFED
     return Reply(error.code, orjson.dumps(error.to_status()), JSON, headers)
 
 

@@ -182,5 +182,22 @@ def test_binding_assigns_once(run_api):
         assert bound["metadata"]["generation"] == 1
         assert (await api.send("POST", path, binding)).status == 409
         assert (await api.send("POST", path, {"metadata": {"name": "p"}, "target": {}})).status == 422
+        assert (await api.send("POST", path, {**binding, "metadata": {"name": "q"}})).status == 400
+        assert [entry["operation"] for entry in bound["metadata"]["managedFields"]] == ["Update"]
+
+    run_api(body)
+
+
+def test_binding_of_the_collection_names_its_pod_and_its_state(run_api):
+    async def body(api):
+        made = await api.client.create(PODS, pod())
+        target, path = {"kind": "Node", "name": "n1"}, "/api/v1/namespaces/default/bindings"
+        stale = {"metadata": {"name": "p", "resourceVersion": "1"}, "target": target}
+        assert (await api.send("POST", path, stale)).status == 409
+        none = await api.send("POST", path, {"metadata": {"name": "q"}, "target": target})
+        assert none.status == 404 and b'pods \\"q\\" not found' in none.body
+        meta = {key: made["metadata"][key] for key in ("name", "uid", "resourceVersion")}
+        assert (await api.send("POST", path, {"metadata": meta, "target": target})).status == 201
+        assert (await api.client.get(PODS, "p", NS))["spec"]["nodeName"] == "n1"
 
     run_api(body)

@@ -187,6 +187,7 @@ class CustomResourceDefinition(TypedDict, total=False):
 
 class CustomResourceDefinitionStrategy(SpecStatusStrategy):
     allow_unconditional_update = False
+    precondition_of_store = True
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})

@@ -65,6 +65,7 @@ class NamespaceStrategy(SpecStatusStrategy):
 
     name_rule = "label"
     has_generation = False
+    precondition_of_store = True
 
     def default(self, obj: Obj) -> None:
         name = obj["metadata"].get("name")

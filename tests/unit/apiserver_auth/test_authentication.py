@@ -126,7 +126,11 @@ def test_issued_token_names_its_account_until_it_expires(with_cluster: Any, ec_p
         await fill(c)
         answer = await c.security.tokens.issue("a", "bot", request(700))
         assert answer["status"]["expirationTimestamp"] == "2026-01-01T00:11:40Z"
-        assert answer["spec"] == {"audiences": [c.signer.issuer], "expirationSeconds": 700}
+        assert answer["spec"] == {
+            "boundObjectRef": None,
+            "audiences": [c.signer.issuer],
+            "expirationSeconds": 700,
+        }
         token = Credentials(bearer_token=answer["status"]["token"])
         user = await c.security.authenticator.authenticate(token)
         assert user is not None and user.name == "system:serviceaccount:a:bot" and user.uid == "uid-bot"
