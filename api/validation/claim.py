@@ -10,9 +10,10 @@ from typing import Any
 
 from api.validation.errors import Errors
 from api.validation.parameters import VOLUME_MODES, validate_access_modes
-from api.validation.resources import is_native, sign_of, validate_amount_of
+from api.validation.resources import sign_of, validate_amount_of
 from machinery import names, quantity
 from machinery.errors import Cause
+from machinery.resource_names import is_native
 from machinery.selectors.labels import validate_label_selector
 
 Obj = dict[str, Any]

@@ -10,8 +10,9 @@ from typing import Any
 
 from api.quota.pod_resources import of_containers
 from api.validation.errors import Errors
-from api.validation.resources import is_huge, validate_resources
+from api.validation.resources import validate_resources
 from machinery import names, quantity
+from machinery.resource_names import is_huge
 
 Obj = dict[str, Any]
 

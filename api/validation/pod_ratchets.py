@@ -9,9 +9,10 @@ from api.validation.errors import Errors
 from api.validation.paths import validate_file_path
 from api.validation.pod_annotations import DELETION_COST, is_deletion_cost
 from api.validation.pod_options import POD, TEMPLATE, PodOptions, containers_of
-from api.validation.resources import is_huge, is_whole_pages
+from api.validation.resources import is_whole_pages
 from api.validation.scheduling import validate_node_terms, validate_spread
 from api.validation.security import shared_with_host
+from machinery.resource_names import is_huge
 from machinery.selectors.labels import validate_label_selector
 
 Obj = dict[str, Any]

@@ -11,13 +11,13 @@ from typing import Any
 from api.validation.errors import Errors
 from api.validation.resources import (
     COUNTED,
-    is_overcommittable,
     validate_amount_of,
     validate_container_name,
     validate_name,
 )
 from machinery import names, quantity
 from machinery.errors import Cause
+from machinery.resource_names import is_overcommittable
 
 Obj = dict[str, Any]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from api.validation.errors import Errors
 from machinery import names, quantity
+from machinery.resource_names import HUGEPAGES, is_extended, is_huge, is_native, is_overcommittable
 
 Obj = dict[str, Any]
 
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
-_HUGEPAGES = "hugepages-"
 # What is counted in whole units.
 COUNTED = frozenset(
     {
@@ -41,32 +41,13 @@ _STANDARD = frozenset(
 )
 
 
-def is_huge(name: str) -> bool:
-    return name.startswith(_HUGEPAGES)
-
-
-def is_native(name: str) -> bool:
-    return "/" not in name or "kubernetes.io/" in name
-
-
-def is_extended(name: str) -> bool:
-    """A resource that is counted in whole units and advertised by a device plugin."""
-    if is_native(name) or name.startswith("requests."):
-        return False
-    return not names.qualified_name(f"requests.{name}")
-
-
-def is_overcommittable(name: str) -> bool:
-    return is_native(name) and not is_huge(name)
-
-
 def validate_name(errors: Errors, name: str, path: str) -> bool:
     """A resource's name anywhere; whether it is good."""
     bad = names.qualified_name(name)
     errors.invalid_each(path, name, bad)
     if bad:
         return False
-    huge = name.startswith((_HUGEPAGES, f"requests.{_HUGEPAGES}"))
+    huge = name.startswith((HUGEPAGES, f"requests.{HUGEPAGES}"))
     if "/" not in name and name not in _STANDARD and not huge:
         errors.invalid(path, name, "must be a standard resource type or fully qualified")
         return False
@@ -85,7 +66,7 @@ def validate_container_name(errors: Errors, name: str, path: str) -> None:
 
 def _validate_pod_name(errors: Errors, name: str, path: str) -> None:
     if validate_name(errors, name, path) and name not in ("cpu", "memory") and not is_huge(name):
-        errors.not_supported(path, name, ("cpu", _HUGEPAGES, "memory"))
+        errors.not_supported(path, name, ("cpu", HUGEPAGES, "memory"))
 
 
 def sign_of(amount: str) -> int:
@@ -107,7 +88,7 @@ def validate_amount_of(errors: Errors, name: str, amount: str, path: str) -> Non
 
 def is_whole_pages(name: str, amount: str) -> bool:
     """Whether the amount of huge pages is a number of pages of their size."""
-    size = name.removeprefix(_HUGEPAGES)
+    size = name.removeprefix(HUGEPAGES)
     if not quantity.is_quantity(size) or sign_of(size) <= 0 or quantity.milli_value(size) % 1000:
         return False
     return quantity.value(amount) % quantity.value(size) == 0

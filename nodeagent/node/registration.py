@@ -132,14 +132,18 @@ class Registration:
             self.node = await self._client.patch(NODES, self._config.node_name, patch, type="merge")
 
     async def _report(self) -> None:
-        now = self._clock.now()
         reading = await self._read()
+        # Read anew: others write conditions and extended resources into the same status.
+        self.node = await self._client.get(NODES, self._config.node_name)
         old = self.node.get("status") or {}
+        now = self._clock.now()
         status = node_status(self._config, self._machine, reading, old, now)
         if is_same_status(old, status) and now - self._reported_at < self._config.status_report_s:
             return
+        gone = dict.fromkeys(set(old.get("allocatable") or ()) - set(status["allocatable"]))
+        patch = {"status": status | {"allocatable": gone | status["allocatable"]}}
         self.node = await self._client.patch(
-            NODES, self._config.node_name, {"status": status}, type="merge", subresource="status"
+            NODES, self._config.node_name, patch, type="merge", subresource="status"
         )
         self._reported_at = now
         self._events.conditions(old.get("conditions") or (), status["conditions"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from machinery import quantity
 from machinery.clock import rfc3339
+from machinery.resource_names import is_extended
 from machinery.version import KUBERNETES_VERSION
 from nodeagent.config import AgentConfig
 from nodeagent.node.machine import Machine
@@ -101,16 +102,22 @@ def allocatable(config: AgentConfig, machine: Machine, filesystem: FilesystemUsa
     }
 
 
+def extended_resources(known: Mapping[str, str]) -> dict[str, str]:
+    """What others advertise in the node's capacity (example.com/dongle: 4): it stays, and all of it may be given to pods."""
+    return {name: amount for name, amount in known.items() if is_extended(name)}
+
+
 def node_status(
     config: AgentConfig, machine: Machine, reading: NodeReading, old: Mapping[str, Any], now: float
 ) -> Obj:
     addresses = [{"type": "InternalIP", "address": ip} for ip in config.node_ips]
     addresses.append({"type": "Hostname", "address": config.hostname or config.node_name})
+    advertised = extended_resources(old.get("capacity") or {})
     biggest = sorted(reading.images, key=lambda image: (-image.size_bytes, image.id))[:MAX_IMAGES]
     return {
         "addresses": addresses,
-        "capacity": capacity(config, machine, reading.filesystem),
-        "allocatable": allocatable(config, machine, reading.filesystem),
+        "capacity": capacity(config, machine, reading.filesystem) | advertised,
+        "allocatable": allocatable(config, machine, reading.filesystem) | advertised,
         "conditions": node_conditions(reading, old.get("conditions") or (), now),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": config.port}},
         "images": [

@@ -8,9 +8,9 @@ from api.columns import AGE, NAME
 from api.resource import Strategy
 from api.validation.device import MAX_CONFIGS, each_of, validate_configuration, validate_selectors
 from api.validation.errors import Errors
-from machinery import names
 from machinery.errors import Cause
 from machinery.gvk import GVR
+from machinery.resource_names import is_extended
 
 Obj = dict[str, Any]
 
@@ -25,20 +25,10 @@ class DeviceClassStrategy(Strategy):
             errors, configs, MAX_CONFIGS, "spec.config", lambda c, at: validate_configuration(errors, c, at)
         )
         extended = spec.get("extendedResourceName")
-        if extended is not None and not _is_extended(extended):
+        if extended is not None and not is_extended(extended):
             message = "must be a valid extended resource name"
             errors.invalid("spec.extendedResourceName", extended, message)
         return errors.causes
-
-
-def _is_extended(name: str) -> bool:
-    """A resource with a domain that is not Kubernetes' own."""
-    return (
-        "/" in name
-        and "kubernetes.io/" not in name
-        and not name.startswith("requests.")
-        and not names.qualified_name(f"requests.{name}")
-    )
 
 
 DEVICECLASS = builtin(
