@@ -45,6 +45,12 @@ upstream: .venv/.dev ## the same requests at upstream's own API server and at ou
 	@[ -n "$$KCTL_UPSTREAM" ] || tools/setup.sh upstream-packages
 	@$(PY) tests/upstream/upstream_live.py $(if $(RECORD),--record) $(if $(ONLY),--only '$(ONLY)') $(if $(SHOW),--show)
 
+.PHONY: conformance
+conformance: .venv/.dev ## Kubernetes' own conformance suite on real containers (ONLY='a regular expression'; a quarter of an hour)
+	@[ -n "$$KCTL_KUBERNETES" ] || tools/setup.sh kubernetes-packages
+	@$(PY) tests/conformance/conformance_live.py "$${KCTL_KUBERNETES:-$${XDG_CACHE_HOME:-$$HOME/.cache}/kctl/upstream/kubernetes-1.20}" \
+	  $(if $(ONLY),--only '$(ONLY)',--record tests/conformance/outcomes.tsv)
+
 CASES ?= 2000
 SEED ?= 1
 .PHONY: oracle

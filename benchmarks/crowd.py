@@ -101,8 +101,10 @@ class Writer(Connection):
 
     def __init__(self, messages: Messages, port: int, buffer: bytearray) -> None:
         super().__init__(messages, port, buffer)
-        self._left = 0
-        self._status = 0
+        self.tls.setblocking(
+            False
+        )  # upstream's servers begin with a TLS ticket, which is readable and says nothing
+        self._left: int | None = 0  # of the answer's body; None: in chunks, to the empty one
 
     def write(self, request: bytes) -> None:
         self.tls.setblocking(True)
@@ -114,13 +116,17 @@ class Writer(Connection):
         data = bytes(self.buffer[: self.receive()])
         if not data:
             return False
-        if not self._left:
+        if self._left == 0:
             head, _, data = data.partition(b"\r\n\r\n")
-            self._left = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            self._left = int(length) if length else None
             if not head.startswith(b"HTTP/1.1 201"):
                 raise ConnectionError(f"a write was answered with {head[9:12]!r}")
-        self._left -= len(data)
-        return not self._left
+        if self._left is not None:
+            self._left -= len(data)
+        elif data.endswith(b"0\r\n\r\n"):
+            self._left = 0
+        return self._left == 0
 
 
 class Crowd:

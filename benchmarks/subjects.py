@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import api, bounds, cli, failover, memory, pods, runtime, simulate, store, up, upstream
+from benchmarks import (
+    api,
+    bounds,
+    cli,
+    failover,
+    kube_apiserver,
+    memory,
+    pods,
+    runtime,
+    simulate,
+    store,
+    up,
+    upstream,
+)
 from benchmarks.bench import Bench
 from benchmarks.rows import Row
 
@@ -20,4 +33,5 @@ SUBJECTS: dict[str, Callable[[Bench], list[Row]]] = {
     "failover": failover.measure,
     "api": api.measure,
     "upstream": upstream.measure,
+    "kube-apiserver": kube_apiserver.measure,
 }

@@ -11,7 +11,7 @@ cd "$(dirname "$0")"
 made="$cache/kubernetes-1.20"
 chroot="$cache/chroot-1.20"
 tree=build/go/src/k8s.io/kubernetes
-programs=(kube-scheduler kube-controller-manager kube-apiserver kubemark)
+programs=(kube-scheduler kube-controller-manager kube-apiserver kubemark kubectl)
 
 [ ! -e "$made/.made" ] || exit 0
 need_root
@@ -36,8 +36,12 @@ set -e
 export GOROOT=/usr/lib/go-1.19 PATH=/usr/lib/go-1.19/bin:$PATH GOPATH=/build/go GOCACHE=/build/cache TMPDIR=/tmp HOME=/root
 export GO111MODULE=off GOFLAGS=-p=2 CGO_ENABLED=0
 cd /build/go/src/k8s.io/kubernetes
-version="-X k8s.io/component-base/version.gitVersion=v1.20.2 -X k8s.io/client-go/pkg/version.gitVersion=v1.20.2"
-version="$version -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=20"
+version=
+for package in component-base/version client-go/pkg/version; do
+  for told in gitVersion=v1.20.2 gitMajor=1 gitMinor=20 gitCommit=faecb196815e248d3ecfb03c680a4507229c2a56; do # the tag's commit
+    version="$version -X k8s.io/kubernetes/vendor/k8s.io/$package.$told"
+  done
+done
 mkdir -p /build/out
 case "$1" in
   generate) # the two files that upstream's make would generate: its published API, and the tests' manifests
@@ -52,6 +56,7 @@ case "$1" in
     cp /build/generated/k8s.io/kubernetes/pkg/generated/openapi/*.go pkg/generated/openapi/
     ;;
   e2e.test) go test -c -ldflags "$version" -o /build/out/e2e.test ./test/e2e ;;
+  nonewprivs) go build -o /build/out/nonewprivs ./test/images/nonewprivs ;;
   agnhost) go build -o /build/out/agnhost ./test/images/agnhost ;;
   sample-apiserver) go build -o /build/out/sample-apiserver ./vendor/k8s.io/sample-apiserver ;;
   pause) CGO_ENABLED=1 gcc -Os -static -DVERSION=3.2 -o /build/out/pause build/pause/linux/pause.c ;;
@@ -59,7 +64,7 @@ case "$1" in
 esac
 INSIDE
 mkdir -p "$made/html"
-for step in generate "${programs[@]}" e2e.test agnhost sample-apiserver pause; do
+for step in generate "${programs[@]}" e2e.test agnhost nonewprivs sample-apiserver pause; do
   say "Kubernetes 1.20.2: $step"
   in_chroot "$chroot" /build/b.sh "$step"
 done
