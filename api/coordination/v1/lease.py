@@ -39,6 +39,7 @@ class Lease(TypedDict, total=False):
 
 Obj = dict[str, Any]
 
+_COORDINATED = ("strategy", "preferredHolder")
 _STRATEGIES = ("OldestEmulationVersion",)
 
 
@@ -46,6 +47,16 @@ class LeaseStrategy(Strategy):
     has_generation = False
     allow_create_on_update = True
     allow_unconditional_update = False
+
+    def prepare_create(self, obj: Obj) -> None:
+        self.prepare_update(obj, {})
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        """Coordinated election is behind a gate that is off: what it needs is forgotten, unless it is there already."""
+        spec, was = obj.get("spec") or {}, old.get("spec") or {}
+        for key in _COORDINATED:
+            if was.get(key) is None:
+                spec.pop(key, None)
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()

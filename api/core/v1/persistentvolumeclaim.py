@@ -34,9 +34,11 @@ class PersistentVolumeClaimStrategy(SpecStatusStrategy):
 
     def prepare_create(self, obj: Obj) -> None:
         obj["status"] = {"phase": "Pending"}
-        if not _is_old_source(obj["spec"].get("dataSource")):
-            obj["spec"].pop("dataSource", None)  # other kinds are named by dataSourceRef alone
-        _match_sources(obj["spec"])
+        _settle_sources(obj["spec"], {})
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        super().prepare_update(obj, old)
+        _settle_sources(obj["spec"], old["spec"])
 
     def validate(self, obj: Obj) -> Sequence[Cause]:
         return validate_claim(obj)
@@ -56,8 +58,17 @@ def _is_old_source(source: Obj | None) -> bool:
     return said in (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
 
 
-def _match_sources(spec: Obj) -> None:
-    """dataSource and dataSourceRef say the same, whichever was given; one in another namespace has no old form."""
+def _settle_sources(spec: Obj, was: Obj) -> None:
+    """dataSource and dataSourceRef say the same, whichever was given; one in another namespace has no old form.
+
+    Sources in other namespaces are behind a gate that is off, and dataSource alone names claims and snapshots only: both
+    are forgotten, unless the claim has a source already.
+    """
+    if was.get("dataSourceRef") is None and (spec.get("dataSourceRef") or {}).get("namespace"):
+        del spec["dataSourceRef"]
+    has_source = any(was.get(key) is not None for key in ("dataSource", "dataSourceRef"))
+    if not has_source and spec.get("dataSourceRef") is None and not _is_old_source(spec.get("dataSource")):
+        spec.pop("dataSource", None)
     source, ref = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None and ref is None:
         spec["dataSourceRef"] = dict(source)
