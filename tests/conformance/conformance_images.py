@@ -9,94 +9,24 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 _ACCOUNTS = {
     "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
     "etc/group": b"root:x:0:\nnogroup:x:65534:\n",
 }
-_APPLETS = [
-    "sh",
-    "cat",
-    "echo",
-    "sleep",
-    "true",
-    "false",
-    "ls",
-    "id",
-    "env",
-    "hostname",
-    "ps",
-    "kill",
-    "test",
-    "mkdir",
-    "rmdir",
-    "touch",
-    "rm",
-    "mv",
-    "cp",
-    "mount",
-    "umount",
-    "grep",
-    "egrep",
-    "head",
-    "tail",
-    "dd",
-    "wc",
-    "cut",
-    "tr",
-    "stat",
-    "nc",
-    "wget",
-    "ip",
-    "mknod",
-    "chroot",
-    "printf",
-    "seq",
-    "date",
-    "nproc",
-    "ping",
-    "chmod",
-    "chown",
-    "vi",
-    "sed",
-    "awk",
-    "find",
-    "readlink",
-    "pwd",
-    "df",
-    "hexdump",
-    "httpd",
-    "ulimit",
-    "uname",
-    "tee",
-    "sync",
-    "expr",
-    "sort",
-    "uniq",
-    "nslookup",
-    "xargs",
-    "basename",
-    "dirname",
-    "ln",
-    "mktemp",
-    "netstat",
-    "timeout",
-    "which",
-    "yes",
-    "whoami",
-]
+_BUSYBOX = Path("/bin/busybox")
 
 
 @dataclass(frozen=True)
-class TestImage:
+class SuiteImage:
     """One image: `files` by path in it, bytes or a file of this machine; `below` is the tar of a root file system under them."""
-
-    __test__ = False
 
     names: Sequence[str]
     files: Mapping[str, bytes | Path] = field(default_factory=dict)
@@ -110,13 +40,14 @@ class TestImage:
     as_root: Sequence[str] = ()  # files that run as root whoever runs them (set-user-ID)
 
 
-def catalogue(built: Path) -> Iterator[TestImage]:
+def catalogue(built: Path) -> Iterator[SuiteImage]:
     """`built` holds what tools/upstream/kubernetes.sh leaves: programs, conformance-base.tar, html/ of two images."""
-    busybox: dict[str, bytes | Path] = {"bin/busybox": Path("/bin/busybox"), **_ACCOUNTS}
-    applets = {f"bin/{name}": "busybox" for name in _APPLETS}
+    busybox: dict[str, bytes | Path] = {"bin/busybox": _BUSYBOX, **_ACCOUNTS}
+    listed = subprocess.run([_BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    applets = {f"bin/{name}": "busybox" for name in listed}
 
-    def of_busybox(*names: str, files: Mapping[str, bytes] | None = None, **more: object) -> TestImage:
-        return TestImage(names, {**busybox, **(files or {})}, applets, **more)  # type: ignore[arg-type]
+    def of_busybox(*names: str, files: Mapping[str, bytes] | None = None, **more: Any) -> SuiteImage:
+        return SuiteImage(names, {**busybox, **(files or {})}, applets, **more)
 
     yield of_busybox("docker.io/library/busybox:1.29", cmd=("sh",))
     yield of_busybox("gcr.io/kubernetes-e2e-test-images/nonroot:1.0", cmd=("sh",), user="1234")
@@ -130,12 +61,12 @@ def catalogue(built: Path) -> Iterator[TestImage]:
             cmd=("httpd", "-f", "-p", "80", "-h", f"/{root}"),
             ports=(80,),
         )
-    yield TestImage(("k8s.gcr.io/pause:3.2",), {"pause": built / "pause"}, entrypoint=("/pause",))
-    agnhost = TestImage(
+    yield SuiteImage(("k8s.gcr.io/pause:3.2",), {"pause": built / "pause"}, entrypoint=("/pause",))
+    agnhost = SuiteImage(
         ("k8s.gcr.io/e2e-test-images/agnhost:2.21",),
         {
             "agnhost": built / "agnhost",
-            "usr/local/bin/busybox": Path("/bin/busybox"),
+            "usr/local/bin/busybox": _BUSYBOX,
             "uploads/.keep": b"",
             **_localhost(built),
         },
@@ -146,12 +77,12 @@ def catalogue(built: Path) -> Iterator[TestImage]:
         ports=(80, 8080, 8081, 9376),
     )
     yield agnhost
-    yield TestImage(
+    yield SuiteImage(
         ("gcr.io/kubernetes-e2e-test-images/jessie-dnsutils:1.0",),
         below=built / "conformance-base.tar",
         cmd=("sh",),
     )
-    yield TestImage(
+    yield SuiteImage(
         ("gcr.io/kubernetes-e2e-test-images/nonewprivs:1.0",),
         {"usr/local/bin/nnp": built / "nonewprivs", **_ACCOUNTS},
         cmd=("nnp",),
@@ -159,19 +90,19 @@ def catalogue(built: Path) -> Iterator[TestImage]:
     )
     for name in ("kitten", "nautilus"):
         page = built / "html" / name
-        yield TestImage(
+        yield SuiteImage(
             (f"gcr.io/kubernetes-e2e-test-images/{name}:1.0",),
             {"agnhost": built / "agnhost", **{path.name: path for path in page.iterdir()}},
             entrypoint=("/agnhost",),
             cmd=("test-webserver",),
             ports=(80,),
         )
-    yield TestImage(
+    yield SuiteImage(
         ("gcr.io/kubernetes-e2e-test-images/sample-apiserver:1.17",),
         {"sample-apiserver": built / "sample-apiserver", **_ACCOUNTS},
         entrypoint=("/sample-apiserver",),
     )
-    yield TestImage(
+    yield SuiteImage(
         ("k8s.gcr.io/etcd:3.4.13-0",),
         {"usr/local/bin/etcd": built.parent / "etcd", **busybox},
         applets,
@@ -183,7 +114,7 @@ def _localhost(built: Path) -> Mapping[str, Path]:
     return {name: built / "porter" / name for name in ("localhost.crt", "localhost.key")}
 
 
-def write_archive(image: TestImage, path: Path) -> None:
+def write_archive(image: SuiteImage, path: Path) -> None:
     """As `docker save` would: one tar with manifest.json, a config, and the layers."""
     layers = [] if image.below is None else [image.below.read_bytes()]
     layers.append(_layer(image))
@@ -214,7 +145,7 @@ def write_archive(image: TestImage, path: Path) -> None:
             _add(archive, f"{number}.tar", layer)
 
 
-def _layer(image: TestImage) -> bytes:
+def _layer(image: SuiteImage) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as layer:
         for directory, mode in (("tmp", 0o1777), ("etc", 0o755), ("root", 0o700), ("var", 0o755)):
