@@ -44,7 +44,7 @@ def catalogue(built: Path) -> Iterator[SuiteImage]:
     """`built` holds what tools/upstream/kubernetes.sh leaves: programs, conformance-base.tar, html/ of two images."""
     busybox: dict[str, bytes | Path] = {"bin/busybox": _BUSYBOX, **_ACCOUNTS}
     listed = subprocess.run([_BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    applets = {f"bin/{name}": "busybox" for name in listed}
+    applets = {f"bin/{name}": "busybox" for name in listed if name != "busybox"}
 
     def of_busybox(*names: str, files: Mapping[str, bytes] | None = None, **more: Any) -> SuiteImage:
         return SuiteImage(names, {**busybox, **(files or {})}, applets, **more)
