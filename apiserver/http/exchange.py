@@ -60,6 +60,9 @@ class Link(Protocol):
     def answered(self, exchange: Exchange) -> None:
         """The last byte of the answer is written."""
 
+    def streams(self) -> None:
+        """The answer has begun and tells no length: it may last."""
+
     def switched(self, exchange: Exchange) -> None:
         """The answer was 101: all bytes that come are the exchange's."""
 
@@ -255,6 +258,7 @@ class Exchange:
         self.started = True
         if length is None:
             self._link.transport.write(head)
+            self._link.streams()
         else:
             self._head = head
 

@@ -4,10 +4,11 @@
                      │   └─ answered with 101: the exchange's body is the connection's bytes, both ways
                      └─ a websocket's upgrade ─► `Served.upgrade` takes the transport over
 
-One request of a connection is served at a time; those that were sent ahead wait, and reading stops meanwhile.
+One request of a connection is served at a time; those that were sent ahead wait, nearly all of them as the bytes that they came
+as, and reading stops meanwhile.
 What is no proper request is refused before the application hears of it: 400 for what does not parse, for both lengths
 (Content-Length and Transfer-Encoding), for an upgrade with a body, for another encoding than chunked, for no or several Hosts; 431 for too large a
-head; 408 for one that is too slow; 417, 505. The connection then ends, since where the next request begins is unknown.
+head; 408 for one that is too slow, and for such a body; 417, 505. 504 is for what the application does not answer in time. The connection then ends, since where the next request begins is unknown.
 Trailers are read and dropped: a header counts only where it stood when the request was authenticated.
 
 `scope["extensions"]["tls"] = {"der": bytes}` is set when the client showed a certificate, which TLS has verified;
@@ -18,8 +19,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -27,84 +26,20 @@ import httptools
 
 from apiserver.http.exchange import BODY_AHEAD_BYTES, STATUS_LINES, Exchange
 from apiserver.http.head import asks_for_websocket, has_body, judge_head, split_target
-from apiserver.http.reply import Receive, Scope, Send
+from apiserver.http.reply import Scope, error_reply, text_reply
+from apiserver.http.served import GONE, Served
 from client.logs import get_logger
+from machinery.errors import Timeout
 
 log = get_logger("apiserver.http")
 
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+_TOO_LATE = Timeout("Timeout: request did not complete within the allotted timeout")
+
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _NEVER = float("inf")
-_SENT_AHEAD = 1024  # requests that wait for the one before them
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds are the longest pause, but for `head_s`: a whole head takes no longer."""
-
-    head_bytes: int = 128 * 1024
-    head_s: float = 32.0
-    body_s: float = 60.0  # between two pieces of a body
-    idle_s: float = 120.0  # between two requests
-    write_s: float = 120.0  # of a client that does not read what it asked for
-    linger_s: float = 1.0  # for a refusal to be read by a client that still sends
-
-
-@dataclass(slots=True, eq=False)
-class Served:
-    """What all connections of a server share."""
-
-    app: App
-    loop: asyncio.AbstractEventLoop
-    limits: Limits = field(default_factory=Limits)
-    # takes over (transport, the request's head as it was sent, what came after it)
-    upgrade: Callable[[asyncio.Transport, bytes, bytes], None] | None = None
-    # whether websockets to this path are the application's to pass on unread
-    tunnels: Callable[[str], bool] | None = None
-    connections: set[Connection] = field(default_factory=set)
-    # what still runs for clients that left
-    forsaken: set[asyncio.Task[None]] = field(default_factory=set)
-    stopping: bool = False
-    lost: int = 0  # connections that ended, until somebody sets it back
-    _body: bytes = b""
-    _chunk: bytes = b""
-
-    def chunk(self, body: bytes) -> bytes:
-        """`body` as a chunk. What one watcher is sent most often goes to the next one too: it is framed once."""
-        if not body:
-            return b""
-        if body is not self._body:
-            self._body, self._chunk = body, b"%x\r\n%b\r\n" % (len(body), body)
-        return self._chunk
-
-    def sweep(self) -> None:
-        """End what is too slow. Looking at all now and then is cheaper than a timer for each request."""
-        now = self.loop.time()
-        for connection in list(self.connections):
-            if connection.deadline <= now or connection.write_deadline <= now:
-                connection.expire()
-
-
-class _Gone(asyncio.Transport):
-    """What a connection holds in place of a transport that is lost."""
-
-    def write(self, data: Any) -> None:
-        return
-
-    def writelines(self, pieces: Any) -> None:
-        return
-
-    def is_closing(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        return
-
-    def abort(self) -> None:
-        return
-
-
-_GONE = _Gone()
+_STEP_BYTES = (
+    4 * 1024
+)  # taken apart at once: it may hold nothing but requests, each of which takes some times its size
 
 
 class Connection(asyncio.Protocol):
@@ -122,7 +57,8 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._in_head = False
         self._head_bytes = 0
-        self._chunk_bytes = 0
+        self._step_bytes = 0
+        self._ahead = b""  # came, and is taken apart when what came before is served
         self._barren_bytes = 0  # since the last byte of a body: trailers and what else carries nothing
         self._fault = 0
         self._ignoring = False  # the connection is about to end: what still comes is dropped
@@ -149,6 +85,10 @@ class Connection(asyncio.Protocol):
             ssl_object is not None
         ):  # beyond what the socket's own transport holds: at once, what is encrypted can wait as it is
             self.transport.set_write_buffer_limits(high=1)
+        if not self._served.has_room():
+            self._ignoring = True
+            self.transport.abort()
+            return
         self._served.connections.add(self)
         self.deadline = self._served.loop.time() + self._served.limits.idle_s
 
@@ -169,7 +109,8 @@ class Connection(asyncio.Protocol):
         # Nothing may be left to hold each other: the collector comes seldom, and a connection takes 50 KiB.
         self._current = self._receiving = self._tunnel = None
         self._beyond = None
-        self.transport = _GONE
+        self._ahead = b""
+        self.transport = GONE
         del self._parser
 
     def pause_writing(self) -> None:
@@ -200,21 +141,44 @@ class Connection(asyncio.Protocol):
             elif self._beyond is not None:
                 self._hold(data)
             return
-        self._chunk_bytes = len(data)
+        if self._ahead:
+            self._ahead += data
+        else:
+            self._take_apart(data)
+
+    def _take_apart(self, data: bytes) -> None:
+        """Until a request waits for another."""
+        at = 0
+        while at < len(data) and not self._ignoring:
+            if self._waiting:
+                self._ahead = data[at:]
+                self._pause_reading()
+                return
+            step = data[at : at + _STEP_BYTES] if len(data) > _STEP_BYTES else data
+            at += len(step)
+            self._parse(step, data, at)
+            if self._fault:
+                self._drop_faulty()
+            if self._current is None:
+                self._next()
+
+    def _parse(self, step: bytes, data: bytes, end: int) -> None:
+        """`step` ends at `end` of `data`."""
+        self._step_bytes = len(step)
         if self._in_head:
-            self._head_bytes += len(data)
+            self._head_bytes += len(step)
         elif self._receiving is not None:
-            self._barren_bytes += len(data)
-            self.deadline = self._served.loop.time() + self._served.limits.body_s
+            self._barren_bytes += len(step)
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(step)
         except httptools.HttpParserUpgrade as upgrade:
             self._ignoring = True
+            beyond = data[end - len(step) + upgrade.args[0] :]
             if self._upgrading and not self._fault:
-                self._hand_over(data[upgrade.args[0] :])
+                self._hand_over(beyond)
                 return
             self._beyond = bytearray()
-            self._hold(data[upgrade.args[0] :])
+            self._hold(beyond)
         except httptools.HttpParserCallbackError:
             log.exception("a request could not be taken")
             self._fault = self._fault or 500
@@ -223,10 +187,6 @@ class Connection(asyncio.Protocol):
         limit = self._served.limits.head_bytes
         if (self._in_head and self._head_bytes > limit) or self._barren_bytes > limit:
             self._fault = self._fault or 431
-        if self._fault:
-            self._drop_faulty()
-        if self._current is None:
-            self._next()
 
     # The parser's side
 
@@ -244,6 +204,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
             self._headers.append((name.lower(), value))
+            if len(self._headers) > self._served.limits.headers:
+                self._fault = self._fault or 431
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -251,7 +213,7 @@ class Connection(asyncio.Protocol):
             return
         parser = self._parser
         limit = self._served.limits.head_bytes
-        if self._head_bytes + self._chunk_bytes > limit:
+        if self._head_bytes + self._step_bytes > limit:
             size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
             if size > limit:
                 self._fault = 431
@@ -259,7 +221,7 @@ class Connection(asyncio.Protocol):
         version = parser.get_http_version()
         self._fault, continues = judge_head(version, self._headers)
         target = split_target(self._url)
-        if target is None or len(self._waiting) >= _SENT_AHEAD:
+        if target is None:
             self._fault = self._fault or 400
         if self._fault or target is None:
             return
@@ -321,8 +283,6 @@ class Connection(asyncio.Protocol):
         exchange.end_body()
         if exchange.done:  # the rest of a body that nobody read
             self.deadline = self._served.loop.time() + self._served.limits.idle_s
-        elif exchange is self._current:
-            self.deadline = _NEVER
         if not exchange.keep_alive:
             self._ignoring = True
 
@@ -335,12 +295,15 @@ class Connection(asyncio.Protocol):
                 self._refuse(self._fault)
             return
         exchange = self._current = self._waiting.popleft()
-        self.deadline = (
-            _NEVER if exchange.body_whole else self._served.loop.time() + self._served.limits.body_s
-        )
+        self.deadline = self._served.loop.time() + self._served.limits.request_s
+        exchange.task = self._served.loop.create_task(self._run(exchange))
+        if self._ahead and not self._waiting:
+            ahead, self._ahead = self._ahead, b""
+            self._take_apart(ahead)
         if self._waiting:
             self._pause_reading()
-        exchange.task = self._served.loop.create_task(self._run(exchange))
+        else:
+            self._resume_reading()
 
     async def _run(self, exchange: Exchange) -> None:
         try:
@@ -361,6 +324,9 @@ class Connection(asyncio.Protocol):
 
     def want_body(self) -> None:
         self._resume_reading()
+
+    def streams(self) -> None:
+        self.deadline = _NEVER
 
     def switched(self, exchange: Exchange) -> None:
         self._tunnel = exchange
@@ -387,7 +353,8 @@ class Connection(asyncio.Protocol):
         if self._waiting:
             self._next()
             return
-        self.deadline = self._served.loop.time() + self._served.limits.idle_s
+        limits = self._served.limits
+        self.deadline = self._served.loop.time() + (limits.head_s if self._in_head else limits.idle_s)
         self._resume_reading()
         if self._fault:
             self._refuse(self._fault)
@@ -409,8 +376,12 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """A deadline has passed."""
-        if self.write_paused and self.write_deadline <= self._served.loop.time():
+        if self.transport.is_closing() or (
+            self.write_paused and self.write_deadline <= self._served.loop.time()
+        ):
             self.transport.abort()
+        elif self._current is not None and self._current.body_whole:
+            self._refuse(504)
         elif self._current is not None or self._in_head:
             self._refuse(408)
         else:
@@ -442,10 +413,10 @@ class Connection(asyncio.Protocol):
                 self.transport.abort()
                 return
         line = STATUS_LINES[status]
-        text = line[9:-2]
+        reply = error_reply(_TOO_LATE) if status == 504 else text_reply(line[9:-2].decode())
         self.transport.write(
-            b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (line, len(text), text)
+            b"%bcontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (line, reply.content_type, reply.size, reply.body)
         )
         self._linger()
 
@@ -460,7 +431,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         self._ignoring = True
-        self.deadline = _NEVER
+        self.deadline = self._served.loop.time() + self._served.limits.close_s
         self.transport.close()
 
     def _hand_over(self, rest: bytes) -> None:
@@ -486,6 +457,11 @@ class Connection(asyncio.Protocol):
         if not self._reading and not self.transport.is_closing():
             self._reading = True
             self.transport.resume_reading()
+
+    @property
+    def is_idle(self) -> bool:
+        """No request has come whole that is not answered."""
+        return self._current is None and not self._ignoring
 
     @property
     def busy(self) -> asyncio.Task[None] | None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiserver.http.protocol import Connection, Limits, Served
+from apiserver.http.protocol import Connection
+from apiserver.http.served import Limits, Served
 from client.listening import inherited, listen
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Listener:
         if self._websockets is None:
             from apiserver.http.websocket import WebSockets
 
-            self._websockets = WebSockets(self._app)
+            self._websockets = WebSockets(self._app, self._limits)
         self._websockets.take(transport, head, rest)
 
     def _sweep(self) -> None:
@@ -101,7 +102,7 @@ class Listener:
             self._served.lost = 0
             _give_memory_back()
         limits = self._limits
-        every_s = min(limits.head_s, limits.body_s, limits.idle_s, limits.write_s) / 8
+        every_s = min(limits.head_s, limits.request_s, limits.idle_s, limits.write_s, limits.close_s) / 8
         self._sweeping = self._served.loop.call_later(every_s, self._sweep)
 
     async def stop(self, grace_s: float = 5.0) -> None:

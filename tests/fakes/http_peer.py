@@ -9,8 +9,9 @@ import asyncio
 import httptools
 
 from apiserver.http.body import read_body
-from apiserver.http.protocol import Connection, Limits, Served
+from apiserver.http.protocol import Connection
 from apiserver.http.reply import Reply, error_reply, send_reply
+from apiserver.http.served import Limits, Served
 from machinery.errors import ApiError
 from machinery.virtual_loop import run
 
@@ -103,9 +104,9 @@ async def echo(scope, receive, send):
 class Peer:
     """A connection to `app`, and the server's sweep once a second."""
 
-    def __init__(self, app=echo, limits=None, **wire):
+    def __init__(self, app=echo, limits=None, served=None, **wire):
         loop = asyncio.get_running_loop()
-        self.served = Served(app, loop, limits or Limits(), None)
+        self.served = served or Served(app, loop, limits or Limits(), None)
         self.wire = Wire(**wire)
         self.connection = Connection(self.served)
         self.wire.protocol = self.connection

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from apiserver.http.protocol import Limits
 from apiserver.http.reply import Reply, send_reply
 from apiserver.http.serve import Listener
+from apiserver.http.served import Limits
 
 REQUEST = b"GET /%b HTTP/1.1\r\nHost: api\r\n\r\n"
 
@@ -91,7 +91,7 @@ def test_connection_that_says_nothing_is_closed():
         async def app(scope, receive, send):
             await send_reply(send, Reply(200, b"x"), [])
 
-        quick = Limits(head_s=0.1, body_s=0.1, idle_s=0.1, write_s=0.1, linger_s=0.01)
+        quick = Limits(head_s=0.1, request_s=0.1, idle_s=0.1, write_s=0.1, linger_s=0.01)
         async with listening(app, quick) as (_, connect), asyncio.timeout(3):
             silent, _ = await connect()
             dripping, writer = await connect()

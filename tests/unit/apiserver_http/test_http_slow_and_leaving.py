@@ -6,12 +6,19 @@ import asyncio
 import gc
 import weakref
 
+import orjson
 import pytest
 from http_peer import HOST, Peer, echo
 
-from apiserver.http.exchange import WRITE_BYTES
+from apiserver.http.exchange import WRITE_BYTES, Exchange
 from apiserver.http.reply import Reply, send_reply
+from apiserver.http.served import Limits
 from machinery.virtual_loop import run
+
+
+def living(kind):
+    gc.collect()
+    return sum(isinstance(each, kind) for each in gc.get_objects())
 
 
 @pytest.mark.parametrize(
@@ -47,13 +54,125 @@ def test_head_that_drips_has_no_longer_than_a_slow_one():
     run(main())
 
 
-def test_body_that_keeps_coming_is_waited_for():
+@pytest.mark.parametrize(("pause_s", "status"), [(10, 200), (14, 408)])
+def test_body_has_no_longer_than_the_request_however_it_drips(pause_s, status):
     async def main():
         peer = await Peer().send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\n")
         for _ in range(5):
-            await peer.wait(50)
+            await peer.wait(pause_s)
             await peer.send(b"x")
-        assert peer.statuses == [200]
+        assert peer.statuses == [status]
+
+    run(main())
+
+
+def test_request_that_nobody_answers_is_answered_in_the_end():
+    async def main():
+        async def app(scope, receive, send):
+            await asyncio.sleep(100)
+            await send_reply(send, Reply(200, b"late"), [])
+
+        peer = await Peer(app).send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        await peer.wait(59)
+        assert not peer.answers
+        await peer.wait(50)
+        ((status, _, body),) = peer.answers
+        assert status == 504 and orjson.loads(body)["reason"] == "Timeout"
+        assert peer.wire.closed
+
+    run(main())
+
+
+@pytest.mark.parametrize(("announced", "is_cut_off"), [(True, True), (False, False)])
+def test_answer_that_drips_is_cut_off_and_a_stream_is_not(announced, is_cut_off):
+    async def main():
+        async def app(scope, receive, send):
+            headers = [(b"content-length", b"100000000")] if announced else []
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            for _ in range(1000):
+                await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+
+        peer = await Peer(app, limit=1000).send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        for _ in range(100):
+            peer.wire.read()
+            await peer.wait(1)
+        assert peer.wire.aborted == is_cut_off
+
+    run(main())
+
+
+def test_close_that_does_not_come_to_an_end_is_cut_short():
+    async def main():
+        peer = await Peer().send(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        assert peer.wire.closed
+
+        hanging = Peer()
+        hanging.wire.close = lambda: setattr(
+            hanging.wire, "closed", True
+        )  # the client takes nothing, and does not leave
+        hanging.wire.abort = lambda: setattr(hanging.wire, "aborted", True)
+        await hanging.send(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        await hanging.wait(9)
+        assert hanging.wire.closed and not hanging.wire.aborted
+        await hanging.wait(2)
+        assert hanging.wire.aborted
+
+    run(main())
+
+
+# What comes in floods
+
+
+def test_requests_sent_ahead_wait_as_the_bytes_they_came_as():
+    count = 5000
+
+    async def main():
+        go = asyncio.Event()
+
+        async def app(scope, receive, send):
+            await go.wait()
+            await send_reply(send, Reply(200, scope["path"].encode()), [])
+
+        flood = b"".join(b"GET /%d HTTP/1.1\r\n%b\r\n" % (index, HOST) for index in range(count))
+        before = living(Exchange)
+        peer = await Peer(app).send(flood, flood)
+        assert not peer.wire.reading
+        assert living(Exchange) - before < 200
+        go.set()
+        await asyncio.sleep(1)
+        assert [body for _, _, body in peer.answers] == [b"/%d" % index for index in range(count)]
+        assert peer.wire.reading
+
+    run(main())
+
+
+def test_head_of_very_many_short_lines_is_refused():
+    async def main():
+        peer = await Peer().send(b"GET / HTTP/1.1\r\n" + HOST + b"A:\r\n" * 20_000 + b"\r\n")
+        assert peer.statuses == [431]
+
+    run(main())
+
+
+def test_connection_too_many_ends_the_one_that_waited_longest_and_none_that_is_busy():
+    async def main():
+        go = asyncio.Event()
+
+        async def app(scope, receive, send):
+            await go.wait()
+            await echo(scope, receive, send)
+
+        limits = Limits(connections=2)
+        busy = await Peer(app, limits).send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        idle, newer, newest = (Peer(app, served=busy.served) for _ in range(3))
+        assert idle.wire.closed and newer.wire.closed and not busy.wire.closed
+        await newest.settle()
+        await newest.send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        one_more = Peer(app, served=busy.served)
+        assert one_more.wire.aborted and not newest.wire.closed
+        go.set()
+        await newest.settle()
+        assert busy.statuses == newest.statuses == [200]
 
     run(main())
 

@@ -17,8 +17,9 @@ from apiserver.backends.memory import MemoryBackend
 from apiserver.engine.query import parse_query
 from apiserver.engine.revisions import parse_watch
 from apiserver.http.negotiation import accepted
-from apiserver.http.protocol import Connection, Served
+from apiserver.http.protocol import Connection
 from apiserver.http.reply import Receive, Scope, Send
+from apiserver.http.served import Served
 from apiserver.http.watch_stream import Streams, frames_for, stream_watch
 from apiserver.storage.cacher import Cacher
 from apiserver.storage.extract import extractor
