@@ -31,7 +31,8 @@ from apiserver.encryption import add_flags as add_encryption_flags
 from apiserver.engine.engine import Engine
 from apiserver.guard import Guard, rbac_guard
 from apiserver.http.audit import NoAudit
-from apiserver.http.serve import Listener
+from apiserver.http.serve import Listener, plan_connections
+from apiserver.http.served import Limits
 from apiserver.http.tls_reload import LiveContext
 from apiserver.node_tls import TlsNodeConnector
 from apiserver.security import FlaggedSecurity
@@ -48,6 +49,7 @@ log = get_logger("apiserver")
 
 _DRAIN_S = 5.0
 _LEAVE_S = 1.0
+_FILES = 32_768
 
 
 class StartError(Exception):
@@ -247,6 +249,7 @@ async def run(options: argparse.Namespace) -> None:
         server.app,
         [(address, options.port) for address in addresses],
         tls.context if tls else None,
+        Limits(connections=plan_connections(_open_many_files())),
         tunnels=server.tunnels,
     )
     await encryption.start()
@@ -292,6 +295,18 @@ async def run(options: argparse.Namespace) -> None:
         for task in beside:
             task.cancel()
     await encryption.close()
+
+
+def _open_many_files() -> int:
+    """Each connection takes one; a shell's bound is meant for programs that wait with select. How many there may be now."""
+    import resource
+
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(_FILES, most) if most != resource.RLIM_INFINITY else _FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        soft = wanted
+    return soft if soft != resource.RLIM_INFINITY else _FILES
 
 
 def _settle() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BACKLOG = 2048
 _CROWD = 256
 _HANDSHAKE_S = 20.0
+_MOST_CONNECTIONS = 16_384
 _FAREWELL_S = 5.0  # for a client to answer TLS's goodbye
 
 
@@ -35,6 +36,12 @@ def server_context(certificate: Path, key: Path, client_cas: Iterable[Path]) -> 
         context.load_verify_locations(client_ca)
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
+
+
+def plan_connections(files: int) -> int:
+    """How many may be open in a process that may open so many `files`: it needs some for itself, and one for each session on
+    a node. Upstream sets no bound but that of files, at which it can open no more of its own."""
+    return min(files * 3 // 4, _MOST_CONNECTIONS)
 
 
 def _give_memory_back() -> None:

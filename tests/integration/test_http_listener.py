@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from apiserver.http.reply import Reply, send_reply
-from apiserver.http.serve import Listener
+from apiserver.http.serve import Listener, plan_connections
 from apiserver.http.served import Limits
 
 REQUEST = b"GET /%b HTTP/1.1\r\nHost: api\r\n\r\n"
@@ -119,3 +119,7 @@ def test_large_answer_to_a_slow_reader_arrives_whole():
                 assert await reader.readexactly(len(body)) == body
 
     asyncio.run(main())
+
+
+def test_many_connections_leave_files_for_the_server_itself():
+    assert [plan_connections(files) for files in (1024, 20_000, 1 << 20)] == [768, 15_000, 16_384]
