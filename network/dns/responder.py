@@ -31,6 +31,11 @@ class Responder:
         self._ask = ask
         self._rng = rng
 
+    @property
+    def version(self) -> int:
+        """Changes with whatever `at_once` says."""
+        return self._zone().version
+
     def at_once(self, query: Query) -> Answer | None:
         """What the zone alone can answer; None where somebody else must be asked."""
         found = self._zone().find(query.text, _kind(query.kind))

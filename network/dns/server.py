@@ -20,6 +20,7 @@ from client.logs import get_logger
 from network.dns import message
 from network.dns.figures import Figures
 from network.dns.message import Answer, Query, Unanswerable
+from network.dns.ready import ReadyAnswers
 from network.dns.responder import Responder
 
 log = get_logger("network")
@@ -44,6 +45,7 @@ class Answering:
         self.waiting = 0
         self._clients = clients
         self._known: dict[str, bool] = {}
+        self._ready = ReadyAnswers()
 
     def is_client(self, address: str) -> bool:
         known = self._known.get(address)
@@ -59,15 +61,39 @@ class Answering:
         except Unanswerable:
             self.figures.drop("no question")
             return None
-        known = query.kind <= 255
-        self.figures.asked(
-            protocol, dns.rdatatype.to_text(dns.rdatatype.RdataType.make(query.kind)) if known else "other"
-        )
+        self.figures.asked(protocol, _kind(query))
         return query
+
+    def given_before(self, wire: bytes) -> bytes | None:
+        """The answer to a datagram, where nothing has changed since."""
+        ready = self._ready.get(wire, self.responder.version)
+        if ready is None:
+            return None
+        self.figures.asked("udp", ready.kind)
+        self.figures.answered(ready.rcode)
+        return wire[:2] + ready.rest
+
+    def at_once(self, wire: bytes, query: Query) -> bytes | None:
+        """A datagram's answer, where nobody else has to be asked."""
+        if query.rcode:
+            return self.write(query, Answer(query.rcode), query.limit)
+        answer = self.responder.at_once(query)
+        if answer is None:
+            return None
+        made = self.write(query, answer, query.limit)
+        if all(len(rrset) == 1 for rrset in answer.answer):  # else their order changes
+            rcode = dns.rcode.to_text(answer.rcode)
+            self._ready.put(wire, made, self.responder.version, _kind(query), rcode)
+        return made
 
     def write(self, query: Query, answer: Answer, limit: int) -> bytes:
         self.figures.answered(dns.rcode.to_text(answer.rcode))
         return message.write_answer(query, answer, limit)
+
+
+def _kind(query: Query) -> str:
+    """As a label: strangers must not make up new ones."""
+    return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(query.kind)) if query.kind <= 255 else "other"
 
 
 class UdpServer:
@@ -98,12 +124,16 @@ class UdpServer:
 
     def _answer(self, data: bytes, client: tuple[str, int]) -> None:
         shared = self._answering
+        known = shared.given_before(data)
+        if known is not None:
+            self._send(known, client)
+            return
         query = shared.read(data, "udp")
         if query is None:
             return
-        answer = Answer(query.rcode) if query.rcode else shared.responder.at_once(query)
+        answer = shared.at_once(data, query)
         if answer is not None:
-            self._send(shared.write(query, answer, query.limit), client)
+            self._send(answer, client)
         elif shared.waiting < MOST_WAITING:
             shared.waiting += 1
             shared.group.create_task(self._later(query, client)).add_done_callback(self._done)

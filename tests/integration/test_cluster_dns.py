@@ -45,6 +45,31 @@ def test_names_of_services_follow_their_objects(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_same_question_gets_the_same_until_something_changes(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with dns_world(tmp_path, [service()]) as world:
+            first = await world.ask(WEB, id=1)
+            second = await world.ask(WEB, id=2)
+            assert (second.id, second.answer) == (2, first.answer)
+            assert (await world.ask(WEB, use_edns=0)).edns == 0  # another question
+            world.fed.put(SERVICES, service(clusterIP="10.96.0.10"))
+            assert await world.data(WEB, id=3) == ["10.96.0.10"]
+            assert world.component.figures.requests == {("udp", "A"): 4}
+
+    asyncio.run(main())
+
+
+def test_addresses_of_peers_come_in_changing_order(tmp_path: Path) -> None:
+    many = slice_of(*(endpoint(f"10.1.{number}.1") for number in range(10)))
+
+    async def main() -> None:
+        async with dns_world(tmp_path, [service(clusterIP="None")], [many]) as world:
+            seen = {(await world.ask(WEB, id=1)).answer[0].to_text() for _ in range(5)}
+            assert len(seen) > 1
+
+    asyncio.run(main())
+
+
 def test_names_outside_are_asked_of_the_machines_resolvers_once(tmp_path: Path) -> None:
     async def main() -> None:
         async with (
