@@ -75,6 +75,7 @@ def run_api() -> RunApi:
         guard: Callable[[Engine], Guard] = open_guard,
         user: User = ADMIN,
         connect: Connect = connect,
+        cluster_dns: str = "",
     ) -> None:
         async def main(clock: LoopClock) -> None:
             rng = random.Random(7)
@@ -89,6 +90,7 @@ def run_api() -> RunApi:
                     connector=connector or NoNodes(),
                     resources_of=resources_of,
                     connect=connect,
+                    cluster_dns=cluster_dns,
                 )
             )
             async with asyncio.TaskGroup() as group:

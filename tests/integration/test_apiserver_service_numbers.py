@@ -88,3 +88,40 @@ def test_what_a_crash_left_behind_is_repaired(run_api: RunApi) -> None:
         assert made["spec"]["ports"][0]["nodePort"] in taken and leaked not in taken
 
     run_api(body)
+
+
+def test_dns_has_a_service_at_its_address_where_nodes_answer_it(run_api: RunApi) -> None:
+    async def body(api: Any) -> None:
+        made = await api.client.get(SERVICES, "kube-dns", "kube-system")
+        assert made["spec"]["clusterIP"] == "10.96.0.10" and "selector" not in made["spec"]
+        ports = [(each["name"], each["port"], each["protocol"]) for each in made["spec"]["ports"]]
+        assert ports == [("dns", 53, "UDP"), ("dns-tcp", 53, "TCP")]
+        chosen = {**made, "spec": {**made["spec"], "selector": {"k8s-app": "kube-dns"}}}
+        await api.client.update(SERVICES, chosen)
+        await api.clock.sleep(30)
+        kept = await api.client.get(SERVICES, "kube-dns", "kube-system")
+        assert kept["spec"]["selector"] == {"k8s-app": "kube-dns"}  # somebody's own is left alone
+        await api.client.delete(SERVICES, "kube-dns", "kube-system")
+        await api.clock.sleep(30)
+        assert "selector" not in (await api.client.get(SERVICES, "kube-dns", "kube-system"))["spec"]
+
+    run_api(body, cluster_dns="10.96.0.10")
+
+
+def test_dns_of_somebody_at_the_same_address_is_left_alone(run_api: RunApi) -> None:
+    async def body(api: Any) -> None:
+        await api.client.delete(SERVICES, "kube-dns", "kube-system")
+        await api.client.create(SERVICES, service("coredns", clusterIP="10.96.0.10"))
+        await api.clock.sleep(30)
+        with pytest.raises(NotFound):
+            await api.client.get(SERVICES, "kube-dns", "kube-system")
+
+    run_api(body, cluster_dns="10.96.0.10")
+
+
+def test_without_dns_there_is_no_service_of_it(run_api: RunApi) -> None:
+    async def body(api: Any) -> None:
+        with pytest.raises(NotFound):
+            await api.client.get(SERVICES, "kube-dns", "kube-system")
+
+    run_api(body)

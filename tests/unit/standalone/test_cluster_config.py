@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import socket
 from pathlib import Path
@@ -117,3 +118,18 @@ def test_without_controllers_and_schedulers_nothing_of_them_is_started(tmp_path:
     names = [program.name for program in plan_programs(Layout(tmp_path), make(controllers=0, schedulers=0))]
     assert "apiserver" in names
     assert not [name for name in names if name.startswith(("controllers", "scheduler"))]
+
+
+def test_every_node_answers_dns_unless_that_is_left_to_somebody_else(tmp_path: Path) -> None:
+    def flags(config: ClusterConfig) -> tuple[list[str], list[str]]:
+        argv = {each.name: each.argv for each in plan_programs(Layout(tmp_path), config)}
+        network = [word for word in argv.get("network", ()) if word.startswith("--dns=")]
+        return network, [word for word in argv["apiserver"] if word.startswith("--cluster-dns=")]
+
+    two = cluster_config.with_nodes(make(), 2)
+    assert flags(two) == (
+        ["--dns=node-1=10.99.0.11", "--dns=node-2=10.99.0.12"],
+        ["--cluster-dns=10.96.0.10"],
+    )
+    assert flags(dataclasses.replace(two, dns=False)) == ([], [])
+    assert flags(cluster_config.with_nodes(make(runtime="fake"), 1)) == ([], [])
