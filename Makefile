@@ -49,7 +49,7 @@ upstream: .venv/.dev ## the same requests at upstream's own API server and at ou
 conformance: .venv/.dev ## Kubernetes' own conformance suite on real containers (ONLY='a regular expression'; a quarter of an hour)
 	@[ -n "$$KCTL_KUBERNETES" ] || tools/setup.sh kubernetes-packages
 	@$(PY) tests/conformance/conformance_live.py "$${KCTL_KUBERNETES:-$${XDG_CACHE_HOME:-$$HOME/.cache}/kctl/upstream/kubernetes-1.20}" \
-	  $(if $(ONLY),--only '$(ONLY)',--record tests/conformance/outcomes.tsv)
+	  $(if $(UP),--up '$(UP)') $(if $(ONLY),--only '$(ONLY)',--record tests/conformance/outcomes.tsv)
 
 CASES ?= 2000
 SEED ?= 1

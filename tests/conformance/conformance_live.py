@@ -70,6 +70,9 @@ def main() -> int:
     )
     parser.add_argument("built", type=Path, help="where Kubernetes' programs lie")
     parser.add_argument("--only", default="", help="a regular expression of specs' names, in one process")
+    parser.add_argument(
+        "--up", default="", help="more flags of `kctl up`, as --up='--store etcd --apiservers 2'"
+    )
     parser.add_argument("--record", type=Path, help="write every spec's outcome there")
     parser.add_argument(
         "--logs", type=Path, default=Path("/tmp/kctl-conformance"), help="what the suite says"
@@ -80,7 +83,7 @@ def main() -> int:
     expectations = Expectations.read(HERE / "expected.yaml")
 
     started = time.monotonic()
-    with _site(options.built, options.logs) as cluster:
+    with _site(options.built, options.logs, options.up.split()) as cluster:
         outcomes = dict(_play(options.built, cluster, options.logs, options.only, expectations))
     minutes = (time.monotonic() - started) / 60
     if options.record:
@@ -91,9 +94,9 @@ def main() -> int:
 
 
 @contextmanager
-def _site(built: Path, logs: Path) -> Iterator[Cluster]:
+def _site(built: Path, logs: Path, up: Sequence[str]) -> Iterator[Cluster]:
     """A cluster of two nodes that holds the suite's images, and upstream's controllers at work in it."""
-    with running("conformance", "--nodes", "2") as cluster:
+    with running("conformance", "--nodes", "2", *up) as cluster:
         for image in catalogue(built):
             archive = logs / "image.tar"
             write_archive(image, archive)
