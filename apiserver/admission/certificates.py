@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import TYPE_CHECKING
 
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.lookup import Plugin, forbidden, is_resource
 from apiserver.auth.seams import Authorizer, decide
 from apiserver.auth.user import Attributes, User
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 GROUP = "certificates.k8s.io"
 PLURAL = "certificatesigningrequests"
@@ -88,11 +92,29 @@ def organizations(request: str) -> list[str]:
     """The organizations in the subject of a base64 PEM request; none where it cannot be read (others refuse that)."""
     from cryptography import x509
 
+    subject = _subject(request)
+    return _values(subject, x509.NameOID.ORGANIZATION_NAME) if subject is not None else []
+
+
+def common_name(request: str) -> str | None:
+    """The subject's common name, "" where it has none; None where the request cannot be read."""
+    from cryptography import x509
+
+    subject = _subject(request)
+    return "".join(_values(subject, x509.NameOID.COMMON_NAME)[-1:]) if subject is not None else None
+
+
+def _subject(request: str) -> x509.Name | None:
+    from cryptography import x509
+
     try:
-        parsed = x509.load_pem_x509_csr(base64.b64decode(request, validate=True))
+        return x509.load_pem_x509_csr(base64.b64decode(request, validate=True)).subject
     except (ValueError, binascii.Error):
-        return []
-    return [str(each.value) for each in parsed.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)]
+        return None
+
+
+def _values(subject: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:
+    return [str(each.value) for each in subject.get_attributes_for_oid(oid)]
 
 
 def _signing(csr: Obj | None) -> tuple[object, list[Obj]]:

@@ -1,20 +1,19 @@
 """NodeRestriction: what a node may write of the things it may write at all.
 
-The Node authorizer lets a node at its own Node, its pods' status, its lease and tokens for its pods'
-accounts; this judges the contents, so that one captured node cannot speak for another or take pods
-and labels it was not given. Source: Kubernetes "Admission Control", NodeRestriction.
+The Node authorizer lets a node at its own Node, its pods' status, its lease, tokens for its pods' accounts and the
+status of their claims; this judges the contents, so that one captured node cannot speak for another or take pods,
+labels and claims it was not given. Source: Kubernetes "Admission Control", NodeRestriction; plugin/pkg/admission/noderestriction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
+from apiserver.admission.certificates import common_name
 from apiserver.admission.lookup import Lookup, Plugin, forbidden, is_resource, name_of
-from apiserver.admission.service_account import is_mirror
-from apiserver.auth.node import LEASE_NAMESPACE, node_name
-from apiserver.auth.node_graph import pod_refs
+from apiserver.admission.node_restriction_pods import labels_of, wrong_mirror, wrong_status
+from apiserver.auth.node import LEASE_NAMESPACE, PREFIX, node_name
+from machinery.errors import not_found
 
 RESTRICTED = "node-restriction.kubernetes.io"
 _OWN_LABELS = frozenset(
@@ -34,6 +33,8 @@ _OWN_LABELS = frozenset(
     }
 )
 _OWN_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
+_GROWTH = frozenset({"capacity", "conditions", "allocatedResources", "allocatedResourceStatuses"})
+_NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 
 
 class NodeRestriction(Plugin):
@@ -57,103 +58,133 @@ class NodeRestriction(Plugin):
             await self._pod(request, node)
         elif is_resource(request, "", "nodes"):
             _node(request, node)
+        elif is_resource(request, "", "persistentvolumeclaims"):
+            _claim(request, node)
+        elif is_resource(request, "", "serviceaccounts"):
+            if request.operation == "CREATE" and request.subresource == "token":
+                await self._token(request, node)
         elif is_resource(request, "coordination.k8s.io", "leases"):
-            _named_as(request, node, "lease")
             if request.namespace != LEASE_NAMESPACE:
-                raise forbidden(
-                    request, f'can only access leases in the "{LEASE_NAMESPACE}" system namespace'
-                )
+                why = f'can only access leases in the "{LEASE_NAMESPACE}" system namespace'
+                raise forbidden(request, why)
+            _named_as(request, node, "can only access node lease with the same name as the requesting node")
         elif is_resource(request, "storage.k8s.io", "csinodes"):
-            _named_as(request, node, "CSINode")
-        elif is_resource(request, "", "serviceaccounts") and request.subresource == "token":
-            await self._token(request, node)
+            _named_as(request, node, "can only access CSINode with the same name as the requesting node")
+        elif is_resource(request, "resource.k8s.io", "resourceslices"):
+            _slice(request, node)
+        elif is_resource(request, "certificates.k8s.io", "certificatesigningrequests"):
+            _certificate(request, node)
         return False
 
     async def _pod(self, request: AdmissionRequest, node: str) -> None:
+        operation, why = request.operation, ""
         if request.subresource == "eviction":
             old = await self._pods(request.namespace, request.name)
-            if old is not None:
-                _own_pod(request, node, old, "evict")
-        elif request.operation == "CREATE" and not request.subresource:
-            await self._mirror(request, node)
-        elif request.operation == "DELETE":
-            _own_pod(request, node, request.old or {}, "delete")
-        elif request.subresource == "status" and request.old is not None and request.obj is not None:
-            _own_pod(request, node, request.old, "update status for")
-            if _labels(request.old) != _labels(request.obj):
-                raise forbidden(request, f"node '{node}' cannot update labels through pod status")
-        elif request.operation in ("CREATE", "UPDATE"):
-            raise forbidden(
-                request, f"unexpected pod subresource '{request.subresource}', only status and eviction"
-            )
-
-    async def _mirror(self, request: AdmissionRequest, node: str) -> None:
-        """A node creates only images of the static pods it runs itself, which need nothing of the cluster's."""
-        pod = request.obj or {}
-        if not is_mirror(pod):
-            raise forbidden(
-                request,
-                f"pod does not have kubernetes.io/config.mirror annotation, node '{node}' can only create mirror pods",
-            )
-        if pod["spec"].get("nodeName") != node:
-            raise forbidden(request, f"node '{node}' can only create pods with spec.nodeName set to itself")
-        owners = pod["metadata"].get("ownerReferences") or []
-        if owners:
+            if old is not None and old["spec"].get("nodeName") != node:
+                why = f"node {node} can only evict pods with spec.nodeName set to itself"
+        elif request.subresource == "status":
+            why = wrong_status(request.obj or {}, request.old or {}, node)
+        elif request.subresource:
+            why = f"unexpected pod subresource \"{request.subresource}\", only 'status' and 'eviction' are allowed"
+        elif operation == "CREATE":
             standing = await self._nodes("", node)
-            uid = standing["metadata"]["uid"] if standing else ""
-            owner = owners[0]
-            if (
-                len(owners) > 1
-                or owner.get("kind") != "Node"
-                or owner.get("name") != node
-                or owner.get("uid") != uid
-            ):
-                raise forbidden(
-                    request, f"node '{node}' can only create pods with an owner reference set to itself"
-                )
-        if pod["spec"].get("serviceAccountName"):
-            raise forbidden(request, f"node '{node}' can not create pods that reference a service account")
-        plain = {**pod, "metadata": {"name": name_of(pod)}}
-        for ref in pod_refs(request.namespace, name_of(pod), plain):
-            if ref.resource in ("secrets", "configmaps", "persistentvolumeclaims"):
-                raise forbidden(request, f"node '{node}' can not create pods that reference {ref.resource}")
+            why = wrong_mirror(request.obj or {}, node, standing["metadata"]["uid"] if standing else "")
+        elif operation != "DELETE":
+            why = f'unexpected operation "{operation}", node "{node}" can only create and delete mirror pods'
+        elif ((request.old or {}).get("spec") or {}).get("nodeName") != node:
+            why = f'node "{node}" can only delete pods with spec.nodeName set to itself'
+        if why:
+            raise forbidden(request, why)
 
     async def _token(self, request: AdmissionRequest, node: str) -> None:
         """Only for a pod that runs there, named with its uid."""
         ref = ((request.obj or {}).get("spec") or {}).get("boundObjectRef") or {}
-        if ref.get("kind") != "Pod" or not ref.get("name"):
-            raise forbidden(request, f"node '{node}' requested token not bound to a pod")
+        if (ref.get("apiVersion"), ref.get("kind")) != ("v1", "Pod") or not ref.get("name"):
+            raise forbidden(request, "node requested token not bound to a pod")
         if not ref.get("uid"):
-            raise forbidden(request, f"node '{node}' requested token with a pod binding without a uid")
+            raise forbidden(request, "node requested token with a pod binding without a uid")
         pod = await self._pods(request.namespace, ref["name"])
-        if pod is None or pod["metadata"].get("uid") != ref["uid"]:
+        if pod is None:
+            raise not_found("", "pods", ref["name"])
+        if pod["metadata"].get("uid") != ref["uid"]:
             raise forbidden(
-                request, f"node '{node}' requested token bound to a pod that is not there (any more)"
+                request,
+                f"the UID in the bound object reference ({ref['uid']}) does not match the UID in record. "
+                "The object might have been deleted and then recreated",
             )
         if pod["spec"].get("nodeName") != node:
-            raise forbidden(
-                request, f"node '{node}' requested token bound to a pod scheduled on a different node"
-            )
+            raise forbidden(request, "node requested token bound to a pod scheduled on a different node")
 
 
 def _node(request: AdmissionRequest, node: str) -> None:
-    _named_as(request, node, "node")
-    new, old = request.obj, request.old
+    name = request.name or name_of(request.obj or {})
+    _named_as(request, node, f'node "{node}" is not allowed to modify node "{name}"')
+    new, old = request.obj, request.old or {}
     if new is None:
         return
+    source, had = ((each.get("spec") or {}).get("configSource") for each in (new, old))
     if request.operation == "CREATE":
-        changed = _labels(new)
-    else:
-        old = old or {}
-        before, after = _labels(old), _labels(new)
-        changed = {key: "" for key in {*before, *after} if before.get(key) != after.get(key)}
-        if (old.get("spec") or {}).get("taints", []) != (new.get("spec") or {}).get("taints", []):
-            raise forbidden(request, f"node '{node}' is not allowed to modify taints")
-        if (old["metadata"].get("ownerReferences") or []) != (new["metadata"].get("ownerReferences") or []):
-            raise forbidden(request, f"node '{node}' is not allowed to modify ownerReferences")
-    refused = sorted(key for key in changed if not may_label(key))
+        if source is not None:
+            raise forbidden(
+                request, f'node "{node}" is not allowed to create pods with a non-nil configSource'
+            )
+        refused = sorted(key for key in labels_of(new) if not may_label(key))
+        if refused:
+            why = f'node "{node}" is not allowed to set the following labels: {", ".join(refused)}'
+            raise forbidden(request, why)
+        return
+    if source is not None and source != had:
+        why = f'node "{node}" is not allowed to update configSource to a new non-nil configSource'
+        raise forbidden(request, why)
+    if ((old.get("spec") or {}).get("taints") or []) != ((new.get("spec") or {}).get("taints") or []):
+        raise forbidden(request, f'node "{node}" is not allowed to modify taints')
+    if (old["metadata"].get("ownerReferences") or []) != (new["metadata"].get("ownerReferences") or []):
+        raise forbidden(request, f'node "{node}" is not allowed to modify ownerReferences')
+    before, after = labels_of(old), labels_of(new)
+    refused = sorted(
+        key for key in {*before, *after} if before.get(key) != after.get(key) and not may_label(key)
+    )
     if refused:
         raise forbidden(request, f"is not allowed to modify labels: {', '.join(refused)}")
+
+
+def _claim(request: AdmissionRequest, node: str) -> None:
+    """How large it is, and how far its growth is: nothing else, metadata least of all."""
+    if request.subresource != "status":
+        raise forbidden(request, "may only update PVC status")
+    if _beside_growth(request.old or {}) != _beside_growth(request.obj or {}):
+        raise forbidden(
+            request,
+            f'node "{node}" is not allowed to update fields other than status.quantity and status.conditions',
+        )
+
+
+def _beside_growth(claim: Obj) -> tuple[Obj, Obj, Obj]:
+    meta = {k: v for k, v in claim["metadata"].items() if k not in ("resourceVersion", "managedFields")}
+    status = {k: v for k, v in (claim.get("status") or {}).items() if k not in _GROWTH}
+    return meta, claim.get("spec") or {}, status
+
+
+def _slice(request: AdmissionRequest, node: str) -> None:
+    """Devices of its own; changes of what is there are the authorizer's to judge."""
+    for operation, slice_ in (("create", request.obj), ("delete", request.old)):
+        if (
+            request.operation == operation.upper()
+            and ((slice_ or {}).get("spec") or {}).get("nodeName") != node
+        ):
+            why = f"can only {operation} ResourceSlice with the same NodeName as the requesting node"
+            raise forbidden(request, why)
+
+
+def _certificate(request: AdmissionRequest, node: str) -> None:
+    spec = (request.obj or {}).get("spec") or {}
+    if request.operation != "CREATE" or spec.get("signerName") not in _NODE_SIGNERS:
+        return
+    said = common_name(spec.get("request", ""))
+    if said is None:
+        raise forbidden(request, "unable to parse csr")
+    if said != PREFIX + node:
+        raise forbidden(request, f"can only create a node CSR with CN={PREFIX}{node}")
 
 
 def may_label(key: str) -> bool:
@@ -168,17 +199,6 @@ def may_label(key: str) -> bool:
     return not any(prefix == word or prefix.endswith("." + word) for word in ("kubernetes.io", "k8s.io"))
 
 
-def _named_as(request: AdmissionRequest, node: str, what: str) -> None:
-    name = request.name or name_of(request.obj or request.old or {})
-    if name != node:
-        raise forbidden(request, f"node '{node}' is not allowed to modify {what} '{name}'")
-
-
-def _own_pod(request: AdmissionRequest, node: str, pod: Obj, verb: str) -> None:
-    if (pod.get("spec") or {}).get("nodeName") != node:
-        raise forbidden(request, f"node '{node}' can only {verb} pods with spec.nodeName set to itself")
-
-
-def _labels(obj: Obj) -> Mapping[str, str]:
-    labels: Mapping[str, str] = (obj.get("metadata") or {}).get("labels") or {}
-    return labels
+def _named_as(request: AdmissionRequest, node: str, why: str) -> None:
+    if (request.name or name_of(request.obj or request.old or {})) != node:
+        raise forbidden(request, why)

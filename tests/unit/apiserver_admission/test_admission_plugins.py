@@ -4,68 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import orjson
 import pytest
+from admission_requests import asking, go, things
 
-from api import registry
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.chain import Outside, admission_chain
 from apiserver.admission.collection import Collection
 from apiserver.admission.default_tolerations import add_tolerations
-from apiserver.admission.lookup import Plugin
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
-from apiserver.admission.node_restriction import NodeRestriction, may_label
 from apiserver.admission.pod_security import PodSecurity
 from apiserver.admission.pod_security_standards import violations
 from apiserver.admission.priority import Priority, builtin_classes
 from apiserver.admission.service_account import MOUNT_PATH, ServiceAccount
 from apiserver.admission.taint_nodes import TaintNodesByCondition
-from apiserver.auth.user import User
 from apiserver.storage.store import Store
 from machinery import virtual_loop
 from machinery.clock import Clock, LoopClock
 from machinery.errors import Forbidden, Invalid, NotFound
 
 Obj = dict[str, Any]
-RESOURCES = {(r.gvr.group, r.gvr.resource): r for r in registry.load()}
-NODE = User("system:node:n1", ("system:nodes", "system:authenticated"))
-
-
-def asking(operation: Any, plural: str, obj: Obj | None = None, **more: Any) -> AdmissionRequest:
-    old = more.pop("old", None)
-    metadata = (obj or old or {}).get("metadata") or {}
-    return AdmissionRequest(
-        operation,
-        RESOURCES[more.pop("group", ""), plural],
-        more.pop("subresource", ""),
-        more.pop("namespace", "a"),
-        more.pop("name", metadata.get("name", "")),
-        obj,
-        old,
-        more.pop("user", User("jane")),
-    )
-
-
-def things(*objs: Obj) -> Any:
-    by_key = {(o["metadata"].get("namespace", ""), o["metadata"]["name"]): o for o in objs}
-
-    async def look_up(namespace: str, name: str) -> Obj | None:
-        return by_key.get((namespace, name))
-
-    return look_up
-
-
-def go(plugin: Plugin, request: AdmissionRequest) -> AdmissionRequest:
-    async def main() -> None:
-        if plugin.handles(request):
-            await plugin.admit(request)
-            await plugin.validate(request)
-
-    asyncio.run(main())
-    return request
 
 
 def pod(name: str = "p", **spec: Any) -> Obj:
@@ -271,134 +231,6 @@ def test_new_node_starts_not_ready() -> None:
     for _ in range(2):
         go(TaintNodesByCondition(), asking("CREATE", "nodes", node))
         assert node["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
-
-
-MINE = {"metadata": {"name": "mine", "namespace": "a", "uid": "u"}, "spec": {"nodeName": "n1"}}
-THEIRS = {"metadata": {"name": "theirs", "namespace": "a", "uid": "t"}, "spec": {"nodeName": "n2"}}
-RESTRICTION = NodeRestriction(things(MINE, THEIRS), things({"metadata": {"name": "n1", "uid": "node-uid"}}))
-
-
-def bound(name: str, uid: str) -> Obj:
-    return {"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": name, "uid": uid}}}
-
-
-def node(name: str, labels: Mapping[str, str] | None = None, taints: Sequence[Obj] = ()) -> Obj:
-    return {"metadata": {"name": name, "labels": dict(labels or {})}, "spec": {"taints": list(taints)}}
-
-
-MIRROR = {"kubernetes.io/config.mirror": "hash"}
-
-
-@pytest.mark.parametrize(
-    ("request_", "refused"),
-    [
-        (asking("UPDATE", "pods", MINE, old=MINE, subresource="status", user=NODE), ""),
-        (
-            asking("UPDATE", "pods", THEIRS, old=THEIRS, subresource="status", user=NODE),
-            "can only update status for",
-        ),
-        (asking("DELETE", "pods", old=THEIRS, user=NODE), "can only delete pods"),
-        (
-            asking("CREATE", "pods", {}, name="theirs", subresource="eviction", user=NODE),
-            "can only evict pods",
-        ),
-        (asking("CREATE", "pods", pod(), user=NODE), "can only create mirror pods"),
-        (
-            asking(
-                "CREATE",
-                "pods",
-                {"metadata": {"name": "m", "annotations": MIRROR}, "spec": {"nodeName": "n1"}},
-                user=NODE,
-            ),
-            "",
-        ),
-        (
-            asking(
-                "CREATE",
-                "pods",
-                {
-                    "metadata": {"name": "m", "annotations": MIRROR},
-                    "spec": {"nodeName": "n1", "volumes": [{"name": "s", "secret": {"secretName": "x"}}]},
-                },
-                user=NODE,
-            ),
-            "can not create pods that reference secrets",
-        ),
-        (asking("CREATE", "nodes", node("n1", {"kubernetes.io/hostname": "n1"}), user=NODE), ""),
-        (asking("CREATE", "nodes", node("n2"), user=NODE), "is not allowed to modify node 'n2'"),
-        (
-            asking(
-                "UPDATE",
-                "nodes",
-                node("n1", {"node-role.kubernetes.io/control-plane": ""}),
-                old=node("n1"),
-                user=NODE,
-            ),
-            "not allowed to modify labels: node-role.kubernetes.io/control-plane",
-        ),
-        (
-            asking("UPDATE", "nodes", node("n1", taints=[{"key": "x"}]), old=node("n1"), user=NODE),
-            "modify taints",
-        ),
-        (asking("UPDATE", "nodes", node("n1", taints=[{"key": "x"}]), old=node("n1")), ""),
-        (
-            asking(
-                "CREATE", "serviceaccounts", bound("mine", "u"), subresource="token", name="bot", user=NODE
-            ),
-            "",
-        ),
-        (
-            asking(
-                "CREATE", "serviceaccounts", bound("theirs", "t"), subresource="token", name="bot", user=NODE
-            ),
-            "scheduled on a different node",
-        ),
-        (
-            asking(
-                "CREATE", "serviceaccounts", bound("mine", "old"), subresource="token", name="bot", user=NODE
-            ),
-            "not there",
-        ),
-        (
-            asking("CREATE", "serviceaccounts", {"spec": {}}, subresource="token", name="bot", user=NODE),
-            "not bound to a pod",
-        ),
-        (
-            asking(
-                "CREATE",
-                "leases",
-                {"metadata": {"name": "n2"}},
-                group="coordination.k8s.io",
-                namespace="kube-node-lease",
-                user=NODE,
-            ),
-            "not allowed to modify lease 'n2'",
-        ),
-    ],
-)
-def test_node_speaks_only_for_itself(request_: AdmissionRequest, refused: str) -> None:
-    if refused:
-        with pytest.raises(Forbidden, match=refused):
-            go(RESTRICTION, request_)
-    else:
-        go(RESTRICTION, request_)
-
-
-def test_node_labels_itself_with_nothing_that_schedulers_trust() -> None:
-    allowed = (
-        "plain",
-        "example.com/x",
-        "kubernetes.io/arch",
-        "node.kubernetes.io/x",
-        "x.kubelet.kubernetes.io/y",
-    )
-    refused = (
-        "node-role.kubernetes.io/x",
-        "kubernetes.io/x",
-        "node-restriction.kubernetes.io/x",
-        "a.k8s.io/x",
-    )
-    assert [may_label(key) for key in (*allowed, *refused)] == [True] * len(allowed) + [False] * len(refused)
 
 
 def test_restricted_level_names_everything_at_once() -> None:
