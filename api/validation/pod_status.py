@@ -23,6 +23,7 @@ _STATUSES = {
     "ephemeralContainerStatuses": "ephemeralContainers",
 }
 _LONGEST_HEALTH_MESSAGE = 1024
+_MAPPING = ("containerName", "resourceName", "requestName")
 
 
 def validate_status_update(pod: Obj, old: Obj) -> Sequence[Cause]:
@@ -44,6 +45,9 @@ def validate_status_update(pod: Obj, old: Obj) -> Sequence[Cause]:
     for field, of in _STATUSES.items():
         _validate_transitions(errors, new.get(field) or (), was.get(field) or (), f"status.{field}", spec, of)
     _validate_claims(errors, new, spec, "status.resourceClaimStatuses")
+    _validate_extended(
+        errors, new.get("extendedResourceClaimStatus"), spec, "status.extendedResourceClaimStatus"
+    )
     _validate_ips(errors, new, was, "podIPs")
     _validate_ips(errors, new, was, "hostIPs")
     for field in _STATUSES:
@@ -118,6 +122,43 @@ def _validate_claims(errors: Errors, status: Obj, spec: Obj, path: str) -> None:
         claim = each.get("resourceClaimName")
         if claim is not None:
             errors.invalid_each(f"{at}.resourceClaimName", claim, names.dns1123_subdomain(claim))
+
+
+def _validate_extended(errors: Errors, claim: Obj | None, spec: Obj, path: str) -> None:
+    """The claim that the scheduler made for extended resources, and which container's requests it answers."""
+    if claim is None:
+        return
+    members = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    requests = {each.get("name"): (each.get("resources") or {}).get("requests") or {} for each in members}
+    mappings = claim.get("requestMappings") or ()
+    if not mappings:
+        errors.required(f"{path}.requestMappings", "at least one request mapping is required")
+    seen: set[tuple[str, ...]] = set()
+    for index, each in enumerate(mappings):
+        at = f"{path}.requestMappings[{index}]"
+        said = tuple(each.get(key, "") for key in _MAPPING)
+        container, resource, request = said
+        if container not in requests:
+            message = "must match the name of an entry in spec.initContainers.name or spec.containers.name"
+            errors.invalid(f"{at}.containerName", container, message)
+        elif resource not in requests[container]:
+            message = (
+                "must match the extended resource name of an entry in spec.initContainers.resources.requests "
+                "or spec.containers.resources.requests"
+            )
+            errors.invalid(f"{at}.resourceName", resource, message)
+        errors.invalid_each(
+            f"{path}.requestName", request, names.dns1123_label(request)
+        )  # so told by upstream
+        if said in seen:
+            for key, value in zip(_MAPPING, said, strict=True):
+                errors.duplicate(f"{at}.{key}", value)
+        seen.add(said)
+    name = claim.get("resourceClaimName", "")
+    if not name:
+        errors.required(f"{path}.resourceClaimName")
+    else:
+        errors.invalid_each(f"{path}.resourceClaimName", name, names.dns1123_subdomain(name))
 
 
 def _validate_ips(errors: Errors, new: Obj, old: Obj, field: str) -> None:
