@@ -25,7 +25,7 @@ from apiserver.admission.expression_check import AdmissionExpressions
 from apiserver.admission.expressions import admission_environment
 from apiserver.admission.external_ips import DenyServiceExternalIPs
 from apiserver.admission.limit_ranger import LimitRanger
-from apiserver.admission.lookup import Lookup, lookup_in
+from apiserver.admission.lookup import Lookup, lookup_in, nothing
 from apiserver.admission.matching import Converter, OtherVersions
 from apiserver.admission.mutating_policy import MutatingAdmissionPolicy
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
@@ -43,6 +43,7 @@ from apiserver.admission.storage_protection import (
     StorageObjectInUseProtection,
 )
 from apiserver.admission.taint_nodes import TaintNodesByCondition
+from apiserver.admission.token_audiences import TokenAudiences
 from apiserver.admission.topology_labels import PodTopologyLabels
 from apiserver.admission.validating_policy import ValidatingAdmissionPolicy
 from apiserver.admission.webhooks import (
@@ -166,11 +167,23 @@ def _policies(
     return PolicySet(stores.all(*policies), stores.all(*bindings), parts)
 
 
+def _audiences(stores: Stores) -> TokenAudiences:
+    def found(group: str, plural: str) -> Lookup:
+        return lookup_in(stores.store(group, plural)) if stores.serves(group, plural) else nothing
+
+    return TokenAudiences(
+        found(*_CLAIMS), found("", "persistentvolumes"), found("storage.k8s.io", "csidrivers")
+    )
+
+
 TABLE: Sequence[Part] = (
     Part(lambda s, o: NamespaceLifecycle(s.lookup("namespaces")), [("", "namespaces")]),
     Part(lambda s, o: LimitRanger(s.all("", "limitranges")), [("", "limitranges")]),
     Part(lambda s, o: ServiceAccount(s.lookup("serviceaccounts"), o.rng, o.clock), [("", "serviceaccounts")]),
-    Part(lambda s, o: NodeRestriction(s.lookup("pods"), s.lookup("nodes")), [("", "pods"), ("", "nodes")]),
+    Part(
+        lambda s, o: NodeRestriction(s.lookup("pods"), s.lookup("nodes"), _audiences(s), o.authorizer),
+        [("", "pods"), ("", "nodes")],
+    ),
     Part(lambda s, o: TaintNodesByCondition()),
     Part(lambda s, o: PodSecurity(s.lookup("namespaces")), [("", "namespaces")]),
     Part(

@@ -11,7 +11,7 @@ from apiserver.admission.admission import AdmissionRequest, Plugin
 from apiserver.storage.store import Entry, Store
 from machinery.errors import Cause, Forbidden
 
-__all__ = ["Lookup", "Plugin", "forbidden", "is_resource", "lookup_in", "name_of"]
+__all__ = ["Lookup", "Plugin", "forbidden", "is_resource", "lookup_in", "name_of", "nothing"]
 
 # (namespace, name) → the object, None where there is none
 Lookup = Callable[[str, str], Awaitable[Obj | None]]
@@ -35,6 +35,11 @@ def lookup_in(store: Store) -> Lookup:
         return known[1]
 
     return look_up
+
+
+async def nothing(namespace: str, name: str) -> Obj | None:
+    """Of a kind that is not served."""
+    return None
 
 
 def forbidden(request: AdmissionRequest, why: str, causes: tuple[Cause, ...] = ()) -> Forbidden:

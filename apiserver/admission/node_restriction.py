@@ -12,7 +12,10 @@ from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.certificates import common_name
 from apiserver.admission.lookup import Lookup, Plugin, forbidden, is_resource, name_of
 from apiserver.admission.node_restriction_pods import labels_of, wrong_mirror, wrong_status
+from apiserver.admission.token_audiences import TokenAudiences
 from apiserver.auth.node import LEASE_NAMESPACE, PREFIX, node_name
+from apiserver.auth.seams import Authorizer, decide
+from apiserver.auth.user import Attributes
 from machinery.errors import not_found
 
 RESTRICTED = "node-restriction.kubernetes.io"
@@ -38,13 +41,17 @@ _NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-
 
 
 class NodeRestriction(Plugin):
-    """`pods` and `nodes` look up what is stored."""
+    """`pods` and `nodes` look up what is stored. `authorizer`: who may have tokens for any audience; None for nobody."""
 
     name = "NodeRestriction"
 
-    def __init__(self, pods: Lookup, nodes: Lookup) -> None:
+    def __init__(
+        self, pods: Lookup, nodes: Lookup, audiences: TokenAudiences, authorizer: Authorizer | None
+    ) -> None:
         self._pods = pods
         self._nodes = nodes
+        self._audiences = audiences
+        self._authorizer = authorizer
 
     def handles(self, request: AdmissionRequest) -> bool:
         return request.operation != "CONNECT"
@@ -97,7 +104,7 @@ class NodeRestriction(Plugin):
             raise forbidden(request, why)
 
     async def _token(self, request: AdmissionRequest, node: str) -> None:
-        """Only for a pod that runs there, named with its uid."""
+        """Only for a pod that runs there, named with its uid, and for an audience that the pod's volumes name."""
         ref = ((request.obj or {}).get("spec") or {}).get("boundObjectRef") or {}
         if (ref.get("apiVersion"), ref.get("kind")) != ("v1", "Pod") or not ref.get("name"):
             raise forbidden(request, "node requested token not bound to a pod")
@@ -114,6 +121,30 @@ class NodeRestriction(Plugin):
             )
         if pod["spec"].get("nodeName") != node:
             raise forbidden(request, "node requested token bound to a pod scheduled on a different node")
+        await self._audience(request, pod)
+
+    async def _audience(self, request: AdmissionRequest, pod: Obj) -> None:
+        wanted = ((request.obj or {}).get("spec") or {}).get("audiences") or [""]
+        if len(wanted) > 1:
+            raise forbidden(request, "node may only request 0 or 1 audiences")
+        async for named in self._audiences.of(pod):
+            if named == wanted[0]:
+                return
+        asked = Attributes(
+            request.user,
+            "request-serviceaccounts-token-audience",
+            "",
+            "v1",
+            wanted[0],
+            namespace=request.namespace,
+            name=request.name,
+        )
+        if self._authorizer is None or not (await decide(self._authorizer, asked)).allowed:
+            raise forbidden(
+                request,
+                f'audience "{wanted[0]}" not found in pod spec volume, '
+                f"{request.user.name} is not authorized to request tokens for this audience",
+            )
 
 
 def _node(request: AdmissionRequest, node: str) -> None:

@@ -15,12 +15,63 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.node_restriction import NodeRestriction, may_label
 from apiserver.admission.node_restriction_pods import reference_of
+from apiserver.admission.token_audiences import TokenAudiences
+from apiserver.auth.chain import ALLOWED, NO_OPINION
+from apiserver.auth.seams import Decision
+from apiserver.auth.user import Attributes
 from machinery.errors import Forbidden, NotFound
 
 Obj = dict[str, Any]
-MINE = {"metadata": {"name": "mine", "namespace": "a", "uid": "u"}, "spec": {"nodeName": "n1"}}
+VOLUMES = [
+    {"name": "api", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}, {"configMap": {}}]}},
+    {"name": "vault", "projected": {"sources": [{"serviceAccountToken": {"audience": "vault"}}]}},
+    {"name": "inline", "csi": {"driver": "inline.example.com"}},
+    {"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}},
+    {"name": "own", "ephemeral": {}},
+    {"name": "unbound", "persistentVolumeClaim": {"claimName": "unbound"}},
+]
+MINE = {
+    "metadata": {"name": "mine", "namespace": "a", "uid": "u"},
+    "spec": {"nodeName": "n1", "volumes": VOLUMES},
+}
+BARE = {"metadata": {"name": "bare", "namespace": "a", "uid": "b"}, "spec": {"nodeName": "n1"}}
 THEIRS = {"metadata": {"name": "theirs", "namespace": "a", "uid": "t"}, "spec": {"nodeName": "n2"}}
-RESTRICTION = NodeRestriction(things(MINE, THEIRS), things({"metadata": {"name": "n1", "uid": "node-uid"}}))
+
+
+def driver(name: str, *audiences: str) -> Obj:
+    return {"metadata": {"name": name}, "spec": {"tokenRequests": [{"audience": each} for each in audiences]}}
+
+
+def claim(name: str, volume: str) -> Obj:
+    return {"metadata": {"name": name, "namespace": "a"}, "spec": {"volumeName": volume} if volume else {}}
+
+
+def volume(name: str, driver: str) -> Obj:
+    return {"metadata": {"name": name}, "spec": {"csi": {"driver": driver}}}
+
+
+AUDIENCES = TokenAudiences(
+    things(claim("disk", "v1"), claim("mine-own", "v2"), claim("unbound", "")),
+    things(volume("v1", "disk.example.com"), volume("v2", "own.example.com")),
+    things(
+        driver("inline.example.com", "x", "inline"),
+        driver("disk.example.com", "disk"),
+        driver("own.example.com", "own"),
+    ),
+)
+
+
+class Some:
+    """One audience may be had by every node."""
+
+    def authorize(self, asked: Attributes) -> Decision:
+        free = asked.verb == "request-serviceaccounts-token-audience" and asked.resource == "free"
+        return ALLOWED if free and (asked.namespace, asked.name) == ("a", "bot") else NO_OPINION
+
+
+RESTRICTION = NodeRestriction(
+    things(MINE, THEIRS, BARE), things({"metadata": {"name": "n1", "uid": "node-uid"}}), AUDIENCES, Some()
+)
 
 
 def judge(request: AdmissionRequest, refused: str) -> None:
@@ -255,8 +306,9 @@ def test_what_bears_a_nodes_name_is_that_nodes(request_: AdmissionRequest, refus
     judge(request_, refused)
 
 
-def token(**ref: str) -> AdmissionRequest:
-    obj = {"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", **ref}}}
+def token(*audiences: str, **ref: str) -> AdmissionRequest:
+    spec = {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", **ref}}
+    obj = {"spec": {**spec, "audiences": list(audiences)}}
     return of_node("CREATE", "serviceaccounts", obj, subresource="token", name="bot")
 
 
@@ -269,6 +321,18 @@ def token(**ref: str) -> AdmissionRequest:
         (token(name="mine"), "with a pod binding without a uid"),
         (token(), "not bound to a pod"),
         (token(name="mine", uid="u", kind="Node"), "not bound to a pod"),
+        (token("", name="mine", uid="u"), ""),
+        (token("vault", name="mine", uid="u"), ""),
+        (token("inline", name="mine", uid="u"), ""),
+        (token("disk", name="mine", uid="u"), ""),
+        (token("own", name="mine", uid="u"), ""),
+        (token("free", name="mine", uid="u"), ""),
+        (
+            token("other", name="mine", uid="u"),
+            'audience "other" not found in pod spec volume, system:node:n1 is not authorized to request tokens',
+        ),
+        (token("vault", "disk", name="mine", uid="u"), "node may only request 0 or 1 audiences"),
+        (token(name="bare", uid="b"), 'audience "" not found in pod spec volume'),
     ],
 )
 def test_a_node_gets_tokens_for_pods_that_it_runs(request_: AdmissionRequest, refused: str) -> None:
