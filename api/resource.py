@@ -193,6 +193,9 @@ class Resource:
     # A Warning header of every answer about a kind that is on its way out.
     deprecation: str = ""
     custom: bool = False  # came from a CustomResourceDefinition
+    # What OpenAPI says of the kind where its schema's author says it: (apiVersion, kind and metadata as published, whether
+    # it is for v3) → the component. None: what the schema says.
+    published: Callable[[Mapping[str, Obj], bool], Obj] | None = None
 
     @property
     def namespaced(self) -> bool:

@@ -62,5 +62,5 @@ class Schema:
     # Group-version-kinds published for a top-level type: (group, version, kind)
     gvks: tuple[tuple[str, str, str], ...] = ()
 
-    # The JSON-schema remainder that only validation of custom resources reads (minLength, pattern, ...).
+    # Bounds on a value's size, by which the cost of CEL rules is estimated (maxItems, maxLength, ...).
     rules: dict[str, Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from api.resource import Resource
 from api.schema import type_named
 from machinery.schema import Schema
 
@@ -53,15 +54,27 @@ class Components:
             self.found[schema.name] = self._whole(_type_of(schema))
         return self.ref(schema.name)
 
-    def add_list(self, schema: Schema, list_kind: str) -> Json:
-        """Publishes the list type of a kind."""
+    def add_kind(self, resource: Resource) -> Json:
+        """Publishes the type of a resource's objects."""
+        schema = resource.schema()
+        if resource.published is None:
+            return self.add(schema)
+        if schema.name not in self.found:
+            from api.meta.v1 import ObjectMeta
+
+            envelope = {**_TYPE_META, "metadata": self._described(ObjectMeta, "What every object has.")}
+            body = resource.published(envelope, self._dialect.is_v3)
+            self.found[schema.name] = {**body, **_kind_words(resource, resource.kind)}
+        return self.ref(schema.name)
+
+    def add_list(self, resource: Resource) -> Json:
+        """Publishes the type of a resource's lists."""
+        schema, list_kind = resource.schema(), resource.list_kind
         name = schema.name.rpartition(".")[0] + f".{list_kind}"
         if name not in self.found:
             from api.meta.v1 import ListMeta
-            from api.schema import schema_of
 
-            group, version, _ = schema.gvks[0]
-            body: Json = {
+            self.found[name] = {
                 "description": f"{list_kind} is a list of {schema.gvks[0][2]} objects.",
                 "type": "object",
                 "required": ["items"],
@@ -70,14 +83,22 @@ class Components:
                     "items": {
                         "description": "The objects.",
                         "type": "array",
-                        "items": self.add(schema),
+                        "items": self.add_kind(resource),
                     },
-                    "metadata": self.add(schema_of(ListMeta)),
+                    "metadata": self._described(ListMeta, "What every list has."),
                 },
-                "x-kubernetes-group-version-kind": [{"group": group, "kind": list_kind, "version": version}],
+                **_kind_words(resource, list_kind),
             }
-            self.found[name] = body
         return self.ref(name)
+
+    def _described(self, kind: type, description: str) -> Json:
+        """A field of a named type, with its own description."""
+        from api.schema import schema_of
+
+        return self._worded(self.add(schema_of(kind)), {"description": description})
+
+    def _worded(self, pointer: Json, words: Json) -> Json:
+        return {"allOf": [pointer], **words} if self._dialect.is_v3 else {**words, **pointer}
 
     def field(self, schema: Schema) -> Json:
         """A field's schema: a reference with the field's own words, or the type in place."""
@@ -85,9 +106,7 @@ class Components:
             return self._inline(schema)
         pointer = self.add(schema)
         own = self._field_words(schema)
-        if not own:
-            return pointer
-        return {"allOf": [pointer], **own} if self._dialect.is_v3 else {**own, **pointer}
+        return self._worded(pointer, own) if own else pointer
 
     def _field_words(self, schema: Schema) -> Json:
         """What the field says beyond its type; clients that explain a field print its type's description below it."""
@@ -148,7 +167,6 @@ class Components:
             body["default"] = schema.default
         if schema.nullable and self._dialect.is_v3:
             body["nullable"] = True
-        body.update(self._rules(schema))
         body.update(_merge_words(schema, whole=whole))
         return body
 
@@ -164,14 +182,15 @@ class Components:
             return {**body, "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
         return {**body, "format": "int-or-string", "type": "string"}
 
-    def _rules(self, schema: Schema) -> Json:
-        if self._dialect.is_v3:
-            return dict(schema.rules)
-        return {
-            k: v
-            for k, v in schema.rules.items()
-            if k not in ("anyOf", "oneOf", "not", "x-kubernetes-validations")
-        }
+
+def _kind_words(resource: Resource, kind: str) -> Json:
+    gvr = resource.gvr
+    out: Json = {
+        "x-kubernetes-group-version-kind": [{"group": gvr.group, "kind": kind, "version": gvr.version}]
+    }
+    if resource.custom and resource.selectable_fields:
+        out["x-kubernetes-selectable-fields"] = [{"fieldPath": label} for label in resource.selectable_fields]
+    return out
 
 
 def _type_of(schema: Schema) -> Schema:

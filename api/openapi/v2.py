@@ -7,7 +7,7 @@ from typing import Any
 
 from api.openapi.paths import PARAMETERS, Operation, operations
 from api.openapi.schemas import META, Components, Dialect
-from api.openapi.v3 import subresource_schema
+from api.openapi.v3 import CODES, subresource_schema
 from api.resource import Resource
 
 Json = dict[str, Any]
@@ -20,11 +20,10 @@ def document_v2(resources: Iterable[Resource], version: str = "v1.36.0") -> Json
     paths: dict[str, Json] = {}
     refs = _common_refs(components)
     for resource in resources:
-        schema = resource.schema()
         here = {
             **refs,
-            "object": components.add(schema),
-            "list": components.add_list(schema, resource.list_kind),
+            "object": components.add_kind(resource),
+            "list": components.add_list(resource),
         }
         for operation in operations(resource):
             at = paths.setdefault(operation.path, _path_item(operation))
@@ -55,15 +54,22 @@ def _common_refs(components: Components) -> dict[str, Json]:
 def _path_item(operation: Operation) -> Json:
     return {
         "parameters": [
-            {"name": name, "in": "path", "required": True, "type": "string"}
-            for name in operation.path_parameters()
+            *(
+                {"name": name, "in": "path", "required": True, "type": "string"}
+                for name in operation.path_parameters()
+            ),
+            _query("pretty"),
         ]
     }
 
 
+def _query(name: str) -> Json:
+    return {"name": name, "in": "query", "type": PARAMETERS[name][0], "description": PARAMETERS[name][1]}
+
+
 def _operation(operation: Operation, refs: dict[str, Json], components: Components) -> Json:
     if "any" in (operation.body, operation.answer):
-        schema = subresource_schema(operation.kind, operation.group, operation.version)
+        schema = subresource_schema(*operation.spoken)
         if schema is not None:
             refs = {**refs, "any": components.add(schema)}
     parameters: list[Json] = []
@@ -76,19 +82,19 @@ def _operation(operation: Operation, refs: dict[str, Json], components: Componen
                 "schema": refs[operation.body],
             }
         )
-    parameters += [
-        {"name": name, "in": "query", "type": PARAMETERS[name][0], "description": PARAMETERS[name][1]}
-        for name in operation.query
-    ]
+    parameters += [_query(name) for name in operation.query]
     return {
-        "tags": [(operation.group or "core").partition(".")[0] + f"_{operation.version}"],
+        "tags": [operation.tag],
         "description": operation.description,
         "operationId": operation.id,
-        "consumes": list(operation.patches) or ["*/*"],
+        "consumes": list(operation.consumes),
         "produces": ["application/json", "application/yaml"],
         "parameters": parameters,
         "responses": {
-            "200": {"description": "OK", "schema": refs[operation.answer]},
+            **{
+                str(code): {"description": CODES[code], "schema": refs[operation.answer]}
+                for code in operation.codes
+            },
             "401": {"description": "Unauthorized"},
         },
         "x-kubernetes-action": operation.action,

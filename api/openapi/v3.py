@@ -12,6 +12,7 @@ from machinery.schema import Schema
 
 Json = dict[str, Any]
 
+CODES = {200: "OK", 201: "Created", 202: "Accepted"}
 _DIALECT = Dialect("#/components/schemas/", is_v3=True)
 
 
@@ -21,11 +22,10 @@ def document_v3(resources: Iterable[Resource], version: str = "v1.36.0") -> Json
     paths: dict[str, Json] = {}
     refs = _common_refs(components)
     for resource in resources:
-        schema = resource.schema()
         here = {
             **refs,
-            "object": components.add(schema),
-            "list": components.add_list(schema, resource.list_kind),
+            "object": components.add_kind(resource),
+            "list": components.add_list(resource),
         }
         for operation in operations(resource):
             at = paths.setdefault(operation.path, _path_item(operation))
@@ -86,25 +86,21 @@ def _query(name: str) -> Json:
 
 
 def _operation(operation: Operation, refs: dict[str, Json], components: Components) -> Json:
-    group = operation.group or "core"
-    tag = group.partition(".")[0] + f"_{operation.version}"
     refs = _refs_for(operation, refs, components)
     out: Json = {
-        "tags": [tag],
+        "tags": [operation.tag],
         "description": operation.description,
         "operationId": operation.id,
     }
     if operation.query:
         out["parameters"] = [_query(name) for name in operation.query]
     if operation.body:
-        types = operation.patches or ("*/*",)
         out["requestBody"] = {
-            "content": {each: {"schema": refs[operation.body]} for each in types},
+            "content": {each: {"schema": refs[operation.body]} for each in operation.consumes},
             **({"required": True} if operation.body != "delete" else {}),
         }
-    out["responses"] = {"200": _answer(refs[operation.answer]), "401": {"description": "Unauthorized"}}
-    if operation.method in ("post", "put", "patch"):
-        out["responses"]["201"] = _answer(refs[operation.answer])
+    answers = {str(code): _answer(refs[operation.answer], CODES[code]) for code in operation.codes}
+    out["responses"] = {**answers, "401": {"description": "Unauthorized"}}
     out["x-kubernetes-action"] = operation.action
     out["x-kubernetes-group-version-kind"] = {
         "group": operation.group,
@@ -117,12 +113,12 @@ def _operation(operation: Operation, refs: dict[str, Json], components: Componen
 def _refs_for(operation: Operation, refs: dict[str, Json], components: Components) -> dict[str, Json]:
     if "any" not in (operation.body, operation.answer):
         return refs
-    schema = subresource_schema(operation.kind, operation.group, operation.version)
+    schema = subresource_schema(*operation.spoken)
     return refs if schema is None else {**refs, "any": components.add(schema)}
 
 
-def _answer(schema: Json) -> Json:
+def _answer(schema: Json, description: str) -> Json:
     if schema == {"type": "string"}:
-        return {"description": "OK", "content": {"text/plain": {"schema": schema}}}
+        return {"description": description, "content": {"text/plain": {"schema": schema}}}
     types = ("application/json", "application/yaml")
-    return {"description": "OK", "content": {each: {"schema": schema} for each in types}}
+    return {"description": description, "content": {each: {"schema": schema} for each in types}}

@@ -6,7 +6,7 @@ a codec that prunes, a strategy that defaults and judges, columns, and the subre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -270,10 +270,17 @@ def _resource(crd: Obj, version: Obj) -> Resource:
 
     @cache
     def schema() -> Schema:
-        made = root_schema(raw, gvr.group, gvr.version, gvr.kind)
-        if selectable:
-            made.rules["x-kubernetes-selectable-fields"] = [{"fieldPath": label} for label in selectable]
-        return made
+        return root_schema(raw, gvr.group, gvr.version, gvr.kind)
+
+    def published(envelope: Mapping[str, Obj], is_v3: bool) -> Obj:
+        from api.apiextensions.v1.published import published_schema
+
+        return published_schema(
+            (version.get("schema") or {}).get("openAPIV3Schema"),
+            envelope,
+            keeps_unknown=bool(spec.get("preserveUnknownFields")),
+            is_v3=is_v3,
+        )
 
     @cache
     def codec() -> Codec:
@@ -305,6 +312,7 @@ def _resource(crd: Obj, version: Obj) -> Resource:
         to_storage=_convert_to(f"{gvr.group}/{storage_version}"),
         conversion_webhook=conversion.get("webhook") if conversion.get("strategy") == "Webhook" else None,
         custom=True,
+        published=published,
     )
 
 

@@ -1,7 +1,8 @@
 """Trees of structural schemas: what a version of a CustomResourceDefinition says its objects look like.
 
 In: the openAPIV3Schema of a version, as plain JSON; `structurality` tells whether it is a structural one. Out: the
-`machinery.schema.Schema` from which objects are pruned, merged, applied and published exactly as built-in kinds are.
+`machinery.schema.Schema` from which objects are pruned, merged and applied exactly as built-in kinds are; what is published of
+it is `published`'s matter.
 
 Source: Kubernetes "Extend the API with CustomResourceDefinitions: Specifying a structural schema".
 """
@@ -22,29 +23,6 @@ _TYPES: dict[str, Kind] = {
     "number": "number",
     "boolean": "boolean",
 }
-# Rules on values, kept beside the tree for publishing.
-_RULES = (
-    "title",
-    "maximum",
-    "exclusiveMaximum",
-    "minimum",
-    "exclusiveMinimum",
-    "maxLength",
-    "minLength",
-    "pattern",
-    "maxItems",
-    "minItems",
-    "multipleOf",
-    "maxProperties",
-    "minProperties",
-    "allOf",
-    "anyOf",
-    "oneOf",
-    "not",
-    "externalDocs",
-    "example",
-    "x-kubernetes-validations",
-)
 
 
 def schema_from(node: Json) -> Schema:
@@ -62,7 +40,6 @@ def schema_from(node: Json) -> Schema:
     schema.list_map_keys = tuple(node.get("x-kubernetes-list-map-keys") or ())
     if "default" in node and node["default"] is not None:
         schema.default, schema.has_default = node["default"], True
-    schema.rules = {word: node[word] for word in _RULES if word in node}
     if schema.embedded_resource:
         _add_envelope(schema)
     return schema

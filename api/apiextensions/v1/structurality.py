@@ -37,6 +37,11 @@ _OUTSIDE_ONLY = (
     ("x-kubernetes-map-type", "must be undefined to be structural"),
     ("x-kubernetes-validations", "must be empty to be structural"),
 )
+# Words that say something when they are 0, false or empty.
+_SAY_SOMETHING = frozenset(
+    ("additionalProperties", "externalDocs", "items", "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength",
+     "minProperties", "minimum", "multipleOf", "not")
+)  # fmt: skip
 _EMPTY_TYPE = {
     "root": "must not be empty at the root",
     "item": "must not be empty for specified array items",
@@ -118,7 +123,11 @@ def _check_envelope(errors: Errors, node: Json, level: str, path: str) -> None:
     if metadata.get("type") != "object":
         errors.invalid(f"{at}.type", metadata.get("type") or "", "must be object")
     if level == "root":
-        rest = {key: value for key, value in metadata.items() if value and key not in ("type", "default")}
+        rest = {
+            key: value
+            for key, value in metadata.items()
+            if key not in ("type", "default") and (value or (value is not None and key in _SAY_SOMETHING))
+        }
         if rest.get("properties", {}).keys() <= {"name", "generateName"}:
             rest.pop("properties", None)
         if rest:

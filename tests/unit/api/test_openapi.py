@@ -129,7 +129,7 @@ def test_custom_kind_is_published_with_its_own_words_and_rules() -> None:
         "minimum": 1,
         "description": "How big.",
     }
-    assert widget["properties"]["metadata"]["$ref"].endswith("meta.v1.ObjectMeta")
+    assert widget["properties"]["metadata"]["allOf"][0]["$ref"].endswith("meta.v1.ObjectMeta")
 
 
 def test_every_served_path_is_there() -> None:
@@ -213,3 +213,61 @@ def test_protobuf_form_carries_definitions_paths_and_extensions() -> None:
     patch = only(paths["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"], 8)
     query = [only(only(only(v, 1), 2), 3) for n, v in read(patch) if n == 8 and only(v, 1)[0] == 0x12]
     assert b"fieldValidation" in {only(each, 4) for each in query}
+
+
+def custom(schema: dict[str, Any], *, v2: bool = False, **version: Any) -> dict[str, Any]:
+    """What is published of a kind with this schema."""
+    made = {**WIDGETS["spec"]["versions"][0], "schema": {"openAPIV3Schema": schema}, **version}  # type: ignore[index]
+    resources = resources_of({**WIDGETS, "spec": {**WIDGETS["spec"], "versions": [made]}})  # type: ignore[dict-item]
+    document = document_v2(resources) if v2 else document_v3(resources)
+    found = document["definitions"] if v2 else document["components"]["schemas"]
+    return {k: v for k, v in found["com.example.v1.Widget"].items() if k != "x-kubernetes-group-version-kind"}
+
+
+OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+def test_custom_kind_that_keeps_all_fields_lists_none_to_readers_of_v2() -> None:
+    assert custom(OPEN, v2=True) == {"type": "object"}
+    assert custom(OPEN)["x-kubernetes-preserve-unknown-fields"] is True
+    inner = custom(
+        {"type": "object", "properties": {"spec": {**OPEN, "properties": {"a": {"type": "string"}}}}}, v2=True
+    )
+    assert inner["properties"]["spec"] == {"x-kubernetes-preserve-unknown-fields": True}
+
+
+def test_schema_that_is_not_structural_is_not_published() -> None:
+    narrowed = {
+        "type": "object",
+        "properties": {"metadata": {"type": "object", "additionalProperties": False}},
+    }
+    assert custom(narrowed) == custom({"type": "object", "properties": {"a": {}}}) == {"type": "object"}
+
+
+def test_selectable_fields_are_published_of_the_kind_and_its_list() -> None:
+    fields = [{"jsonPath": ".spec.size"}]
+    assert custom({"type": "object"}, selectableFields=fields)["x-kubernetes-selectable-fields"] == [
+        {"fieldPath": "spec.size"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "name"),
+    [
+        ("/api/v1/namespaces/{namespace}/pods/{name}/attach", "post", "connectCoreV1PostNamespacedPodAttach"),
+        ("/api/v1/namespaces/{namespace}/configmaps", "delete", "deleteCoreV1CollectionNamespacedConfigMap"),
+        ("/api/v1/configmaps", "get", "listCoreV1ConfigMapForAllNamespaces"),
+        (
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}",
+            "put",
+            "replaceRbacAuthorizationV1ClusterRole",
+        ),
+        (
+            "/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale",
+            "get",
+            "readAppsV1NamespacedDeploymentScale",
+        ),
+    ],
+)
+def test_operations_have_the_names_that_generated_clients_know(path: str, method: str, name: str) -> None:
+    assert document_v2(registry.load())["paths"][path][method]["operationId"] == name
