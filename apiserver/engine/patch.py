@@ -21,10 +21,10 @@ from apiserver.engine.create import check_namespace, create, nameless
 from apiserver.engine.decode import Parsed, decode
 from apiserver.engine.engine import Call, Engine, Written
 from apiserver.engine.metadata import metadata_of
+from apiserver.engine.strange_patches import strange_in
 from apiserver.engine.update import refuse_unconditional
 from apiserver.engine.write import Change, Scope, guaranteed_update, main_scope
 from apiserver.storage.store import Entry
-from machinery.codec.json_ import keys_of, told
 from machinery.errors import (
     ApiError,
     BadRequest,
@@ -85,35 +85,11 @@ def decode_patched(call: Call, raw: Any, change: Patch, body: Body | None = None
             cause = invalid_value("apiVersion", said, f"must be {wanted}")
             raise invalid(said.rpartition("/")[0], resource.kind, call.name, [cause])
     try:
-        return decode(call, raw, None, body, strange_in(change))
+        return decode(call, raw, None, body, strange_in(change.kind, change.data, change.source))
     except BadRequest as error:
         # What was wrong with the fields stands behind what could not be done because of them.
         kind = resource.kind if body is None else body.kind
         raise _no_object(shown, error.message.rpartition(f"cannot be handled as a {kind}: ")[2]) from error
-
-
-def strange_in(change: Patch) -> list[str]:
-    """What stands twice in the patch itself, and what of a JSON patch's operations nobody knows, in the order of the text."""
-    source = change.source
-    if source is None:
-        return []
-    if change.kind != "json-patch":
-        return [f'duplicate field "{path}"' for path in source.duplicates]
-    operations = change.data if isinstance(change.data, list) else []
-    known = all(not isinstance(each, dict) or each.keys() <= json_patch.KEYS for each in operations)
-    if known and not source.duplicates:
-        return []
-    words, ways, skipping = [], [], False
-    for key in keys_of(source.text):
-        if key.depth == 2:
-            skipping = key.name not in json_patch.KEYS  # what is below is not looked at
-            if skipping or key.again:
-                words.append("unknown" if skipping else "duplicate")
-                ways.append(key.way)
-        elif key.again and not skipping:
-            words.append("duplicate")
-            ways.append(key.way)
-    return [f'json patch {word} field "{path}"' for word, path in zip(words, told(ways), strict=False)]
 
 
 def _text(raw: Any) -> str:
