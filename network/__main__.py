@@ -60,10 +60,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resolv-conf", default="/etc/resolv.conf", help="names whom the DNS asks for all other names"
     )
+    parser.add_argument(
+        "--service-cluster-ip-range",
+        type=_network,
+        default="",
+        help="where Services' addresses lie: what goes there and to no Service is refused (default: not refused)",
+    )
     parser.add_argument("--bind-address", default="127.0.0.1", help="of the health server")
     parser.add_argument("--port", type=int, default=10256, help="of the health server; 0 chooses one")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser
+
+
+def _network(word: str) -> str:
+    return str(IPv4Network(word))
 
 
 def _nodes(words: Sequence[str]) -> dict[str, Path | None]:
@@ -97,7 +107,9 @@ async def run(options: argparse.Namespace) -> None:
     nodes = _nodes(options.node)
     dns = ClusterDns(informers, clock, random.Random(), _dns(options))
     dns.open()
-    proxy = ServiceProxy(informers, clock, nodes, offer=dns.offer)
+    proxy = ServiceProxy(
+        informers, clock, nodes, offer=dns.offer, service_network=options.service_cluster_ip_range
+    )
     routes = NodeRoutes(informers, clock, next(iter(nodes))) if options.routes else None
 
     def synced() -> str | None:

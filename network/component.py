@@ -15,7 +15,7 @@ from client.informer import InformerFactory
 from client.logs import get_logger
 from machinery.clock import Clock
 from machinery.gvk import ENDPOINTSLICES, SERVICES
-from network.proxy import nft
+from network.proxy import conntrack, nft
 from network.proxy.nft import NftFailed
 from network.proxy.plan import Forward, plan_forwards
 
@@ -23,6 +23,7 @@ log = get_logger("network")
 GATHER_S = 0.01
 _RETRY_S = 2.0
 Apply = Callable[[str, Path | None], Awaitable[None]]
+Forget = Callable[[Sequence[Forward], Sequence[Forward], Path | None], Awaitable[int]]
 Obj = dict[str, Any]
 Offer = Callable[[str, Sequence[Obj], Sequence[Obj]], Sequence[Obj]]
 
@@ -38,11 +39,15 @@ class ServiceProxy:
         nodes: Mapping[str, Path | None],
         apply: Apply = nft.apply,
         offer: Offer = lambda *_: (),
+        forget: Forget = conntrack.forget,
+        service_network: str = "",
     ) -> None:
         self._clock = clock
         self._nodes = nodes
         self._apply = apply
         self._offer = offer
+        self._forget = forget
+        self._service_network = service_network
         self._applied: dict[str, tuple[Forward, ...]] = {}
         self._unsure: set[str] = set()  # nodes whose rules may be others than those: they begin anew
         self._changed = asyncio.Event()
@@ -77,9 +82,11 @@ class ServiceProxy:
             forwards = plan_forwards(services, [*slices, *self._offer(name, services, slices)], name)
             if self._applied.get(name) == forwards:
                 continue
-            before = self._applied.get(name) if name not in self._unsure else None
+            before = self._applied.get(name, ())
+            sure = name in self._applied and name not in self._unsure
             try:
-                await self._apply(nft.render(forwards, before), netns)
+                rules = nft.render(forwards, before if sure else None, service_network=self._service_network)
+                await self._apply(rules, netns)
             except (NftFailed, OSError) as error:
                 self._unsure.add(name)
                 log.error("ruleset refused", node=name, why=str(error))
@@ -87,4 +94,9 @@ class ServiceProxy:
                 continue
             self._applied[name] = forwards
             self._unsure.discard(name)
+            if conntrack.concerns(before, forwards):
+                try:
+                    await self._forget(before, forwards, netns)
+                except OSError as error:
+                    log.warning("flows to former endpoints are not forgotten", node=name, why=str(error))
         return good

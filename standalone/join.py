@@ -27,7 +27,7 @@ from client.node_certificates import NotIssued, Wish, client_wish, request_certi
 from machinery.clock import SystemClock
 from standalone import config as cluster_config
 from standalone.bootstrap import BootstrapFailed, KeyPair, check_arguments, discover
-from standalone.config import KUBELET_PORT, ClusterConfig, ConfigError, NodeConfig
+from standalone.config import KUBELET_PORT, SERVICE_CIDR, ClusterConfig, ConfigError, NodeConfig
 from standalone.daemon import Died, check_lives, fork_supervisor, tail
 from standalone.kubeconfigs import kubeconfig
 from standalone.layout import JOINED, Layout, kctl_home
@@ -234,6 +234,7 @@ def plan_programs(
         "--routes",
         f"--dns={node.name}={node.ip}",
         f"--cluster-cidr={credentials.cluster_cidr}",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
     )
     return [
         Program(

@@ -100,6 +100,7 @@ def _network(layout: Layout, config: ClusterConfig, choose_port: Callable[[int],
         *nodes,
         *dns,
         f"--cluster-cidr={config.pod_network}",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
     )
     log = layout.log("network")
     listen = ((_LOOPBACK, port),)

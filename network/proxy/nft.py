@@ -10,25 +10,29 @@ here too.
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
 from collections.abc import Sequence
+from functools import partial
 from hashlib import blake2s
 from pathlib import Path
 
+from network.namespaces import enter
 from network.proxy.plan import Endpoint, Forward
 
 TABLE = "kctl-services"
 _MARK = "0x4000"
-_CLONE_NEWNET = 0x40000000
 
 
 class NftFailed(Exception):
     """The kernel refused the ruleset; str() holds nft's words."""
 
 
-def render(forwards: Sequence[Forward], before: Sequence[Forward] | None = None) -> str:
-    """The text of `nft -f`: pure, deterministic. From `before`, which is in force, or from any state (None)."""
+def render(
+    forwards: Sequence[Forward], before: Sequence[Forward] | None = None, *, service_network: str = ""
+) -> str:
+    """The text of `nft -f`: pure, deterministic. From `before`, which is in force, or from any state (None).
+
+    What goes to `service_network` and to no forward is refused, instead of leaving by the default route; "": it leaves.
+    """
     alive = [f for f in forwards if f.endpoints]
     dead = [f for f in forwards if not f.endpoints]
     clients = _clients(alive)
@@ -61,7 +65,7 @@ def render(forwards: Sequence[Forward], before: Sequence[Forward] | None = None)
         "    ct status dnat ip saddr . ip daddr @hairpins masquerade",
         "  }",
         *_hairpins(alive),
-        *_refusals(dead),
+        *_refusals(dead, service_network),
         "}",
     ]
     return "\n".join(lines) + "\n"
@@ -148,10 +152,12 @@ def _hairpins(forwards: Sequence[Forward]) -> list[str]:
     return ["  set hairpins {", "    type ipv4_addr . ipv4_addr", *body, "  }"]
 
 
-def _refusals(forwards: Sequence[Forward]) -> list[str]:
-    """Ports without an endpoint answer with a refusal, so that a client knows at once."""
+def _refusals(forwards: Sequence[Forward], service_network: str) -> list[str]:
+    """Ports without an endpoint answer with a refusal, so that a client knows at once. What had one bears its address
+    by now, so whatever is still for the Services' network is for nobody."""
     cluster = ", ".join(_key(f) for f in forwards if f.address)
-    rules = _reject(f"ip daddr . meta l4proto . th dport {{ {cluster} }}") if cluster else []
+    rules = _reject(f"ip daddr {service_network}") if service_network else []
+    rules += _reject(f"ip daddr . meta l4proto . th dport {{ {cluster} }}") if cluster else []
     node = ", ".join(_key(f) for f in forwards if not f.address)
     local = _reject(f"meta l4proto . th dport {{ {node} }}") if node else []
     return [
@@ -181,22 +187,8 @@ async def apply(ruleset: str, netns: Path | None) -> None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=None if netns is None else _Enter(netns),
+        preexec_fn=None if netns is None else partial(enter, netns),
     )
     _, errors = await process.communicate(ruleset.encode())
     if process.returncode:
         raise NftFailed(errors.decode(errors="replace").strip()[:2000])
-
-
-class _Enter:
-    """Between fork and exec: joins a network namespace."""
-
-    def __init__(self, netns: Path) -> None:
-        self._netns = netns
-        self._libc = ctypes.CDLL(None, use_errno=True)
-
-    def __call__(self) -> None:
-        handle = os.open(self._netns, os.O_RDONLY | os.O_CLOEXEC)
-        if self._libc.setns(handle, _CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), f"cannot enter {self._netns}")
-        os.close(handle)

@@ -18,11 +18,16 @@ class Kernel:
     def __init__(self) -> None:
         self.refuses = False
         self.rulesets: list[str] = []
+        self.forgot = 0
 
     async def apply(self, ruleset: str, netns: Path | None) -> None:
         self.rulesets.append(ruleset)
         if self.refuses:
             raise NftFailed("no")
+
+    async def forget(self, before: object, now: object, netns: Path | None) -> int:
+        self.forgot += 1
+        raise OSError("no such table here")
 
 
 def test_rules_are_changed_and_after_a_refusal_made_anew() -> None:
@@ -55,5 +60,19 @@ def test_slices_of_one_node_alone_are_only_in_its_rules() -> None:
         proxy = ServiceProxy(fed, SystemClock(), nodes, kernel.apply, offer)  # type: ignore[arg-type]
         assert await proxy.sync_once()
         assert ["10.99.0.11" in ruleset for ruleset in kernel.rulesets] == [False, True]
+
+    asyncio.run(main())
+
+
+def test_flows_are_looked_at_only_when_datagrams_go_elsewhere() -> None:
+    async def main() -> None:
+        fed, kernel = HandFed(), Kernel()
+        proxy = ServiceProxy(fed, SystemClock(), {"a": None}, kernel.apply, forget=kernel.forget)  # type: ignore[arg-type]
+        fed.put(SERVICES, service())
+        assert await proxy.sync_once()
+        assert kernel.forgot == 0
+        fed.put(SERVICES, service(ports=[{"name": "dns", "port": 53, "protocol": "UDP"}]))
+        assert await proxy.sync_once()  # also where the kernel says no
+        assert kernel.forgot == 1
 
     asyncio.run(main())
