@@ -27,6 +27,7 @@ MOST = 256
 ROUNDS = 2
 FAILED = Answer(dns.rcode.SERVFAIL)
 _SAY_EVERY_S = 10.0
+_PROBE_AGAIN_S = 60.0
 Key = tuple[dns.name.Name, int, bool, bool]
 
 
@@ -45,6 +46,7 @@ class Forwarder:
         self._group: asyncio.TaskGroup | None = None
         self._said_at = float("-inf")
         self._probe: dns.name.Name | None = None
+        self._probe_again_at = 0.0
         self.is_loop = False
         self.asked: dict[tuple[str, str], int] = {}  # by server and how it went
 
@@ -73,6 +75,8 @@ class Forwarder:
         self._resolvers.in_order()  # looks whether they are others now, which may end a loop
         if name == self._probe:
             self._looped()
+        elif self.is_loop and self._clock.monotonic() >= self._probe_again_at:
+            self.check_for_loop()  # it may have been ended behind our resolvers
         if self.is_loop or self._group is None:
             return FAILED
         key = (name, kind, dnssec, unchecked)
@@ -120,9 +124,10 @@ class Forwarder:
     def _looped(self) -> None:
         if not self.is_loop:
             self.is_loop = True
+            self._probe_again_at = self._clock.monotonic() + _PROBE_AGAIN_S
             log.error(
-                "this machine's resolvers ask the cluster's DNS, which asks them: names outside of the cluster are "
-                "refused until resolv.conf names others"
+                "this machine's resolvers ask the cluster's DNS, which asks them: names outside of the cluster fail "
+                "until that ends"
             )
 
     def _count(self, server: str, how: str) -> None:

@@ -184,6 +184,22 @@ def test_question_that_comes_back_is_a_loop_until_the_resolvers_are_others(tmp_p
     world.run(body)
 
 
+def test_loop_that_ended_by_itself_is_noticed_within_a_minute(tmp_path: Path) -> None:
+    exchange = Asked(lambda _: found())
+
+    async def body(forwarder: Forwarder, clock: LoopClock) -> None:
+        assert (await forwarder.ask(WWW, A)).answer
+        assert forwarder._probe is not None
+        await forwarder.ask(forwarder._probe, HINFO)  # it has come back
+        assert (await forwarder.ask(WWW, A)).rcode == dns.rcode.SERVFAIL
+        await clock.sleep(59)
+        assert (await forwarder.ask(WWW, A)).rcode == dns.rcode.SERVFAIL
+        await clock.sleep(2)
+        assert (await forwarder.ask(WWW, A)).answer
+
+    World(tmp_path, exchange).run(body)
+
+
 def test_own_address_is_never_a_resolver(tmp_path: Path) -> None:
     exchange = Asked(lambda _: found())
 
