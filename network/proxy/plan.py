@@ -19,6 +19,8 @@ Obj = dict[str, Any]
 Protocol = Literal["tcp", "udp", "sctp"]
 _SERVICE_NAME = "kubernetes.io/service-name"
 _AFFINITY_S = 10800
+# Labels, whatever their values, of Services that some other proxy serves.
+_OTHERS = frozenset(("service.kubernetes.io/headless", "service.kubernetes.io/service-proxy-name"))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,6 +66,8 @@ def plan_forwards(services: Iterable[Obj], slices: Iterable[Obj], node_name: str
 def _of_service(service: Obj, slices: Sequence[Obj], node_name: str) -> Iterable[Forward]:
     spec, meta = service["spec"], service["metadata"]
     if spec.get("type") == "ExternalName" or spec.get("clusterIP") in (None, "", "None"):
+        return
+    if not _OTHERS.isdisjoint(meta.get("labels") or ()):
         return
     sticky_s = _affinity_s(spec)
     for port in spec.get("ports") or ():

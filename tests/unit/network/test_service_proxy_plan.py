@@ -35,6 +35,13 @@ def test_headless_and_external_name_services_need_no_forward() -> None:
     )
 
 
+def test_services_of_another_proxy_are_left_to_it() -> None:
+    for label in ("service.kubernetes.io/headless", "service.kubernetes.io/service-proxy-name"):
+        web = service()
+        web["metadata"]["labels"] = {label: ""}
+        assert plan_forwards([web], [slice_of(endpoint("10.244.1.2"))], "a") == ()
+
+
 def test_node_port_is_masqueraded_unless_traffic_stays_local() -> None:
     ports = [{"name": "http", "port": 80, "nodePort": 30080}]
     for policy, masquerade in (("Cluster", True), ("Local", False)):
