@@ -45,6 +45,11 @@ upstream: .venv/.dev ## the same requests at upstream's own API server and at ou
 	@[ -n "$$KCTL_UPSTREAM" ] || tools/setup.sh upstream-packages
 	@$(PY) tests/upstream/upstream_live.py $(if $(RECORD),--record) $(if $(ONLY),--only '$(ONLY)') $(if $(SHOW),--show)
 
+.PHONY: upstream-120
+upstream-120: .venv/.dev ## built-in kinds at Kubernetes' own kube-apiserver 1.20 and at ours, compared (RECORD=1 writes fixtures, ONLY='pod')
+	@[ -n "$$KCTL_KUBERNETES" ] || tools/setup.sh kubernetes-packages
+	@$(PY) tests/upstream120/upstream120_live.py $(if $(RECORD),--record) $(if $(ONLY),--only '$(ONLY)') $(if $(SHOW),--show)
+
 .PHONY: conformance
 conformance: .venv/.dev ## Kubernetes' own conformance suite on real containers (ONLY='a regular expression'; a quarter of an hour)
 	@[ -n "$$KCTL_KUBERNETES" ] || tools/setup.sh kubernetes-packages

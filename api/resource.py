@@ -80,6 +80,7 @@ class Strategy:
     name_rule: Literal["subdomain", "label", "dns1035", "path"] = "subdomain"
     # metadata.generation starts at 1 and grows with every change outside metadata and status.
     has_generation: bool = True
+    generation_at_birth: int = 1
     # Parts of the metadata whose changes count, too.
     generation_of: Sequence[str] = ()
     # Seconds of grace for a graceful deletion, None where the kind is deleted at once. Pods only.

@@ -47,6 +47,8 @@ async def bind(engine: Engine, call: Call, binding: Obj) -> Written:
         causes.append(Cause("FieldValueRequired", "Required value", "target.name"))
     if causes:
         raise invalid("", "Binding", call.name, causes)
+    if not call.name:
+        raise BadRequest("Name parameter required.")
     now = rfc3339(engine.clock.now())
 
     def change(pod: Obj, entry: Entry) -> Change:

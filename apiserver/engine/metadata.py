@@ -52,8 +52,8 @@ def prepare_new(obj: Obj, resource: Resource, namespace: str, uid: str, now: str
     meta["uid"] = uid
     meta["creationTimestamp"] = now
     drop_empty(meta)
-    if resource.strategy.has_generation:
-        meta["generation"] = 1
+    if resource.strategy.has_generation and resource.strategy.generation_at_birth:
+        meta["generation"] = resource.strategy.generation_at_birth
 
 
 def dedup_owners(obj: Obj, warnings: list[str]) -> None:

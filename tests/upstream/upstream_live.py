@@ -180,10 +180,10 @@ def write(file: str, recorded: dict[str, list[Said]]) -> None:
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     kept |= recorded
     ordered = {told["name"]: kept[told["name"]] for told in catalogue()[file] if told["name"] in kept}
-    path.write_text(_lines(ordered))
+    path.write_text(lines(ordered))
 
 
-def _lines(recorded: dict[str, list[Said]]) -> str:
+def lines(recorded: dict[str, list[Said]]) -> str:
     """JSON with one answer a line, so that a change of one answer is a change of one line."""
     scenarios = [
         f"{json.dumps(name)}: [\n"

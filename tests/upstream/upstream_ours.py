@@ -37,7 +37,7 @@ class _NoNodes:
     """Nothing here reaches a node."""
 
 
-def _unchecked() -> ssl.SSLContext:
+def unchecked() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
@@ -76,7 +76,7 @@ async def serving(certificates: ssl.SSLContext | None = None) -> AsyncIterator[S
         await server.settled()
         await listener.start()
         try:
-            yield Server(listener.ports[0], TOKEN, _unchecked() if certificates else None)
+            yield Server(listener.ports[0], TOKEN, unchecked() if certificates else None)
         finally:
             server.stop()
             await listener.stop(1.0)

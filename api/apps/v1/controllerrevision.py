@@ -5,7 +5,7 @@ from typing import Annotated, Any, Required, TypedDict
 
 from api.annotations import Int64, Proto, RawExtension
 from api.builtin import builtin
-from api.columns import AGE, NAME, NONE
+from api.columns import AGE, NAME, NONE, number
 from api.meta.v1 import ObjectMeta
 from api.resource import Column, Strategy
 from api.validation.errors import Errors
@@ -59,7 +59,7 @@ CONTROLLERREVISION = builtin(
     columns=(
         NAME,
         Column("Controller", _controller, description="The object whose past state this is."),
-        Column("Revision", ".revision", description="Its number in that object's history."),
+        Column("Revision", number("revision"), description="Its number in that object's history."),
         AGE,
     ),
 )

@@ -16,6 +16,7 @@ Obj = dict[str, Any]
 
 
 class IPAddressStrategy(Strategy):
+    has_generation = False
     name_rule = "path"  # an address of version 6 is no DNS name
 
     def validate(self, obj: Obj) -> Sequence[Cause]:

@@ -6,7 +6,7 @@ from typing import Any
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
 from api.resource import Column
-from api.strategy import SpecStatusStrategy
+from api.strategy import ALL_METADATA, SpecStatusStrategy
 from api.validation.addresses import parse_network, validate_canonical_cidr
 from api.validation.errors import Errors
 from machinery.errors import Cause
@@ -19,6 +19,9 @@ _PAIR = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 
 
 
 class ServiceCIDRStrategy(SpecStatusStrategy):
+    has_generation = False
+    status_keeps = ALL_METADATA
+
     def validate(self, obj: Obj) -> Sequence[Cause]:
         errors = Errors()
         ranges: list[str] = field(obj, "spec", "cidrs") or []

@@ -27,6 +27,7 @@ _DEFAULTS: dict[str, Any] = {
 
 class CSIDriverStrategy(Strategy):
     allow_unconditional_update = False
+    generation_at_birth = 0
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})

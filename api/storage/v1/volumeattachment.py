@@ -21,6 +21,7 @@ _MAX_METADATA, _MAX_MESSAGE_BYTES = 256 * 1024, 1024
 
 class VolumeAttachmentStrategy(SpecStatusStrategy):
     allow_unconditional_update = False
+    has_generation = False
     status_keeps = ALL_METADATA
 
     def default(self, obj: Obj) -> None:
