@@ -230,10 +230,13 @@ def _merge_words(schema: Schema, *, whole: bool = False) -> Json:
 
 _TYPE_META: Json = {
     "apiVersion": {
-        "description": "The group and version of this object's form, such as apps/v1.",
+        "description": "APIVersion defines the form of this object, by a group and its version: apps/v1.",
         "type": "string",
     },
-    "kind": {"description": "What this object is, in CamelCase; cannot be changed.", "type": "string"},
+    "kind": {
+        "description": "Kind names what this object is, in CamelCase; it cannot be changed.",
+        "type": "string",
+    },
 }
 _DESCRIPTIONS = {
     "int-or-string": "A number, or a string such as a port's name or a percentage.",
