@@ -39,12 +39,12 @@ def labels_text(labels: Mapping[str, str] | None) -> str:
 
 def selector_text(selector: Obj | None) -> str:
     """A LabelSelector in the form that `-l` takes; `<none>` for one that selects everything."""
-    parts = [f"{k}={v}" for k, v in sorted(((selector or {}).get("matchLabels") or {}).items())]
+    parts = [(k, f"{k}={v}") for k, v in ((selector or {}).get("matchLabels") or {}).items()]
     for each in (selector or {}).get("matchExpressions") or ():
         key, values = each["key"], ",".join(sorted(each.get("values") or ()))
         words = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
-        parts.append(words.get(each["operator"], f"!{key}"))
-    return ",".join(sorted(parts)) or NONE
+        parts.append((key, words.get(each["operator"], f"!{key}")))
+    return ",".join(text for _, text in sorted(parts, key=lambda part: part[0])) or NONE
 
 
 def field(obj: Obj, *path: str) -> Any:

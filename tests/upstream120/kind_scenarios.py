@@ -34,16 +34,45 @@ def scenarios(old: bool = False) -> list[Obj]:
     return expanded([_scenario(kind, old) for kind in kinds])
 
 
+def tables(old: bool = False) -> list[Obj]:
+    """What tables show of the objects of tables.yaml."""
+    return expanded([_table(told, old) for told in load_yaml(HERE / "tables.yaml")])
+
+
+def _table(told: Obj, old: bool) -> Obj:
+    path, name = _path(told, old), f"table-{told['kind'].lower()}"
+    document = {"apiVersion": _api_version(path), "kind": told["kind"], **told["from"]}
+    steps: list[Obj] = []
+    for number, case in enumerate(told["cases"]):
+        at = f"{path}/{name}-{number}"
+        change = {**case.get("with", {}), "metadata/name": f"{name}-{number}"}
+        steps.append({"do": f"POST {path}", "from": "made", "with": change, "quiet": True})
+        if "status" in case:
+            change = {"status": case["status"]}
+            steps.append(
+                {"now": at, "do": f"PUT {at}/status", "from": "${now}", "with": change, "quiet": True}
+            )
+        shown = {"do": f"GET {at}?includeObject=None", "headers": TABLE, "pick": _TABLE_PARTS}
+        steps.append({**shown, "note": case["note"]})
+        if "$NS" not in path:
+            steps.append({"do": f"DELETE {at}", "quiet": "any"})
+    return {"name": name, "let": {"made": document}, "setup": [_ACCOUNT], "steps": steps}
+
+
+def _path(told: Obj, old: bool) -> str:
+    path: str = told["path"]
+    version = _api_version(path)
+    older = OLDER.get(f"{version} {told['kind']}")
+    return path.replace(version, older) if old and older else path
+
+
 def _api_version(path: str) -> str:
     _, root, *rest = path.split("/")
     return rest[0] if root == "api" else "/".join(rest[:2])
 
 
 def _scenario(kind: Obj, old: bool) -> Obj:
-    path = kind["path"]
-    older = OLDER.get(f"{_api_version(path)} {kind['kind']}")
-    if old and older:
-        path = path.replace(_api_version(path), older)
+    path = _path(kind, old)
     name = kind.get("name", kind["kind"].lower())
     asked = _Kind(kind, path, kind.get("names") or [f"{name}-{each}" for each in "abc"])
     applied = asked.document("applied", asked.names[2])

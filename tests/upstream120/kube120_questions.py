@@ -30,7 +30,11 @@ def scenarios(old: bool = False) -> dict[str, list[Obj]]:
     text = json.dumps(load_yaml(HERE / "actions.yaml"))
     if old:
         text = text.replace("policy/v1/", "policy/v1beta1/").replace('"policy/v1"', '"policy/v1beta1"')
-    return {"kinds": kind_scenarios.scenarios(old), "actions": expanded(json.loads(text))}
+    return {
+        "kinds": kind_scenarios.scenarios(old),
+        "tables": kind_scenarios.tables(old),
+        "actions": expanded(json.loads(text)),
+    }
 
 
 async def judged(server: Server, *, old: bool = False, only: Container[str] | None = None) -> list[Obj]:
