@@ -115,6 +115,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.write_paused = True
+        self._served.lost = self._served.lost or 1
         if self._tunnel is None:  # who looks at a pod's output in a pager may take hours
             self.write_deadline = self._served.loop.time() + self._served.limits.write_s
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 _CROWD = 256
+_GIVE_BACK_S = 60.0  # after fewer
 _HANDSHAKE_S = 20.0
 _MOST_CONNECTIONS = 16_384
 _FAREWELL_S = 5.0  # for a client to answer TLS's goodbye
@@ -45,7 +46,9 @@ def plan_connections(files: int) -> int:
 
 
 def _give_memory_back() -> None:
-    """What TLS and buffers of a crowd of connections took lies scattered in the allocator's hands."""
+    """What TLS and buffers of a crowd of connections took, or a few slow readers of old lists, lies scattered in the allocator's
+    hands. A tenth of a millisecond for each MiB; a third of one where there is nothing. (To have glibc give back large pieces
+    by itself, M_MMAP_THRESHOLD, makes every request dearer: each read from TLS takes 256 KiB for a moment.)"""
     import ctypes
 
     with contextlib.suppress(AttributeError):  # another C library than glibc
@@ -74,6 +77,7 @@ class Listener:
         self._served: Served | None = None
         self._websockets: WebSockets | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+        self._given_back_s = float("-inf")
         self.ports: list[int] = []
 
     async def start(self) -> None:
@@ -105,8 +109,9 @@ class Listener:
     def _sweep(self) -> None:
         assert self._served is not None
         self._served.sweep()
-        if self._served.lost >= _CROWD:
-            self._served.lost = 0
+        now_s = self._served.loop.time()
+        if self._served.lost >= _CROWD or (self._served.lost and now_s >= self._given_back_s + _GIVE_BACK_S):
+            self._served.lost, self._given_back_s = 0, now_s
             _give_memory_back()
         limits = self._limits
         every_s = min(limits.head_s, limits.request_s, limits.idle_s, limits.write_s, limits.close_s) / 8

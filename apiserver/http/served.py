@@ -48,7 +48,7 @@ class Served:
     # what still runs for clients that left
     forsaken: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False
-    lost: int = 0  # connections that ended, until somebody sets it back
+    lost: int = 0  # connections that ended, or waited for their client to read; until somebody sets it back
     _body: bytes = b""
     _chunk: bytes = b""
 
