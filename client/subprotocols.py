@@ -1,4 +1,7 @@
-"""Lets the `websockets` library take subprotocol names as Kubernetes spells them.
+"""Lets the `websockets` library take handshakes as Kubernetes speaks them.
+
+The command of an exec stands in the request's path, a word a parameter: longer than the 8 KiB that the library takes of a line. Who
+listens bounds the whole head before.
 
 kubectl offers `SPDY/3.1+portforward.k8s.io`. The slash makes it no token of RFC 9110, which `websockets` insists
 on, in servers and in clients alike; Go's libraries do not. Both sides of port forwarding (kubectl ↔ API server,
@@ -12,11 +15,15 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
+_LONGEST_LINE = 1024 * 1024  # of Go's servers
+
 
 def accept_kubernetes_subprotocols() -> None:
     import websockets.client
+    import websockets.http11
     import websockets.server
 
+    websockets.http11.MAX_LINE_LENGTH = _LONGEST_LINE
     for module in (websockets.client, websockets.server):
         _exchange(module, "parse_subprotocol", parse_subprotocol)
     connector = sys.modules.get("websockets.asyncio.client")  # only for who has imported it

@@ -266,7 +266,8 @@ class ExecStream(Protocol):
     async def resize(self, width: int, height: int) -> None: ...
 
     async def wait(self) -> int:
-        """The exit code (128 + signal for a signal). For attach: when the container ends."""
+        """The exit code (128 + signal for a signal). For attach: when the container ends, or 0 for who is let go when their input
+        ends: all but the first of a container whose input ends with theirs (stdin_once, without a terminal)."""
         ...
 
 

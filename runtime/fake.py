@@ -341,7 +341,7 @@ class FakeRuntime:
     @asynccontextmanager
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> AsyncIterator[ExecStream]:
         running = self._require_running(container_id)
-        stream = FakeStream()
+        stream = FakeStream(ends_with_input=stdin and (tty or not running.status.config.stdin_once))
         running.streams.append(stream)
         try:
             yield stream

@@ -9,12 +9,13 @@ STDOUT, STDERR = 1, 2
 
 
 class FakeStream:
-    """An ExecStream fed by the fake. `echo` copies stdin to stdout, as `cat` would."""
+    """An ExecStream fed by the fake. `echo` copies stdin to stdout, as `cat` would. `ends_with_input`: whoever attached is let go."""
 
-    def __init__(self, *, echo: bool = False) -> None:
+    def __init__(self, *, echo: bool = False, ends_with_input: bool = False) -> None:
         self._chunks: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._echo = echo
+        self._ends = echo or ends_with_input
         self.stdin = bytearray()
         self.sizes: list[tuple[int, int]] = []
 
@@ -38,7 +39,7 @@ class FakeStream:
             self.feed(data)
 
     async def close_stdin(self) -> None:
-        if self._echo:
+        if self._ends:
             self.finish(0)
 
     async def resize(self, width: int, height: int) -> None:

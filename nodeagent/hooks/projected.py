@@ -59,7 +59,9 @@ class ProjectedVolume:
         if found := entry.get("serviceAccountToken"):
             owner = owner_of(pod)
             token = context.tokens[token_ref(found)]
-            private = context.fs_group is None and owner >= 0
+            private = (
+                context.fs_group is not None or owner >= 0
+            )  # fsGroup's members are let in when it is written
             return {clean_path(found["path"]): File(token.encode(), 0o600 if private else mode, owner)}
         raise VolumeError(f"projected volume source {next(iter(entry), 'of no kind')} is not supported")
 

@@ -95,7 +95,8 @@ async def exec_sync(
 async def attach(
     runtime: NativeRuntime, container_id: str, *, stdin: bool, tty: bool
 ) -> AsyncIterator[ProcessStream]:
-    """Leaving the context lets go; the container runs on."""
+    """Leaving the context lets go; the container runs on. So does the end of input, but for a container whose own input ends with
+    that of the first who attached (stdinOnce); a terminal's never does."""
     container = runtime.mirror.container(container_id)
     out, out_theirs = os.pipe2(os.O_CLOEXEC)
     err, err_theirs = os.pipe2(os.O_CLOEXEC)
@@ -119,16 +120,21 @@ async def attach(
         return ended.exit_code if ended else 137
 
     async def end_input() -> None:
-        if stdin and container.config.stdin_once:
-            await runtime.connection.ask("close_stdin", {"id": container_id})
+        await runtime.connection.ask("close_stdin", {"id": container_id})
 
+    is_once = container.config.stdin_once and not tty
     own = handles[0] if handles else -1
     terminal = own if tty else -1
     if own >= 0 and not stdin and not tty:
         os.close(own)
         own = -1
     stream = ProcessStream(
-        {out: STDOUT, err: STDERR}, own, terminal=terminal, wait=wait, on_close_stdin=end_input
+        {out: STDOUT, err: STDERR},
+        own,
+        terminal=terminal,
+        wait=wait,
+        on_close_stdin=end_input if is_once else None,
+        ends_with_input=stdin and not is_once,
     )
     try:
         yield stream

@@ -23,7 +23,8 @@ _MAX_WAITING = 32
 
 
 class ProcessStream:
-    """An ExecStream. `sources`: descriptor → channel. `stdin`: where input goes, -1 for nowhere."""
+    """An ExecStream. `sources`: descriptor → channel. `stdin`: where input goes, -1 for nowhere. `ends_with_input`: who has nothing
+    more to say is let go, and the process runs on."""
 
     def __init__(
         self,
@@ -33,7 +34,10 @@ class ProcessStream:
         terminal: int = -1,
         wait: Callable[[], Awaitable[int]],
         on_close_stdin: Callable[[], Awaitable[None]] | None = None,
+        ends_with_input: bool = False,
     ) -> None:
+        self._ends_with_input = ends_with_input
+        self._let_go = False
         self._loop = asyncio.get_running_loop()
         self._sources = dict(sources)
         self._stdin = stdin
@@ -72,6 +76,12 @@ class ProcessStream:
                 self._close_input()
 
     async def close_stdin(self) -> None:
+        if self._ends_with_input:
+            self._let_go = True
+            for fd in list(self._sources):
+                self._read(fd)  # what is there already
+            self.close()
+            return
         if self._stdin >= 0 and self._terminal >= 0:
             await self.write_stdin(b"\x04")  # a terminal's end of input is a character
             return
@@ -84,7 +94,7 @@ class ProcessStream:
             fcntl.ioctl(self._terminal, TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     async def wait(self) -> int:
-        return await self._wait()
+        return 0 if self._let_go else await self._wait()
 
     def close(self) -> None:
         for fd in list(self._sources):

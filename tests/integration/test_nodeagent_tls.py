@@ -179,6 +179,21 @@ def test_websockets_carry_kubernetes_subprotocols(pki: Any) -> None:
     run(pki, test)
 
 
+def test_command_of_an_exec_may_be_long(pki: Any) -> None:
+    from websockets.asyncio.client import connect
+
+    accept_kubernetes_subprotocols()
+
+    async def test(port: int) -> None:
+        url = f"wss://127.0.0.1:{port}/exec?command={'a' * 100_000}"
+        names = ["v5.channel.k8s.io"]
+        async with connect(url, ssl=context(pki, "api"), subprotocols=names, proxy=None) as socket:
+            await socket.send(b"\x00abc")
+            assert await socket.recv() == b"cba\x00"
+
+    run(pki, test)
+
+
 def test_request_that_comes_along_with_a_strangers_certificate_is_not_heard(pki: Any) -> None:
     asked: list[str] = []
 

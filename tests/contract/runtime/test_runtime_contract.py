@@ -294,6 +294,20 @@ def test_attach_ends_when_the_container_does(in_runtime: Run) -> None:
     in_runtime(body)
 
 
+def test_attacher_whose_input_ends_is_let_go_and_the_container_runs_on(in_runtime: Run) -> None:
+    async def body(world: Any) -> None:
+        container_id = await world.start(await world.sandbox(), "sleep", "1000", stdin=True)
+        async with asyncio.timeout(10), world.runtime.attach(container_id, stdin=True, tty=False) as stream:
+            await stream.write_stdin(b"said\n")
+            await stream.close_stdin()
+            assert [chunk async for chunk in stream.output()] == []
+            assert await stream.wait() == 0
+        status = await world.runtime.container_status(container_id)
+        assert status.state is ContainerState.RUNNING
+
+    in_runtime(body)
+
+
 def test_events_tell_a_containers_life_in_order(in_runtime: Run) -> None:
     async def body(world: Any) -> None:
         events = world.runtime.events()

@@ -110,6 +110,24 @@ def test_projected_joins_its_sources(files: Any, tmp_path: Any) -> None:
     assert shown == {"token": b"jwt", "ca.crt": b"PEM", "namespace": b"ns"}
 
 
+@pytest.mark.parametrize(
+    ("security", "shown"),
+    [
+        ({}, (0o644, 0, 0)),
+        ({"fsGroup": 1234}, (0o640, 0, 1234)),
+        ({"runAsUser": 1000}, (0o600, 1000, 0)),
+        ({"runAsUser": 1000, "fsGroup": 1234}, (0o640, 1000, 1234)),
+    ],
+)
+@needs_root
+def test_token_is_for_the_pods_user_and_group_alone(tmp_path: Any, security: Any, shown: Any) -> None:
+    ctx = context(LinuxFiles(), str(tmp_path), securityContext=security)
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    path = set_up(ctx, {"projected": {"sources": [token], "defaultMode": 0o644}})
+    found = os.stat(f"{path}/token")
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == shown
+
+
 def test_empty_dir_has_its_mode_and_goes(files: Any, tmp_path: Any) -> None:
     ctx = context(files, str(tmp_path))
     path = set_up(ctx, {"emptyDir": {}})
