@@ -8,7 +8,8 @@ is made once. Rounds are paced (`pace.py`): a lone watcher, a small audience and
 Invariants:
 * The log holds what some watcher had not read when the last round began, nothing else: never more than `limit` events, nor
   than LOG_BYTES of objects, if that is more than one. Who is that far behind when one more comes is cut off (Compacted) and
-  has to list again; nobody waits for it.
+  has to list again; nobody waits for it. The logs of all audiences of a resource, whose selections clients choose, hold
+  no more than LOGS_BYTES together (an event counts in each): beyond that, it is the longest that is cut.
 * Every watcher takes every event of the log once, in order.
 * A watcher that lags behind the last round is served whenever it asks: only who is up to date waits for the next round.
 """
@@ -16,7 +17,7 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from machinery.clock import Clock
 WAVE = 50  # watchers woken in one turn of the loop, for others to have their turns in between
 BATCH_BYTES = 64 * 1024  # of objects handed out at once, so that a slow reader's connection holds no more
 LOG_BYTES = 64 << 20  # of objects that are kept for who is behind
+LOGS_BYTES = 4 * LOG_BYTES
 _BATCHES = 8  # kept for the next who asks: who keeps up stands where others do, a crowd that lags may stand everywhere
 
 
@@ -47,6 +49,20 @@ def size_of(event: StoreEvent) -> int:
     return len(event.entry.data) if event.entry is not None else 0
 
 
+class Logs:
+    """What the audiences of one resource hold together."""
+
+    def __init__(self, audiences: Iterable[Audience]) -> None:
+        """`audiences`: all there are, each time it is gone through."""
+        self._audiences = audiences
+        self.bytes = 0
+
+    def shorten(self, revision: int) -> None:
+        """Cut off who is furthest behind in the longest, until all is within the bound. `revision` is the newest."""
+        while self.bytes > LOGS_BYTES:
+            max(self._audiences, key=lambda each: each.log_bytes).cut_off_last(revision)
+
+
 class Audience:
     def __init__(
         self,
@@ -56,6 +72,7 @@ class Audience:
         bookmarks: bool,
         limit: int,
         clock: Clock,
+        logs: Logs,
     ) -> None:
         """`namespace` and `name` are empty where they select nothing."""
         self._namespace = namespace
@@ -66,7 +83,8 @@ class Audience:
         self._clock = clock
         self._members: dict[Listener, None] = {}
         self._log: list[StoreEvent] = []
-        self._log_bytes = 0
+        self.log_bytes = 0
+        self._logs = logs
         self._base = 0  # how many events came before the log's first
         self._end = 0  # how many came in all
         self._up_to_date = 0  # how many members have read all
@@ -132,15 +150,20 @@ class Audience:
 
     def put(self, event: StoreEvent) -> None:
         size = size_of(event)
-        while self._log and (len(self._log) >= self._limit or self._log_bytes + size > LOG_BYTES):
-            self._cut_off_last(event.revision)
+        while self._log and (len(self._log) >= self._limit or self.log_bytes + size > LOG_BYTES):
+            self.cut_off_last(event.revision)
         if not self._members:
             return
         self._log.append(event)
-        self._log_bytes += size
+        self.log_bytes += size
+        self._logs.bytes += size
         self._end += 1
         self._up_to_date = 0
         self._batches.clear()
+        if self._logs.bytes > LOGS_BYTES:
+            self._logs.shorten(event.revision)
+            if not self._members:
+                return
         if len(self._members) == 1:
             self._released = self._end
             next(iter(self._members)).wake()
@@ -221,19 +244,22 @@ class Audience:
     def _forget_read(self) -> None:
         if self._up_to_date == len(self._members):
             self._log.clear()
-            self._log_bytes = 0
+            self._logs.bytes -= self.log_bytes
+            self.log_bytes = 0
             self._batches.clear()
             self._base = self._end
 
     def _forget_until(self, position: int) -> None:
         """What came before it: everybody has read that."""
         if position > self._base:
-            self._log_bytes -= sum(map(size_of, self._log[: position - self._base]))
+            read = sum(map(size_of, self._log[: position - self._base]))
+            self.log_bytes -= read
+            self._logs.bytes -= read
             del self._log[: position - self._base]
             self._base = position
             self._batches.clear()
 
-    def _cut_off_last(self, oldest: int) -> None:
+    def cut_off_last(self, oldest: int) -> None:
         """The log is full: who has read nothing of it holds it no longer."""
         for watcher in [each for each in self._members if each.position == self._base]:
             del self._members[watcher]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-from apiserver.storage.audience import Audience
+from apiserver.storage.audience import Audience, Logs
 from apiserver.storage.store import StoreEvent
 from apiserver.storage.watcher import Watcher
 from apiserver.storage.window import CacheEvent
@@ -22,6 +22,7 @@ class Watchers:
         self._clock = clock
         self._by_namespace: dict[str, Group] = {}
         self._by_field: dict[tuple[str, str], Group] = {}
+        self._logs = Logs(self)
         self._ended = False
 
     def __iter__(self) -> Iterator[Audience]:
@@ -48,6 +49,7 @@ class Watchers:
                 watcher.bookmarks,
                 self._limit,
                 self._clock,
+                self._logs,
             )
         audience.join(watcher)
         watcher.audience = audience

@@ -329,6 +329,37 @@ def test_reader_that_is_behind_by_large_objects_is_cut_off_before_they_fill_the_
     play(body)
 
 
+def test_audiences_hold_no_more_together_than_a_few_and_the_longest_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audience, "LOGS_BYTES", 1000)
+
+    async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
+        stuck = {name: watcher(watchers, name) for name in ("a", "b", "c")}
+        reads = Reader(watcher(watchers), loop)
+        for revision in range(1, 9):
+            watchers.offer(change(revision, "abbbcccc"[revision - 1], size=110))
+            await asyncio.sleep(1)
+        assert watchers.count() == 4
+        watchers.offer(change(9, "a", size=110))
+        await asyncio.sleep(1)
+        watchers.offer(change(10, "a", size=110))
+        await asyncio.sleep(1)
+        with pytest.raises(Compacted):
+            await anext(stuck["c"])
+        for name, revisions in (("a", [1, 9, 10]), ("b", [2, 3, 4])):
+            assert [event.revision for event in await anext(stuck[name])] == revisions
+        for _ in range(100):  # what was read or cut counts no more
+            watchers.offer(change(11, "c", size=990))
+            await asyncio.sleep(1)
+        assert watchers.count() == 3
+        for each in stuck.values():
+            watchers.remove(each)
+        await finish(watchers, [reads])
+
+    play(body)
+
+
 def test_reader_that_is_cut_off_in_its_beginning_is_told_so_at_once_and_holds_it_no_longer() -> None:
     async def body(watchers: Watchers, loop: asyncio.AbstractEventLoop) -> None:
         slow, quick = watcher(watchers), Reader(watcher(watchers), loop)
