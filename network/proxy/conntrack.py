@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,20 +40,27 @@ class Flow(NamedTuple):
     key: bytes
 
 
-def plan_stale(flows: Iterable[Flow], before: Sequence[Forward], now: Sequence[Forward]) -> list[Flow]:
-    """Those to a Service's port of before or now that none of its endpoints of now answers."""
+def plan_stale(
+    flows: Iterable[Flow],
+    before: Sequence[Forward],
+    now: Sequence[Forward],
+    is_local: Callable[[str], bool],
+) -> list[Flow]:
+    """Those to a Service's port of before or now that none of its endpoints of now answers. `is_local`: whether an address
+    is the node's own, where a Service's port may be; what passes through to other nodes is theirs to judge."""
     serving: dict[tuple[str, int], frozenset[Endpoint]] = {}
-    for forwards, ends_count in ((before, False), (now, True)):
-        for each in forwards:
-            if each.protocol == "udp":
-                ends = frozenset(each.endpoints) if ends_count else frozenset()
-                serving[each.address, each.port] = ends
+    for each in (*before, *now):
+        if each.protocol == "udp":
+            serving[each.address, each.port] = frozenset()
+    for each in now:
+        if each.protocol == "udp":
+            serving[each.address, each.port] = frozenset(each.endpoints)
     found = []
     for flow in flows:
-        ends_of = serving.get((flow.to.ip, flow.to.port))
-        if ends_of is None and flow.to != flow.answered_by:  # a port of the node, on whatever address of it
-            ends_of = serving.get(("", flow.to.port))
-        if ends_of is not None and flow.answered_by not in ends_of:
+        ends = serving.get((flow.to.ip, flow.to.port))
+        if ends is None and ("", flow.to.port) in serving and is_local(flow.to.ip):
+            ends = serving["", flow.to.port]
+        if ends is not None and flow.answered_by not in ends:
             found.append(flow)
     return found
 
@@ -70,7 +77,7 @@ async def forget(before: Sequence[Forward], now: Sequence[Forward], netns: Path 
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER) as sock:
             sock.settimeout(_TIMEOUT_S)
             sock.bind((0, 0))
-            stale = plan_stale(_flows(sock), before, now)
+            stale = plan_stale(_flows(sock), before, now, is_local)
             for flow in stale:
                 _delete(sock, flow)
             return len(stale)
@@ -86,6 +93,16 @@ def parse_flow(message: bytes) -> Flow | None:
     key = tuples[_TUPLE_ORIG]
     sent, answered = _ends(key), _ends(tuples[_TUPLE_REPLY])
     return Flow(sent[1], answered[0], key) if sent and answered else None
+
+
+def is_local(address: str) -> bool:
+    """Of the namespace that the calling thread is in: only its own addresses can be had."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _flows(sock: socket.socket) -> list[Flow]:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from network.proxy.conntrack import forget
+from network.namespaces import run_within
+from network.proxy.conntrack import forget, is_local
 from network.proxy.nft import apply, render
 from network.proxy.plan import Endpoint, Forward
 
@@ -200,3 +201,9 @@ def test_datagrams_from_the_same_port_reach_an_endpoint_that_is_there(netns: Pat
         assert answered_by() == "127.0.0.3"
         assert asyncio.run(forget(first, second, netns)) == 0
         client.stdin.close()
+
+
+def test_addresses_are_local_in_their_own_namespace_alone(netns: Path) -> None:
+    subprocess.run(["ip", "-n", netns.name, "addr", "add", "10.254.78.1/32", "dev", "lo"], check=True)
+    assert run_within(netns, lambda: (is_local("10.254.78.1"), is_local("10.254.78.2"))) == (True, False)
+    assert not is_local("10.254.78.1")

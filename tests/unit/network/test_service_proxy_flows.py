@@ -15,35 +15,40 @@ def forward(*ends: Endpoint, address: str = SERVICE.ip, port: int = 53, protocol
     return Forward(address, protocol, port, ends)  # type: ignore[arg-type]
 
 
+def stale(flows: list[Flow], before: list[Forward], now: list[Forward]) -> list[Flow]:
+    return plan_stale(flows, before, now, lambda address: address == NODE.ip)
+
+
 def flow(to: Endpoint, answered_by: Endpoint) -> Flow:
     return Flow(to, answered_by, b"")
 
 
 def test_flow_to_an_endpoint_that_is_gone_is_stale() -> None:
     flows = [flow(SERVICE, OLD), flow(SERVICE, NEW)]
-    assert plan_stale(flows, [forward(OLD, NEW)], [forward(NEW)]) == flows[:1]
+    assert stale(flows, [forward(OLD, NEW)], [forward(NEW)]) == flows[:1]
 
 
 def test_flow_from_before_there_was_an_endpoint_is_stale() -> None:
     flows = [flow(SERVICE, SERVICE)]
-    assert plan_stale(flows, [], [forward(NEW)]) == flows
+    assert stale(flows, [], [forward(NEW)]) == flows
 
 
 def test_flows_of_a_service_that_is_gone_are_stale() -> None:
     flows = [flow(SERVICE, OLD)]
-    assert plan_stale(flows, [forward(OLD)], []) == flows
+    assert stale(flows, [forward(OLD)], []) == flows
 
 
-def test_flows_to_a_nodes_port_are_stale_only_where_they_were_led_on() -> None:
+def test_flows_to_a_port_of_this_node_are_stale_and_those_passing_to_another_are_not() -> None:
     ports = [forward(NEW, address="", port=30053)]
-    led, passing, good = flow(NODE, OLD), flow(NODE, NODE), flow(NODE, NEW)
-    assert plan_stale([led, passing, good], [], ports) == [led]
+    other = Endpoint("10.99.0.12", 30053)
+    led, from_before, good, passing = flow(NODE, OLD), flow(NODE, NODE), flow(NODE, NEW), flow(other, other)
+    assert stale([led, from_before, good, passing], [], ports) == [led, from_before]
 
 
 def test_flows_of_others_are_left_alone() -> None:
     elsewhere = flow(Endpoint("192.0.2.1", 53), Endpoint("192.0.2.1", 53))
-    assert plan_stale([elsewhere], [forward(OLD)], [forward(NEW)]) == []
-    assert plan_stale([flow(SERVICE, OLD)], [forward(OLD, protocol="tcp")], []) == []
+    assert stale([elsewhere], [forward(OLD)], [forward(NEW)]) == []
+    assert stale([flow(SERVICE, OLD)], [forward(OLD, protocol="tcp")], []) == []
 
 
 def test_only_changes_of_datagrams_concern_flows() -> None:
