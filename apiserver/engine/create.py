@@ -14,6 +14,7 @@ from api.validation.errors import judged
 from apiserver.engine import ownership
 from apiserver.engine.engine import Call, Engine, Undo, Written
 from apiserver.engine.metadata import dedup_owners, metadata_of, prepare_new, validate_metadata
+from apiserver.engine.mutated import settle_new
 from apiserver.engine.write import admission_request, judge, mutate, record, refuse_invalid, rendered
 from apiserver.storage.store import StaleRevision
 from machinery import names
@@ -76,8 +77,9 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
         if not tracked:
             ownership.track_create(resource, obj, call.options.manager, call.subresource, now)
 
-    def prepare(mutated: bool) -> None:
+    def prepare(mutated: bool, born: Obj) -> None:
         if mutated:
+            settle_new(call, obj, born)
             strategy.default(obj)
         call.warnings.extend(strategy.prepare_create(obj) or ())
         strategy.stamp(obj, None, rfc3339(now))
@@ -92,8 +94,9 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
     try:
         await engine.do(call.body_bytes, complete)
         request = admission_request(engine, call, "CREATE", obj, None)
+        born = dict(obj["metadata"])
         mutated = await mutate(engine, request)
-        await engine.do(call.body_bytes, lambda: prepare(mutated))
+        await engine.do(call.body_bytes, lambda: prepare(mutated, born))
         await record(engine, request)
         undo = await engine.hook(call).before_create(call, obj)
         causes, advice = await engine.do(call.body_bytes, judge_it)

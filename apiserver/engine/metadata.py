@@ -56,8 +56,8 @@ def prepare_new(obj: Obj, resource: Resource, namespace: str, uid: str, now: str
         meta["generation"] = resource.strategy.generation_at_birth
 
 
-def dedup_owners(obj: Obj, warnings: list[str]) -> None:
-    """An owner that is named twice counts once, and the writer is told."""
+def dedup_owners(obj: Obj, warnings: list[str], *, admitted: bool = False) -> None:
+    """An owner that is named twice counts once, and the writer is told. `admitted`: it was admission that named it."""
     owners = obj["metadata"].get("ownerReferences")
     if not owners or len(owners) < 2:
         return
@@ -71,25 +71,18 @@ def dedup_owners(obj: Obj, warnings: list[str]) -> None:
             kept[uid] = owner
     if twice:
         obj["metadata"]["ownerReferences"] = list(kept.values())
+        after = " after mutating admission happens" if admitted else ""
         warnings.append(
-            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+            f".metadata.ownerReferences contains duplicate entries{after}; API server dedups owner references in 1.20+, and may "
             f"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {', '.join(twice)}"
         )
 
 
-_KEPT_ON_UPDATE = (
-    "creationTimestamp",
-    "uid",
-    "generation",
-    "selfLink",
-    "generateName",
-)
+_KEPT_ON_UPDATE = ("creationTimestamp", "generation", "selfLink", "generateName")
 
 
-def carry_over(obj: Obj, old: Obj, resource: Resource, plural: str) -> None:
-    """Put the identity of `old` into its successor. Raises Conflict where the uid names another object."""
-    meta, was = metadata_of(obj), old["metadata"]
-    refuse_other(resource.gvr.group, plural, meta.get("uid") or "", old)
+def keep_identity(meta: dict[str, Any], was: dict[str, Any]) -> None:
+    """What no update has a say in, beside what it may not say wrong (uid, name, namespace)."""
     for key in _KEPT_ON_UPDATE:
         if key in was:
             meta[key] = was[key]
@@ -100,8 +93,19 @@ def carry_over(obj: Obj, old: Obj, resource: Resource, plural: str) -> None:
             meta.pop(key, None)
             if key in was:
                 meta[key] = was[key]
-    meta["name"] = was["name"]
     drop_empty(meta)
+
+
+def carry_over(obj: Obj, old: Obj, resource: Resource, plural: str) -> None:
+    """Put the identity of `old` into its successor. Raises Conflict where the uid names another object."""
+    meta, was = metadata_of(obj), old["metadata"]
+    refuse_other(resource.gvr.group, plural, meta.get("uid") or "", old)
+    keep_identity(meta, was)
+    if "uid" in was:
+        meta["uid"] = was["uid"]
+    else:
+        meta.pop("uid", None)
+    meta["name"] = was["name"]
     if resource.namespaced:
         meta["namespace"] = was.get("namespace", "")
     else:

@@ -25,6 +25,7 @@ from apiserver.engine import ownership
 from apiserver.engine.engine import Call, Engine, Undo, Written
 from apiserver.engine.kept_form import complete_parts, differing
 from apiserver.engine.metadata import bump_generation, carry_over, dedup_owners, validate_metadata_update
+from apiserver.engine.mutated import settle_changed
 from apiserver.storage.store import Entry, StaleRevision
 from machinery.clock import rfc3339
 from machinery.errors import Cause, Conflict, NotFound, conflict, invalid, not_found
@@ -253,7 +254,9 @@ async def _prepare(
             who = (call.options.manager, made.manager_op, call.subresource, engine.clock.now())
             await engine.do(size_bytes, lambda: ownership.track_update(resource, obj, old, *who, foreign))
         request = admission_request(engine, call, "UPDATE", obj, old)
+        asked = dict(obj["metadata"])
         if not admitted and await mutate(engine, request):
+            settle_changed(call, obj, old, asked)
             strategy.default(obj)
             scope.prepare(obj, old)
         strategy.stamp(obj, old, rfc3339(engine.clock.now()))

@@ -63,6 +63,16 @@ def _are_valid(entries: list[Entry]) -> bool:
     )
 
 
+def objection(entries: list[Entry]) -> str:
+    """Why these are no entries, "" where they are."""
+    for index, entry in enumerate(entries):
+        if not _are_valid([entry]):
+            return f"entry {index} does not say its operation, its apiVersion and fields of type FieldsV1"
+        if not sets.is_well_formed(entry["fieldsV1"]):
+            return f"entry {index} names fields in no form of FieldsV1"
+    return ""
+
+
 def entries_for_write(live: Obj | None, new: Obj, subresource: str) -> list[Entry]:
     """The entries to start from: the request's, if it may and does bring valid ones; else the live object's.
 
