@@ -59,7 +59,11 @@ FLAGS = (
         default=(),
         help="a flag of `kctl apiserver` as NAME=VALUE, remembered by the cluster; may be given several times",
     ),
-    Flag("controllers", type="int", help="controller managers, of which one leads; 0 leaves it to one of your own"),
+    Flag(
+        "controllers",
+        type="int",
+        help="controller managers, of which one leads; 0 leaves it to one of your own",
+    ),
     Flag("schedulers", type="int", help="schedulers, of which one leads; 0 leaves it to one of your own"),
 )
 _FEWEST = {"apiservers": 1, "controllers": 0, "schedulers": 0}
