@@ -57,7 +57,9 @@ class ObjectMeta(TypedDict, total=False):
         "The revision of the object. Send it back with an update to be told if somebody else was faster.",
     ]
     generation: Annotated[Int64, Proto(7), "Grows with every change of what is wanted."]
-    creationTimestamp: Annotated[Time, Proto(8), "When the server stored the object first."]
+    creationTimestamp: Annotated[
+        Time, Proto(8), "CreationTimestamp is a timestamp: when the server stored the object first."
+    ]
     deletionTimestamp: Annotated[Time, Proto(9), "When the object is to be gone; set by a graceful deletion."]
     deletionGracePeriodSeconds: Annotated[Int64, Proto(10), "How long the deletion may take."]
     labels: Annotated[dict[str, str], Proto(11), "Words to select the object by."]

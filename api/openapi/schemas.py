@@ -62,7 +62,10 @@ class Components:
         if schema.name not in self.found:
             from api.meta.v1 import ObjectMeta
 
-            envelope = {**_TYPE_META, "metadata": self._described(ObjectMeta, "What every object has.")}
+            envelope = {
+                **_TYPE_META,
+                "metadata": self._described(ObjectMeta, "Standard object's metadata: what every object has."),
+            }
             body = resource.published(envelope, self._dialect.is_v3)
             self.found[schema.name] = {**body, **_kind_words(resource, resource.kind)}
         return self.ref(schema.name)
@@ -85,7 +88,7 @@ class Components:
                         "type": "array",
                         "items": self.add_kind(resource),
                     },
-                    "metadata": self._described(ListMeta, "What every list has."),
+                    "metadata": self._described(ListMeta, "Standard list metadata: what every list has."),
                 },
                 **_kind_words(resource, list_kind),
             }

@@ -236,6 +236,19 @@ def test_custom_kind_that_keeps_all_fields_lists_none_to_readers_of_v2() -> None
     assert inner["properties"]["spec"] == {"x-kubernetes-preserve-unknown-fields": True}
 
 
+def test_what_every_object_has_begins_as_upstreams_suite_reads_it() -> None:
+    found = document_v2(resources_of(WIDGETS))["definitions"]
+    own, meta = (
+        found["com.example.v1.Widget"]["properties"],
+        found["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"],
+    )
+    assert own["apiVersion"]["description"].startswith("APIVersion defines")
+    assert own["metadata"]["description"].startswith("Standard object's metadata")
+    assert meta["properties"]["creationTimestamp"]["description"].startswith(
+        "CreationTimestamp is a timestamp"
+    )
+
+
 def test_schema_that_is_not_structural_is_not_published() -> None:
     narrowed = {
         "type": "object",
