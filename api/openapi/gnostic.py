@@ -26,7 +26,7 @@ _SCHEMA_INT = {
     "minProperties": 18,
 }
 _SCHEMA_DOUBLE = {"multipleOf": 6, "maximum": 7, "minimum": 9}
-_SCHEMA_BOOL = {"exclusiveMaximum": 8, "exclusiveMinimum": 10}
+_SCHEMA_BOOL = {"exclusiveMaximum": 8, "exclusiveMinimum": 10, "uniqueItems": 16}
 _METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
 
 
@@ -140,7 +140,7 @@ def _schema(schema: Json) -> bytes:
     out.append(_texts(19, schema.get("required") or ()))
     out += [_message(20, _any(each)) for each in schema.get("enum") or ()]
     if "additionalProperties" in schema:
-        out.append(_message(21, _message(1, _schema(schema["additionalProperties"]))))
+        out.append(_message(21, _additional(schema["additionalProperties"])))
     if "type" in schema:
         out.append(_message(22, _message(1, schema["type"].encode())))
     if "items" in schema:
@@ -149,5 +149,15 @@ def _schema(schema: Json) -> bytes:
     if "properties" in schema:
         properties = b"".join(_named(1, k, _schema(v)) for k, v in schema["properties"].items())
         out.append(_message(25, properties))
+    if "externalDocs" in schema:
+        docs = schema["externalDocs"]
+        out.append(_message(29, _text(1, docs.get("description", "")) + _text(2, docs.get("url", ""))))
+    if "example" in schema:
+        out.append(_message(30, _any(schema["example"])))
     out.append(_extensions(31, schema))
     return b"".join(out)
+
+
+def _additional(what: Json | bool) -> bytes:
+    """AdditionalPropertiesItem {schema = 1 | boolean = 2}: of the latter also false is said."""
+    return _varint(2 << 3) + bytes([what]) if isinstance(what, bool) else _message(1, _schema(what))

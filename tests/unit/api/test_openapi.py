@@ -215,6 +215,20 @@ def test_protobuf_form_carries_definitions_paths_and_extensions() -> None:
     assert b"fieldValidation" in {only(each, 4) for each in query}
 
 
+def test_protobuf_form_says_whether_other_properties_may_be() -> None:
+    fields = {
+        name: {"type": "object", "additionalProperties": value} for name, value in (("a", True), ("b", False))
+    }
+    version = {
+        **WIDGETS["spec"]["versions"][0],  # type: ignore[index]
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": fields}},
+    }
+    document = document_v2(resources_of({**WIDGETS, "spec": {**WIDGETS["spec"], "versions": [version]}}))  # type: ignore[dict-item]
+    definitions = {only(v, 1): only(v, 2) for n, v in read(only(gnostic.encode(document), 9)) if n == 1}
+    properties = {only(v, 1): only(v, 2) for _, v in read(only(definitions[b"com.example.v1.Widget"], 25))}
+    assert [only(properties[name], 21) for name in (b"a", b"b")] == [b"\x10\x01", b"\x10\x00"]
+
+
 def custom(schema: dict[str, Any], *, v2: bool = False, **version: Any) -> dict[str, Any]:
     """What is published of a kind with this schema."""
     made = {**WIDGETS["spec"]["versions"][0], "schema": {"openAPIV3Schema": schema}, **version}  # type: ignore[index]
