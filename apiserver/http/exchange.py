@@ -28,6 +28,8 @@ _JOINED_BYTES = 16 * 1024
 # Of an answer written at once. Between two such pieces the client is waited for, so that one which does not read costs little;
 # and what TLS encrypts into never shrinks, but grows to what was written at once.
 WRITE_BYTES = 64 * 1024
+# What has come this far is a very long list, of which few are under way at a time: four such pieces take a twentieth less.
+_LONG_BYTES = 1024 * 1024
 
 
 def _status_line(status: int) -> bytes:
@@ -75,6 +77,7 @@ class Exchange:
         "_left",
         "_link",
         "_raw",
+        "_sent",
         "_to_the_end",
         "_waiter",
         "body_whole",
@@ -110,6 +113,7 @@ class Exchange:
         self.done = False
         self.task: asyncio.Task[None] | None = None
         self._head = b""  # written with the first piece of the body
+        self._sent = 0  # of what was too long for one write
         self._left = 0  # bytes still to come by the announced length
         self._chunked = False
         self._to_the_end = False  # the end of the connection is the end of the body
@@ -207,13 +211,15 @@ class Exchange:
         """False where the client left in the midst of it."""
         link = self._link
         view = memoryview(body)
-        link.transport.writelines((head, view[:WRITE_BYTES]) if head else (view[:WRITE_BYTES],))
-        for at in range(WRITE_BYTES, len(view), WRITE_BYTES):
+        step = WRITE_BYTES if self._sent < _LONG_BYTES else 4 * WRITE_BYTES
+        self._sent += len(view)
+        link.transport.writelines((head, view[:step]) if head else (view[:step],))
+        for at in range(step, len(view), step):
             if link.write_paused:
                 await link.drain()
             if self.gone:
                 return False
-            link.transport.write(view[at : at + WRITE_BYTES])
+            link.transport.write(view[at : at + step])
         return True
 
     def write(self, body: bytes) -> bool:
