@@ -32,10 +32,12 @@ Obj = dict[str, Any]
 
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 # Go reads hours of one digit, and a comma before the fraction.
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)([.,]\d+)?(Z|[+-]\d\d:\d\d)")
-_MICRO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)([.,]\d{6})(Z|[+-]\d\d:\d\d)")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_MICRO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)([.,]\d{6})(Z|[+-]\d\d:\d\d)", re.ASCII)
 _ZERO_TIMES = frozenset({rfc3339(ZERO_TIME_S), rfc3339_micro(ZERO_TIME_S)})
-_CANONICAL_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
+_CANONICAL_TIME = re.compile(
+    r"(?!0000)\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII
+)
 
 
 class TypedCodec:

@@ -60,9 +60,10 @@ def conditions_of(request: Obj) -> list[Obj]:
 def validate_request(request: Obj) -> Sequence[Cause]:
     errors = Errors()
     spec = request.get("spec") or {}
-    wrong = _pkcs10_error(spec.get("request", ""))
+    encoded = spec.get("request") or ""  # what has none says null
+    wrong = _pkcs10_error(encoded)
     if wrong:
-        errors.invalid("spec.request", spec.get("request", ""), wrong)
+        errors.invalid("spec.request", encoded, wrong)
     usages = spec.get("usages") or []
     if not usages:
         errors.required("spec.usages")

@@ -76,7 +76,9 @@ class CertificateSubjectRestriction(Plugin):
 
     async def validate(self, request: AdmissionRequest) -> None:
         spec = (request.obj or {}).get("spec") or {}
-        if spec.get("signerName") == API_CLIENT_SIGNER and MASTERS in organizations(spec.get("request", "")):
+        if spec.get("signerName") == API_CLIENT_SIGNER and MASTERS in organizations(
+            spec.get("request") or ""
+        ):
             raise forbidden(request, f"use of {API_CLIENT_SIGNER} signer with {MASTERS} group is not allowed")
 
 

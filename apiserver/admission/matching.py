@@ -164,6 +164,8 @@ async def replace_object(converter: Converter, request: AdmissionRequest, made: 
     if not request.subresource or made.get("kind") == form.kind:
         made, _ = form.codec().decode(deep_copy(made))
         form.codec().forget(made)
+        if made.get("metadata") is None:
+            made["metadata"] = {}
     whole = await convert(converter, made, form, request.resource)
     assert whole is not None
     for key in ("apiVersion", "kind"):

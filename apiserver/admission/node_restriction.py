@@ -211,7 +211,7 @@ def _certificate(request: AdmissionRequest, node: str) -> None:
     spec = (request.obj or {}).get("spec") or {}
     if request.operation != "CREATE" or spec.get("signerName") not in _NODE_SIGNERS:
         return
-    said = common_name(spec.get("request", ""))
+    said = common_name(spec.get("request") or "")
     if said is None:
         raise forbidden(request, "unable to parse csr")
     if said != PREFIX + node:

@@ -17,6 +17,8 @@ from typing import Any
 
 import orjson
 
+from machinery import integers
+
 FieldSet = dict[str, Any]
 LEAF: FieldSet = {}
 EMPTY: FieldSet = {}
@@ -48,7 +50,7 @@ def _is_element(key: str) -> bool:
     if colon != ":":
         return False
     if kind == "i":
-        return rest.lstrip("-").isdigit()
+        return integers.parse(rest) is not None
     if kind not in "kv":
         return True
     try:

@@ -97,6 +97,19 @@ def test_the_first_moment_of_the_year_one_is_no_time(zero: str) -> None:
     assert codec_of("Lease").decode(lease)[0]["spec"] == {"holderIdentity": "me"}
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "0000-01-01T00:00:00Z",
+        "\uff12\uff10\uff12\uff14-01-01T00:00:00Z",
+        "\u0662\u0660\u0662\u0664-01-01T00:00:00Z",
+    ],
+)
+def test_times_that_no_clock_can_tell_are_refused(sent: str) -> None:
+    with pytest.raises(BadRequest):
+        codec_of("Event").decode({"metadata": {"name": "e"}, "lastTimestamp": sent})
+
+
 @pytest.mark.parametrize("sent", ["0001-01-01T00:00:00.000000+00:01", "9999-12-31T23:59:59.000000-00:01"])
 def test_times_beyond_the_calendar_are_refused(sent: str) -> None:
     with pytest.raises(BadRequest, match="parsing time"):

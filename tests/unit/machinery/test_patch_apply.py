@@ -295,3 +295,8 @@ def test_set_operations_keep_the_canonical_form() -> None:
     assert sets.intersection(a, b) == {"f:x": {}}
     assert sets.difference(a, a) == {}
     assert [sets.show(p) for p in sets.paths(a)] == [".x", ".z", ".x.y"]
+
+
+@pytest.mark.parametrize(("place", "good"), [("1", True), ("-1", True), ("\u00b2", False), ("--1", False)])
+def test_a_place_in_a_list_is_a_number_that_can_be_ordered(place: str, good: bool) -> None:
+    assert sets.is_well_formed({"f:a": {f"i:{place}": {}}}) is good
