@@ -78,8 +78,8 @@ def _operation(operation: Operation, refs: dict[str, Json], components: Componen
             {
                 "name": "body",
                 "in": "body",
-                "required": operation.body != "delete",
                 "schema": refs[operation.body],
+                **({"required": True} if operation.body != "delete" else {}),
             }
         )
     parameters += [_query(name) for name in operation.query]

@@ -12,6 +12,7 @@ from types import ModuleType
 from oracles import (
     cel,
     field_sets,
+    gnostic,
     go_types,
     owners,
     patches,
@@ -27,6 +28,7 @@ from oracles.process import Answer, Ask, Request
 
 AREAS: dict[str, ModuleType] = {
     "cel": cel,
+    "gnostic": gnostic,
     "owners": owners,
     "patches": patches,
     "protobuf": protobuf,

@@ -25,7 +25,7 @@ _ACCEPTED = {"shardSelector", "ignoreStoreReadErrorWithClusterBreakingPotential"
 
 
 def fresh(rng: random.Random, ask: Ask) -> Iterator[tuple[Request, Answer]]:
-    definition = _definition(rng)
+    definition = definition_of(rng)
     for version in definition["spec"]["versions"]:
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if schema is not None and not is_readable(schema):
@@ -36,7 +36,7 @@ def fresh(rng: random.Random, ask: Ask) -> Iterator[tuple[Request, Answer]]:
             yield request, {"out": _shown(answer["out"], definition, v2=v2)} if "out" in answer else answer
 
 
-def _definition(rng: random.Random) -> Json:
+def definition_of(rng: random.Random) -> Json:
     group = rng.choice(("example.com", "a.b.example.k8s.io", "my-group.io", "x1.io"))
     kind = rng.choice(("Widget", "Ingress", "Odd", "URLMap"))
     plural = kind.lower() + "s"
