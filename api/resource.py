@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from api.unserved import notices
@@ -85,6 +86,8 @@ class Strategy:
     generation_of: Sequence[str] = ()
     # Seconds of grace for a graceful deletion, None where the kind is deleted at once. Pods only.
     default_grace_s: int | None = None
+    # Names of what cannot be deleted one by one, and why not.
+    undeletable: Mapping[str, str] = MappingProxyType({})
     # A delete's precondition that fails is told as the store would tell it (definitions, namespaces).
     precondition_of_store: bool = False
     # A delete that says no propagationPolicy leaves dependents as orphans; who deletes is told so, in these words.

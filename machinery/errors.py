@@ -254,10 +254,17 @@ def not_found(group: str, plural: str, name: str) -> NotFound:
     return NotFound(f'{qualified(group, plural)} "{name}" not found', group=group, kind=plural, name=name)
 
 
-def already_exists(group: str, plural: str, name: str) -> AlreadyExists:
+def already_exists(group: str, plural: str, name: str, *, leaving: bool = False) -> AlreadyExists:
+    """`leaving`: what has the name is on its way out."""
+    said = "object is being deleted: " if leaving else ""
     return AlreadyExists(
-        f'{qualified(group, plural)} "{name}" already exists', group=group, kind=plural, name=name
+        f'{said}{qualified(group, plural)} "{name}" already exists', group=group, kind=plural, name=name
     )
+
+
+def forbidden(group: str, plural: str, name: str, why: str) -> Forbidden:
+    said = f'{qualified(group, plural)} "{name}" is forbidden: {why}'
+    return Forbidden(said, group=group, kind=plural, name=name)
 
 
 def conflict(group: str, plural: str, name: str, why: str) -> Conflict:

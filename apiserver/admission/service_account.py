@@ -4,6 +4,8 @@ The token is a projected volume: a token bound to the pod, the cluster's CA and 
 Kubernetes "Managing Service Accounts", the ServiceAccount admission controller.
 
 A namespace's `default` account is made by a controller, a moment after the namespace: a pod that comes first waits.
+Pods that mirror a node's own belong to no account and may not use what only the API has. What is judged is judged
+with the pod as it came, and again as the webhooks left it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from functools import lru_cache
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest
 from apiserver.admission.lookup import Lookup, Plugin, forbidden, is_resource
+from apiserver.admission.mountable_secrets import why_not, why_not_join
+from apiserver.auth.node_graph import pod_secrets
 from machinery import names
 from machinery.clock import Clock
 
@@ -37,27 +41,39 @@ class ServiceAccount(Plugin):
         self._clock = clock
 
     def handles(self, request: AdmissionRequest) -> bool:
-        return request.operation == "CREATE" and is_resource(request, "", "pods") and not request.subresource
+        if not is_resource(request, "", "pods"):
+            return False
+        if request.subresource == "ephemeralcontainers":
+            return request.operation == "UPDATE"
+        return request.operation == "CREATE" and not request.subresource
 
     async def admit(self, request: AdmissionRequest) -> bool:
         """The volume that it adds says all that defaults would."""
         pod = request.obj
-        if pod is None or is_mirror(pod):
+        if pod is None or request.operation != "CREATE":
+            return False
+        if is_mirror(pod):
+            _judge_mirror(request, pod)
             return False
         spec = pod.setdefault("spec", {})
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or DEFAULT
         spec["serviceAccountName"] = spec["serviceAccount"] = name
+        account = await self._known_account(request, name)
+        if is_automounted(spec, account):
+            mount_token(spec, _volume_name(account["metadata"].get("uid", name)))
+        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+            spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
+        _refuse(request, why_not(account, pod))
+        return False
+
+    async def _known_account(self, request: AdmissionRequest, name: str) -> Obj:
         account = await self._account(request.namespace, name)
         if account is None:
             raise forbidden(
                 request,
                 f'error looking up service account {request.namespace}/{name}: serviceaccount "{name}" not found',
             )
-        if is_automounted(spec, account):
-            mount_token(spec, _volume_name(account["metadata"].get("uid", name)))
-        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
-            spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
-        return False
+        return account
 
     async def _account(self, namespace: str, name: str) -> Obj | None:
         account = await self._accounts(namespace, name)
@@ -73,8 +89,35 @@ class ServiceAccount(Plugin):
 
     async def validate(self, request: AdmissionRequest) -> None:
         pod = request.obj
-        if pod is not None and is_mirror(pod) and pod["spec"].get("serviceAccountName"):
-            raise forbidden(request, "a mirror pod may not reference service accounts")
+        if pod is None:
+            return
+        joining = request.operation != "CREATE"
+        if is_mirror(pod) and not joining:
+            _judge_mirror(request, pod)
+            return
+        name = pod["spec"].get("serviceAccountName")
+        if not name:
+            named = f"{request.namespace}/{pod['metadata'].get('name', '')}"
+            raise forbidden(request, f"no service account specified for pod {named}")
+        account = await self._known_account(request, name)
+        _refuse(request, why_not_join(account, pod) if joining else why_not(account, pod))
+
+
+def _refuse(request: AdmissionRequest, why: str) -> None:
+    if why:
+        raise forbidden(request, why)
+
+
+def _judge_mirror(request: AdmissionRequest, pod: Obj) -> None:
+    spec = pod.get("spec") or {}
+    if spec.get("serviceAccountName"):
+        raise forbidden(request, "a mirror pod may not reference service accounts")
+    if any(pod_secrets(spec)):
+        raise forbidden(request, "a mirror pod may not reference secrets")
+    for volume in spec.get("volumes") or ():
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            if source.get("serviceAccountToken"):
+                raise forbidden(request, "a mirror pod may not use ServiceAccountToken volume projections")
 
 
 def is_mirror(pod: Obj) -> bool:

@@ -68,6 +68,12 @@ def pod_refs(namespace: str, name: str, pod: Obj) -> Iterator[Ref]:
         yield from _volume(namespace, volume, name)
 
 
+def pod_secrets(spec: Obj) -> Iterator[str]:
+    """Names of the Secrets that a pod's containers, volumes and images need."""
+    refs = pod_refs("", "", {"metadata": {}, "spec": spec})
+    return (ref.name for ref in refs if ref.resource == "secrets")
+
+
 def _environment(namespace: str, container: Obj) -> Iterator[Ref]:
     for source in container.get("envFrom") or ():
         for key, resource in (("secretRef", "secrets"), ("configMapRef", "configmaps")):
@@ -83,6 +89,8 @@ def _environment(namespace: str, container: Obj) -> Iterator[Ref]:
 def _volume(namespace: str, volume: Obj, pod_name: str) -> Iterator[Ref]:
     if "secret" in volume:
         yield Ref("secrets", namespace, volume["secret"].get("secretName", ""))
+    if (volume.get("azureFile") or {}).get("secretName"):
+        yield Ref("secrets", namespace, volume["azureFile"]["secretName"])
     if "configMap" in volume:
         yield Ref("configmaps", namespace, volume["configMap"].get("name", ""))
     if "persistentVolumeClaim" in volume:
@@ -98,6 +106,10 @@ def _volume(namespace: str, volume: Obj, pod_name: str) -> Iterator[Ref]:
         ("csi", "nodePublishSecretRef"),
         ("flexVolume", "secretRef"),
         ("cephfs", "secretRef"),
+        ("rbd", "secretRef"),
+        ("iscsi", "secretRef"),
+        ("scaleIO", "secretRef"),
+        ("storageos", "secretRef"),
     ):
         secret = (volume.get(driver) or {}).get(key)
         if secret:

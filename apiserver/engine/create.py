@@ -16,10 +16,10 @@ from apiserver.engine.engine import Call, Engine, Undo, Written
 from apiserver.engine.metadata import dedup_owners, metadata_of, prepare_new, validate_metadata
 from apiserver.engine.mutated import settle_new
 from apiserver.engine.write import admission_request, judge, mutate, record, refuse_invalid, rendered
-from apiserver.storage.store import StaleRevision
+from apiserver.storage.store import Entry, StaleRevision
 from machinery import names
 from machinery.clock import rfc3339
-from machinery.errors import AlreadyExists, BadRequest, Cause, Forbidden, already_exists, qualified
+from machinery.errors import AlreadyExists, BadRequest, Cause, already_exists, forbidden, qualified
 from machinery.objects import deep_copy
 
 _GENERATED_NAME_TRIES = 8
@@ -30,8 +30,7 @@ async def create(engine: Engine, call: Call, obj: Obj, *, tracked: bool = False)
     if not call.served.creatable:
         why = "create not allowed while custom resource definition is terminating"
         name = str(metadata_of(obj).get("name", ""))
-        said = f'{qualified(call.group, call.plural)} "{name}" is forbidden: {why}'
-        raise Forbidden(said, group=call.group, kind=call.plural, name=name)
+        raise forbidden(call.group, call.plural, name, why)
     meta = metadata_of(obj)
     check_namespace(call, obj)
     if call.name and meta.get("name", call.name) != call.name:
@@ -107,19 +106,25 @@ async def _create_named(engine: Engine, call: Call, obj: Obj, tracked: bool) -> 
         await judge(engine, request)
         name = obj["metadata"]["name"]
         if call.options.dry_run:
-            if await served.store.get(call.namespace, name) is not None:
-                raise already_exists(call.group, call.plural, name)
+            standing = await served.store.get(call.namespace, name)
+            if standing is not None:
+                raise _taken(call, name, standing)
             return Written(201, rendered(obj, ""), obj)
         try:
             entry = await served.store.create(call.namespace, name, obj)
-        except StaleRevision:
-            raise already_exists(call.group, call.plural, name) from None
+        except StaleRevision as stale:
+            raise _taken(call, name, stale.current) from None
         kept = True
         await engine.hook(call).after_write(call, obj, None)
         return Written(201, entry.data, obj)
     finally:
         if undo is not None and not kept:
             await undo()
+
+
+def _taken(call: Call, name: str, standing: Entry | None) -> AlreadyExists:
+    leaving = standing is not None and "deletionTimestamp" in call.served.load(standing)["metadata"]
+    return already_exists(call.group, call.plural, name, leaving=leaving)
 
 
 def nameless(call: Call) -> BadRequest:

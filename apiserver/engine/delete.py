@@ -28,7 +28,7 @@ from apiserver.engine.write import (
 )
 from apiserver.storage.store import Entry, StaleRevision
 from machinery.clock import parse_rfc3339, rfc3339
-from machinery.errors import conflict
+from machinery.errors import conflict, forbidden
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -120,6 +120,8 @@ async def delete(
 ) -> Written:
     """200 with the marked object, or with a Status when it is gone. Raises NotFound, Conflict."""
     store, served = call.served.store, call.served
+    if entry is None and call.name in served.resource.strategy.undeletable:
+        raise forbidden(call.group, call.plural, call.name, served.resource.strategy.undeletable[call.name])
     entry = entry if entry is not None else await load_current(engine, call)
     for _ in range(engine.retries):
         obj = served.load(entry)

@@ -27,14 +27,19 @@ _ALLOCATED = re.compile(r"\b10\.96\.(?!77\.|88\.|200\.)\d+\.\d+\b")
 
 
 def scenarios(old: bool = False) -> dict[str, list[Obj]]:
-    text = json.dumps(load_yaml(HERE / "actions.yaml"))
-    if old:
-        text = text.replace("policy/v1/", "policy/v1beta1/").replace('"policy/v1"', '"policy/v1beta1"')
     return {
         "kinds": kind_scenarios.scenarios(old),
         "tables": kind_scenarios.tables(old),
-        "actions": expanded(json.loads(text)),
+        "actions": _written("actions", old),
+        "admission": _written("admission", old),
     }
+
+
+def _written(file: str, old: bool) -> list[Obj]:
+    text = json.dumps(load_yaml(HERE / f"{file}.yaml"))
+    if old:
+        text = text.replace("policy/v1/", "policy/v1beta1/").replace('"policy/v1"', '"policy/v1beta1"')
+    return expanded(json.loads(text))
 
 
 async def judged(server: Server, *, old: bool = False, only: Container[str] | None = None) -> list[Obj]:

@@ -1,5 +1,6 @@
 """ServiceAccount: who a pod is to the API server."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
 
 from api.annotations import ATOMIC, ListMap, Patch, Proto
@@ -33,8 +34,37 @@ class ServiceAccount(TypedDict, total=False):
 Obj = dict[str, Any]
 
 
+ENFORCE_MOUNTABLE_SECRETS = "kubernetes.io/enforce-mountable-secrets"
+_DEPRECATED = f"metadata.annotations[{ENFORCE_MOUNTABLE_SECRETS}]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+
+
+def limits_secrets(account: Obj) -> bool:
+    """Whether its pods may use no Secrets but those it names."""
+    return (account["metadata"].get("annotations") or {}).get(ENFORCE_MOUNTABLE_SECRETS) in _TRUE
+
+
 class ServiceAccountStrategy(Strategy):
     has_generation = False
+
+    def prepare_create(self, obj: Obj) -> None:
+        _keep_names(obj)
+
+    def prepare_update(self, obj: Obj, old: Obj) -> None:
+        _keep_names(obj)
+
+    def warnings(self, obj: Obj, old: Obj | None) -> Sequence[str]:
+        said, before = (
+            ENFORCE_MOUNTABLE_SECRETS in ((each or {}).get("metadata", {}).get("annotations") or {})
+            for each in (obj, old)
+        )
+        return [*super().warnings(obj, old), *((_DEPRECATED,) if said and not before else ())]
+
+
+def _keep_names(obj: Obj) -> None:
+    """Secrets are of the account's namespace: nothing but a reference's name says anything."""
+    if obj.get("secrets"):
+        obj["secrets"] = [{key: each[key] for key in ("name",) if key in each} for each in obj["secrets"]]
 
 
 SERVICEACCOUNT = builtin(

@@ -40,6 +40,7 @@ _SYSTEM = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_0
 
 class PriorityClassStrategy(Strategy):
     has_generation = False  # it has one, which never grows
+    undeletable = dict.fromkeys(_SYSTEM, "this is a system priority class and cannot be deleted")
 
     def default(self, obj: Obj) -> None:
         obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
