@@ -13,7 +13,7 @@ from apiserver.admission.certificates import common_name
 from apiserver.admission.lookup import Lookup, Plugin, forbidden, is_resource, name_of
 from apiserver.admission.node_restriction_pods import labels_of, wrong_mirror, wrong_status
 from apiserver.admission.token_audiences import TokenAudiences
-from apiserver.auth.node import LEASE_NAMESPACE, PREFIX, node_name
+from apiserver.auth.node import LEASE_NAMESPACE, PREFIX, is_nameless_node, node_name
 from apiserver.auth.seams import Authorizer, decide
 from apiserver.auth.user import Attributes
 from machinery.errors import not_found
@@ -24,7 +24,6 @@ _OWN_LABELS = frozenset(
         "kubernetes.io/hostname",
         "kubernetes.io/arch",
         "kubernetes.io/os",
-        "kubernetes.io/role",
         "beta.kubernetes.io/arch",
         "beta.kubernetes.io/os",
         "beta.kubernetes.io/instance-type",
@@ -60,6 +59,8 @@ class NodeRestriction(Plugin):
         """Judges, too: it changes nothing."""
         node = node_name(request.user)
         if not node:
+            if is_nameless_node(request.user):
+                raise forbidden(request, f'could not determine node from user "{request.user.name}"')
             return False
         if is_resource(request, "", "pods"):
             await self._pod(request, node)

@@ -53,6 +53,11 @@ def node_name(user: User) -> str:
     return ""
 
 
+def is_nameless_node(user: User) -> bool:
+    """Of the nodes, but which: may be held for anybody's node and is none's."""
+    return user.name == PREFIX and GROUP in user.groups
+
+
 def _is_unbound(pod: Entry) -> bool:
     return pod.fields.get("spec.nodeName") == ""
 

@@ -16,8 +16,9 @@ from client.logs import Logger
 from client.transport import TransportError
 from machinery.backoff import delay_s
 from machinery.clock import Clock, rfc3339_micro
-from machinery.errors import AlreadyExists, ApiError, NotFound
+from machinery.errors import AlreadyExists, ApiError, Conflict, NotFound
 from machinery.gvk import LEASES, NODES
+from machinery.patch import merge
 from nodeagent.config import AgentConfig
 from nodeagent.node.events import NodeEvents
 from nodeagent.node.machine import Machine
@@ -33,6 +34,7 @@ from runtime.cri import (
 
 Obj = dict[str, Any]
 LEASE_NAMESPACE = "kube-node-lease"
+STATUS_TRIES = 5  # as often as a kubelet writes a status that others write, too
 
 
 class Registration:
@@ -133,15 +135,27 @@ class Registration:
 
     async def _report(self) -> None:
         reading = await self._read()
-        # Read anew: others write conditions and extended resources into the same status.
+        for left in reversed(range(STATUS_TRIES)):
+            try:
+                await self._report_what(reading)
+                return
+            except Conflict:
+                if not left:
+                    raise
+
+    async def _report_what(self, reading: NodeReading) -> None:
+        """Others write conditions and extended resources into the same status: it is read anew, only what differs is written,
+        and nothing over what came in between. Raises Conflict then."""
         self.node = await self._client.get(NODES, self._config.node_name)
         old = self.node.get("status") or {}
         now = self._clock.now()
         status = node_status(self._config, self._machine, reading, old, now)
         if is_same_status(old, status) and now - self._reported_at < self._config.status_report_s:
             return
-        gone = dict.fromkeys(set(old.get("allocatable") or ()) - set(status["allocatable"]))
-        patch = {"status": status | {"allocatable": gone | status["allocatable"]}}
+        patch = {
+            "metadata": {"resourceVersion": self.node["metadata"]["resourceVersion"]},
+            "status": merge.diff({key: old[key] for key in status if key in old}, status),
+        }
         self.node = await self._client.patch(
             NODES, self._config.node_name, patch, type="merge", subresource="status"
         )

@@ -18,7 +18,7 @@ from apiserver.admission.node_restriction_pods import reference_of
 from apiserver.admission.token_audiences import TokenAudiences
 from apiserver.auth.chain import ALLOWED, NO_OPINION
 from apiserver.auth.seams import Decision
-from apiserver.auth.user import Attributes
+from apiserver.auth.user import Attributes, User
 from machinery.errors import Forbidden, NotFound
 
 Obj = dict[str, Any]
@@ -355,7 +355,16 @@ def test_node_labels_itself_with_nothing_that_schedulers_trust() -> None:
     refused = (
         "node-role.kubernetes.io/x",
         "kubernetes.io/x",
+        "kubernetes.io/role",
         "node-restriction.kubernetes.io/x",
         "a.k8s.io/x",
     )
     assert [may_label(key) for key in (*allowed, *refused)] == [True] * len(allowed) + [False] * len(refused)
+
+
+def test_one_of_the_nodes_without_a_name_may_write_nothing() -> None:
+    nameless = User("system:node:", ("system:nodes",))
+    judge(
+        asking("CREATE", "configmaps", {"metadata": {"name": "c"}}, user=nameless), "could not determine node"
+    )
+    judge(asking("CREATE", "configmaps", {"metadata": {"name": "c"}}, user=User("system:node:")), "")
