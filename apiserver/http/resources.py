@@ -17,7 +17,7 @@ from api.builtin import Body
 from api.resource import Column, Obj
 from apiserver.engine.bodies import DELETE_OPTIONS, SCALE, BodyName, body
 from apiserver.engine.catalog import Served
-from apiserver.engine.create import create
+from apiserver.engine.create import check_namespace, create
 from apiserver.engine.decode import decode, parse_json
 from apiserver.engine.delete import delete
 from apiserver.engine.delete_options import parse_delete
@@ -141,6 +141,7 @@ class Resources:
         if creator is None:
             written = await create(self._engine, call, obj)
         else:
+            check_namespace(call, obj)
             await admit(self._engine, admission_request(self._engine, call, "CREATE", obj, None))
             written = await creator(self._engine, call, obj)
         return self._written(request, call, shape, written)
@@ -166,6 +167,7 @@ class Resources:
         if spec is None or verb != "create":
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         obj = await self._decoded(request, call, body(spec.body))
+        check_namespace(call, obj)
         await admit(self._engine, admission_request(self._engine, call, "CREATE", obj, None))
         written = await spec.action(self._engine, call, obj)
         return self._written(request, call, shape, written)

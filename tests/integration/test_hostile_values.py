@@ -9,6 +9,7 @@ from open_guard import open_guard
 
 from apiserver.admission.admission import AdmissionRequest, Plugin
 from apiserver.admission.matching import replace_object
+from machinery.gvk import PODS
 from machinery.objects import deep_copy
 
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
@@ -72,3 +73,22 @@ def test_an_object_whose_metadata_admission_took_away_has_empty_metadata(
         assert answer.status == status, answer.body
 
     run_api(body, guard=lambda engine: open_guard(engine, (Forgetter(),)))
+
+
+@pytest.mark.parametrize("path", ["bindings", "pods/p/binding", "pods/p/eviction"])
+def test_what_is_asked_of_a_pod_names_no_other_namespace(run_api: Any, path: str) -> None:
+    async def body(api: Any) -> None:
+        pods = "/api/v1/namespaces/default"
+        pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        assert (await api.send("POST", f"{pods}/pods", pod)).status == 201
+        asked: Any = {"metadata": {"name": "p", "namespace": "other"}}
+        if path.endswith("eviction"):
+            asked |= {"apiVersion": "policy/v1", "kind": "Eviction"}
+        else:
+            asked["target"] = {"kind": "Node", "name": "n"}
+        answer = await api.send("POST", f"{pods}/{path}", asked)
+        assert answer.status == 400 and b"does not match the namespace sent" in answer.body
+        stands = await api.client.get(PODS, "p", "default")
+        assert "nodeName" not in stands["spec"] and "deletionTimestamp" not in stands["metadata"]
+
+    run_api(body)
