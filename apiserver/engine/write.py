@@ -254,6 +254,8 @@ async def _prepare(
             who = (call.options.manager, made.manager_op, call.subresource, engine.clock.now())
             await engine.do(size_bytes, lambda: ownership.track_update(resource, obj, old, *who, foreign))
         request = admission_request(engine, call, "UPDATE", obj, old)
+        for each in (obj, old):  # admission is told which state it judges
+            each["metadata"]["resourceVersion"] = revision
         asked = dict(obj["metadata"])
         if not admitted and await mutate(engine, request):
             settle_changed(call, obj, old, asked)
@@ -266,7 +268,6 @@ async def _prepare(
             undo = await engine.hook(call).before_update(call, obj, old)
         await engine.do(size_bytes, settle)
         if obj == old and not call.served.store.is_stale(entry):
-            old["metadata"]["resourceVersion"] = revision
             if undo is not None:
                 await undo()
             return None
@@ -276,6 +277,8 @@ async def _prepare(
         call.warnings.extend(advice)
         if not admitted:
             await judge(engine, request)
+        for each in (obj, old):
+            each["metadata"].pop("resourceVersion", None)
     except BaseException:
         if undo is not None:
             await undo()

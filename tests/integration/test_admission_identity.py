@@ -146,3 +146,42 @@ def test_owners_that_admission_names_twice_count_once_and_broken_field_owners_no
 
     said = {"ownerReferences": [OWNER, OWNER], "managedFields": [{"manager": "x"}]}
     run_renamed(run_api, body, operation, said)
+
+
+class Reader(Plugin):
+    """Remembers which state each phase was shown of what stands and of what is to be."""
+
+    name = "Reader"
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, str]] = []
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        return request.operation == "UPDATE" and request.resource.kind == "Deployment"
+
+    async def admit(self, request: AdmissionRequest) -> bool:
+        self._read(request)
+        return False
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        self._read(request)
+
+    def _read(self, request: AdmissionRequest) -> None:
+        assert request.obj is not None and request.old is not None
+        new, old = (each["metadata"].get("resourceVersion") for each in (request.obj, request.old))
+        self.shown.append((str(new), str(old)))
+
+
+def test_admission_is_told_which_state_an_update_is_of(run_api: Any) -> None:
+    reader = Reader()
+
+    async def body(api: Any) -> None:
+        born = await api.client.create(DEPLOYMENTS, deployment(), namespace="default")
+        stands = born["metadata"]["resourceVersion"]
+        sent = {**born, "metadata": {"name": "d"}, "spec": {**born["spec"], "replicas": 2}}
+        answer = await api.send("PUT", f"{PATH}/d", sent)
+        assert reader.shown == [(stands, stands)] * 2
+        stored = (await api.client.get(DEPLOYMENTS, "d", "default"))["metadata"]["resourceVersion"]
+        assert answer.status == 200 and stored != stands
+
+    run_api(body, guard=lambda engine: open_guard(engine, (reader,)))

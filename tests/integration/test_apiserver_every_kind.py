@@ -178,7 +178,8 @@ async def lives(api, kind: str, resource: Resource) -> None:
     key = f"{gvr.group}/{resource.kind}" if gvr.group else resource.kind
     assert ("yet: the object is stored, nothing happens" in " ".join(answer.warnings)) == (key in UNSERVED)
     made = await api.client.get(gvr, name, namespace)
-    assert resource.strategy.has_generation == ("generation" in made["metadata"])
+    born = resource.strategy.generation_at_birth if resource.strategy.has_generation else 0
+    assert made["metadata"].get("generation", 0) == born
 
     listed = await api.send(
         "GET", gvr.path(namespace), accept="application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
