@@ -158,7 +158,8 @@ async def convert(converter: Converter, obj: Obj | None, source: Resource, targe
 
 
 async def replace_object(converter: Converter, request: AdmissionRequest, made: Any, form: Resource) -> None:
-    """`made`, in the form of one of the kind's versions, becomes the request's object. Raises BadRequest."""
+    """`made`, in the form of one of the kind's versions, becomes the request's object, with that version's defaults:
+    whoever is asked next counts on them. Raises BadRequest."""
     if not isinstance(made, dict) or request.obj is None:
         raise BadRequest("the changed object is no object")
     if not request.subresource or made.get("kind") == form.kind:
@@ -166,6 +167,7 @@ async def replace_object(converter: Converter, request: AdmissionRequest, made: 
         form.codec().forget(made)
         if made.get("metadata") is None:
             made["metadata"] = {}
+        form.strategy.default(made)
     whole = await convert(converter, made, form, request.resource)
     assert whole is not None
     for key in ("apiVersion", "kind"):

@@ -8,7 +8,9 @@ from open_guard import open_guard
 
 from api.resource import Obj
 from apiserver.admission.admission import AdmissionRequest, Plugin
+from apiserver.admission.matching import replace_object
 from machinery.gvk import GVR, PODS
+from machinery.objects import deep_copy
 
 NS = "default"
 VOLUMES = GVR("", "v1", "persistentvolumes", namespaced=False, kind="PersistentVolume")
@@ -130,3 +132,34 @@ def test_advice_about_what_became_of_a_new_pod_comes_with_the_answer(run_api: An
         }
 
     run_api(body)
+
+
+class Injector(Plugin):
+    """Adds a container as a webhook's patch does; behind it, what the next one is shown is remembered."""
+
+    name = "Injector"
+
+    def __init__(self) -> None:
+        self.next: list[Obj] = []
+
+    def handles(self, request: AdmissionRequest) -> bool:
+        return request.operation == "CREATE" and request.resource.kind == "Pod"
+
+    async def admit(self, request: AdmissionRequest) -> bool:
+        made: Obj = deep_copy(request.obj)
+        made["spec"]["containers"].append({"name": "side", "image": "side:1"})
+        no_other_version: Any = None
+        await replace_object(no_other_version, request, made, request.resource)
+        self.next = deep_copy((request.obj or {})["spec"]["containers"])
+        return True
+
+
+def test_what_one_plugin_adds_has_its_defaults_when_the_next_is_asked(run_api: Any) -> None:
+    injector = Injector()
+
+    async def body(api: Any) -> None:
+        await api.client.create(PODS, pod())
+        [_, side] = injector.next
+        assert side["imagePullPolicy"] == "IfNotPresent" and side["terminationMessagePolicy"] == "File"
+
+    run_api(body, guard=lambda engine: open_guard(engine, (injector,)))
