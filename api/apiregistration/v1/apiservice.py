@@ -6,7 +6,7 @@ from typing import Any
 from api.builtin import builtin, status_of
 from api.columns import AGE, NAME, field
 from api.resource import Column
-from api.strategy import SpecStatusStrategy
+from api.strategy import ALL_METADATA, SpecStatusStrategy
 from api.validation.errors import Errors
 from machinery import names
 from machinery.errors import Cause
@@ -24,6 +24,7 @@ _MAX_GROUP, _MAX_VERSION = 20000, 1000
 
 
 class APIServiceStrategy(SpecStatusStrategy):
+    status_keeps = ALL_METADATA
     has_generation = False
     allow_unconditional_update = False
     name_rule = "path"
