@@ -104,11 +104,7 @@ class Addresses:
             return "must be a valid IP address"
         networks = await self.networks()
         if not any(contains(network, plain) for network in networks):
-            ranges = ", ".join(str(network) for network in networks)
-            return (
-                f"failed to allocate IP {address}: the provided IP is not in the valid range. "
-                f"The range of valid IPs is {ranges}"
-            )
+            return f"failed to allocate IP {address}: the provided network does not match the current range"
         if keep:
             taken = not await self._claim(plain, owner)
         else:

@@ -3,7 +3,7 @@
 A write takes first (`before_*`), so that two concurrent creations never get the same number, and its undo gives back
 what did not get stored. The numbers themselves are kept by `addresses.py` and `nodeports.py`, in the store.
 
-This server gives addresses of one family. A Service that requires both, or the other one, is refused.
+This server gives addresses of one family (service_families.py).
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from contextlib import suppress
 from typing import Any
 
 from api.resource import Obj
+from api.validation.service_addresses import is_headless
 from apiserver.backends.backend import StoreUnavailable
 from apiserver.engine.addresses import Addresses, Network, Owner
 from apiserver.engine.engine import Call, Undo, WriteHook
 from apiserver.engine.nodeports import Ports, PortTaken, RangeFull
+from apiserver.engine.service_families import link, plan_families
 from machinery import field_errors
 from machinery.clock import Clock
 from machinery.errors import Cause, InternalError, invalid
@@ -88,31 +90,16 @@ class ServiceNumbers(WriteHook):
         self, spec: Obj, old: Obj | None, owner: Owner, causes: list[Cause], keep: bool
     ) -> str:
         """The address taken for this write, "" if none."""
+        was = old["spec"] if old is not None else None
         if spec.get("type") == "ExternalName":  # it has none; validation refuses what it says
-            if spec.get("clusterIP"):
-                spec.setdefault("clusterIPs", [spec["clusterIP"]])
+            link(spec, was)
             return ""
-        was = (old or {}).get("spec") or {}
-        if not spec.get("clusterIP") and spec.get("clusterIPs"):
-            spec["clusterIP"] = spec["clusterIPs"][0]
-        if not spec.get("clusterIP") and was.get("clusterIP") and was.get("type") != "ExternalName":
-            # An update that does not speak of the address keeps it.
-            spec["clusterIP"] = was["clusterIP"]
-        selectorless = spec.get("clusterIP") == "None" and not spec.get("selector")
-        if not selectorless:
-            causes += self._other_families(spec)
-            if causes:
-                return ""
-        spec.setdefault("ipFamilies", was.get("ipFamilies") or [self._family])
-        spec.setdefault("ipFamilyPolicy", was.get("ipFamilyPolicy") or "SingleStack")
+        causes += plan_families(spec, was, self._family)
+        if causes or is_headless(spec):
+            return ""
+        if was is not None and was.get("type") != "ExternalName" and was.get("clusterIP"):
+            return ""  # it has one: where another is asked for, validation refuses the change
         address = spec.get("clusterIP", "")
-        before = was.get("clusterIP") if was.get("type") != "ExternalName" else None
-        if before and address != before:
-            spec["clusterIPs"] = [address]  # nothing to take: validation refuses the change
-            return ""
-        if address == "None":
-            spec["clusterIPs"] = ["None"]
-            return ""
         taken = ""
         if address and address not in (addresses_of(old) if old is not None else ()):
             wrong = await self.addresses.take(address, owner, keep=keep)
@@ -130,22 +117,6 @@ class ServiceNumbers(WriteHook):
         spec["clusterIPs"] = [address]
         return taken
 
-    def _other_families(self, spec: Obj) -> list[Cause]:
-        if spec.get("ipFamilyPolicy") == "RequireDualStack" or len(spec.get("clusterIPs") or ()) > 1:
-            message = "this cluster is not configured for dual-stack services"
-            return [
-                field_errors.invalid_value("spec.ipFamilyPolicy", spec.get("ipFamilyPolicy", ""), message)
-            ]
-        families = spec.get("ipFamilies") or []
-        for at, family in enumerate(families):
-            if family in ("IPv4", "IPv6") and family != self._family:
-                if at and spec.get("ipFamilyPolicy") == "PreferDualStack":
-                    spec["ipFamilies"] = families[:at]  # it takes what there is
-                    return []
-                message = "not configured on this cluster"
-                return [field_errors.invalid_value(f"spec.ipFamilies[{at}]", family, message)]
-        return []
-
     async def _node_ports(self, spec: Obj, old: Obj | None, causes: list[Cause], keep: bool) -> list[int]:
         """The numbers taken for this write."""
         kind = spec.get("type", "ClusterIP")
@@ -161,17 +132,23 @@ class ServiceNumbers(WriteHook):
                 if port.get("nodePort") in held:
                     port.pop("nodePort")
         was = (old or {}).get("spec") or {}
-        known = {_identity(port): port.get("nodePort") for port in was.get("ports") or ()}
+        known = _left_out(ports, was) if wants else {}
         chosen: dict[int, str] = {}
         shared: dict[int, list[dict[str, Any]]] = {}  # ports that get one fresh number together
+        for at, number in known.items():
+            ports[at]["nodePort"] = number
+        # The same port under another protocol gets the same number.
+        beside: dict[int, int] = {}
+        for port in ports:
+            if port.get("nodePort"):
+                beside.setdefault(port["port"], port["nodePort"])
         for at, port in enumerate(ports):
-            number = port.get("nodePort") or (known.get(_identity(port)) if wants else None)
+            number = port.get("nodePort") or (beside.get(port["port"], 0) if wants else 0)
             if number:
                 port["nodePort"] = number
                 if number not in held:
                     chosen.setdefault(number, f"spec.ports[{at}].nodePort")
             elif wants:
-                # The same port under another protocol gets the same number.
                 shared.setdefault(port["port"], []).append(port)
         if checks and not spec.get("healthCheckNodePort") and was.get("healthCheckNodePort"):
             spec["healthCheckNodePort"] = was["healthCheckNodePort"]
@@ -198,8 +175,17 @@ class ServiceNumbers(WriteHook):
         return [*chosen, *given]
 
 
-def _identity(port: dict[str, Any]) -> tuple[Any, ...]:
-    return port.get("protocol", "TCP"), port.get("port"), port.get("name", "")
+def _left_out(ports: list[Obj], was: Obj) -> dict[int, int]:
+    """Numbers that ports had under their names, of those that say none now and by their place; none is given twice."""
+    had = {port.get("name", ""): port["nodePort"] for port in was.get("ports") or () if port.get("nodePort")}
+    said = {port["nodePort"] for port in ports if port.get("nodePort")}
+    found: dict[int, int] = {}
+    for at, port in enumerate(ports):
+        number = had.get(port.get("name", ""))
+        if number and not port.get("nodePort") and number not in said:
+            found[at] = number
+            said.add(number)
+    return found
 
 
 def _owner(service: Obj) -> Owner:

@@ -62,7 +62,7 @@ def test_second_range_gives_addresses_and_goes_when_they_are_gone(run_api: RunAp
         assert made["spec"]["clusterIP"] == "10.200.0.3"
         await api.client.delete(CIDRS, "more")
         await api.clock.sleep(1)
-        with pytest.raises(Invalid, match="not in the valid range"):
+        with pytest.raises(Invalid, match="does not match the current range"):
             await api.client.create(SERVICES, service("late", clusterIP="10.200.0.4"))
         assert (await api.client.get(CIDRS, "more"))["metadata"]["deletionTimestamp"]
         await api.client.delete(SERVICES, "web", "default")

@@ -32,6 +32,7 @@ def scenarios(old: bool = False) -> dict[str, list[Obj]]:
         "tables": kind_scenarios.tables(old),
         "actions": _written("actions", old),
         "admission": _written("admission", old),
+        "services": _written("services", old),
     }
 
 

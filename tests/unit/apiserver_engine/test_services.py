@@ -151,14 +151,15 @@ def test_asked_numbers_are_honoured_or_refused_with_their_field() -> None:
             await both.two.before_create(call("t"), service(clusterIP="10.0.0.5", name="t"))
         assert caught.value.causes[0].field == "spec.clusterIPs"
         assert "already allocated" in caught.value.message
-        with pytest.raises(Invalid, match="not in the valid range"):
+        with pytest.raises(Invalid, match="does not match the current range"):
             await both.one.before_create(call(), service(clusterIP="10.9.0.5"))
         asked = service("NodePort")
         asked["spec"]["ports"][0]["nodePort"] = 80
         with pytest.raises(Invalid, match="range of valid ports"):
             await both.one.before_create(call(), asked)
         asked["spec"]["ports"][0]["nodePort"] = 30080
-        asked["spec"].pop("clusterIP", None)
+        for field in ("clusterIP", "clusterIPs"):
+            asked["spec"].pop(field, None)
         await both.one.before_create(call(), asked)
         other = service("NodePort", ports=((80, "UDP"),), name="t")
         other["spec"]["ports"][0]["nodePort"] = 30080
@@ -238,23 +239,80 @@ def test_local_traffic_of_a_load_balancer_gets_a_health_check_port_and_keeps_it(
     with_numbers(body)
 
 
+TWO = ["IPv4", "IPv6"]
+BOTH = {"clusterIP": "10.0.0.5", "clusterIPs": ["10.0.0.5", "fd00::5"]}
+HEADLESS = {"clusterIP": "None", "clusterIPs": ["None"]}
+
+
 @pytest.mark.parametrize(
-    ("spec", "field"),
+    ("spec", "field", "why"),
     [
-        ({"ipFamilyPolicy": "RequireDualStack"}, "spec.ipFamilyPolicy"),
-        ({"ipFamilies": ["IPv6"]}, "spec.ipFamilies[0]"),
-        ({"ipFamilies": ["IPv4", "IPv6"]}, "spec.ipFamilies[1]"),
-        ({"clusterIP": "10.0.0.5", "clusterIPs": ["10.0.0.5", "fd00::5"]}, "spec.ipFamilyPolicy"),
+        ({"ipFamilyPolicy": "RequireDualStack"}, "spec.ipFamilyPolicy", "not configured for dual-stack"),
+        ({"ipFamilies": ["IPv6"]}, "spec.ipFamilies[0]", "not configured on this cluster"),
+        ({"ipFamilies": TWO}, "spec.ipFamilyPolicy", "when multiple IP families are specified"),
+        ({"ipFamilies": TWO, "ipFamilyPolicy": "PreferDualStack"}, "spec.ipFamilies[1]", "not configured"),
+        (BOTH, "spec.ipFamilyPolicy", "when multiple cluster IPs are specified"),
+        ({**BOTH, "ipFamilyPolicy": "PreferDualStack"}, "spec.clusterIPs[1]", "IPv6 is not configured"),
+        ({"clusterIP": "fd00::5"}, "spec.clusterIPs[0]", "IPv6 is not configured on this cluster"),
+        ({"clusterIPs": ["10.0.0.5"]}, "spec.clusterIPs", "must be empty when `clusterIP` is not specified"),
+        ({**BOTH, "clusterIPs": ["10.0.0.6"]}, "spec.clusterIPs", "first value must match `clusterIP`"),
+        ({"ipFamilyPolicy": "Other"}, "spec.ipFamilyPolicy", "supported values"),
     ],
 )
-def test_second_family_is_refused_in_words(spec: Obj, field: str) -> None:
+def test_addresses_and_families_that_cannot_be_had_are_refused_in_words(
+    spec: Obj, field: str, why: str
+) -> None:
     async def body(both: Numbers) -> None:
-        with pytest.raises(Invalid, match="configured") as caught:
+        with pytest.raises(Invalid, match=why) as caught:
             await both.one.before_create(call(), service(**spec))
         assert caught.value.causes[0].field == field and not await both.addresses()
-        prefers = service(ipFamilyPolicy="PreferDualStack", ipFamilies=["IPv4", "IPv6"])
-        await both.one.before_create(call(), prefers)
-        assert prefers["spec"]["ipFamilies"] == ["IPv4"]
+
+    with_numbers(body)
+
+
+@pytest.mark.parametrize(
+    ("spec", "families", "policy"),
+    [
+        ({"selector": {"a": "b"}}, ["IPv4"], "SingleStack"),
+        ({"selector": {"a": "b"}, "ipFamilyPolicy": "PreferDualStack"}, ["IPv4"], "PreferDualStack"),
+        ({**HEADLESS, "selector": {"a": "b"}}, ["IPv4"], "SingleStack"),
+        (HEADLESS, TWO, "RequireDualStack"),
+        ({**HEADLESS, "ipFamilies": ["IPv6"]}, ["IPv6", "IPv4"], "RequireDualStack"),
+        ({**HEADLESS, "ipFamilyPolicy": "SingleStack"}, ["IPv4"], "SingleStack"),
+    ],
+)
+def test_families_are_what_there_is_and_both_where_nobody_is_selected(
+    spec: Obj, families: list[str], policy: str
+) -> None:
+    async def body(both: Numbers) -> None:
+        made = service(**spec)
+        await both.one.before_create(call(), made)
+        assert (made["spec"]["ipFamilies"], made["spec"]["ipFamilyPolicy"]) == (families, policy)
+
+    with_numbers(body)
+
+
+def test_an_update_that_leaves_out_what_was_given_keeps_it() -> None:
+    async def body(both: Numbers) -> None:
+        old = service("NodePort", ports=((80, "TCP"), (80, "UDP")))
+        await both.one.before_create(call(), old)
+        new = service("NodePort", ports=((81, "TCP"), (81, "UDP")), clusterIP="")
+        new["spec"]["clusterIPs"] = list(old["spec"]["clusterIPs"])
+        assert await both.one.before_update(call(), new, old) is None
+        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            assert new["spec"][field] == old["spec"][field]
+        (number,) = {port["nodePort"] for port in old["spec"]["ports"]}
+        assert [port["nodePort"] for port in new["spec"]["ports"]] == [number, number]
+
+    with_numbers(body)
+
+
+def test_a_port_that_is_asked_for_is_shared_with_the_other_protocol() -> None:
+    async def body(both: Numbers) -> None:
+        made = service("NodePort", ports=((80, "TCP"), (80, "UDP")))
+        made["spec"]["ports"][1]["nodePort"] = 30005
+        await both.one.before_create(call(), made)
+        assert [port["nodePort"] for port in made["spec"]["ports"]] == [30005, 30005]
 
     with_numbers(body)
 
