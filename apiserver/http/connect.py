@@ -19,6 +19,7 @@ from apiserver.engine.query import Query
 from apiserver.engine.write import admission_request, admit
 from apiserver.http.denial import refuse
 from apiserver.http.dispatch import find
+from apiserver.http.log_options import LOG_OPTIONS, judge_log_options
 from apiserver.http.relay import close_socket, relay_messages
 from apiserver.http.reply import Header, Receive, Reply, Scope, Send, end_stream, send_reply, start_stream
 from apiserver.http.request import Request
@@ -27,16 +28,6 @@ from apiserver.nodeconnector import NodeConnector, NodeRefused, NodeSocket, Node
 from machinery import integers
 from machinery.errors import ApiError, BadRequest, InternalError, NotFound, from_status, not_found
 
-_LOG_OPTIONS = (
-    "follow",
-    "tailLines",
-    "sinceSeconds",
-    "sinceTime",
-    "timestamps",
-    "previous",
-    "limitBytes",
-    "stream",
-)
 _FLAGS = ("stdin", "stdout", "stderr", "tty")
 _CHANNELS = (
     "v5.channel.k8s.io",
@@ -59,21 +50,21 @@ class Connection:
 
 
 def plan_connect(pod: Obj, subresource: str, query: Query) -> Connection:
-    """Raises BadRequest, NotFound in upstream's words."""
+    """Raises BadRequest, NotFound in upstream's words. A log may be of no node: the pod is not scheduled, and said nothing."""
     meta, spec = pod["metadata"], pod.get("spec") or {}
     namespace, name = meta["namespace"], meta["name"]
     node = spec.get("nodeName", "")
     if subresource == "portforward":
+        ports = query.values_of("ports") + query.values_of("port")
+        for port in ports:
+            if integers.parse(port) is None:
+                said = f'strconv.ParseUint: parsing "{port}": invalid syntax'
+                raise BadRequest(f"cannot convert to []int32: {said}")
         _need_node(node, name)
-        ports = tuple(("port", value) for value in query.values_of("ports") + query.values_of("port"))
-        return Connection(node, f"/portForward/{namespace}/{name}", ports)
+        return Connection(node, f"/portForward/{namespace}/{name}", tuple(("port", value) for value in ports))
     container = plan_container(pod, query.get("container", ""), subresource)
     if subresource == "log":
-        if not node:
-            raise BadRequest(
-                f'container "{container}" in pod "{name}" is not available: the pod is not scheduled yet'
-            )
-        options = tuple((key, query[key]) for key in _LOG_OPTIONS if key in query)
+        options = tuple((key, query[key]) for key in LOG_OPTIONS if key in query)
         return Connection(node, f"/containerLogs/{namespace}/{name}/{container}", options)
     _need_node(node, name)
     flags = [(flag, "true") for flag in _FLAGS if query.flag(flag)]
@@ -140,12 +131,16 @@ class Connectors:
     async def _find(self, request: Request) -> tuple[Connection, Obj]:
         catalog: Catalog = self._engine.catalog
         served = find(catalog, request.info)
-        if request.info.subresource != "log":
+        if request.info.subresource == "log":
+            judge_log_options(request.info.name, request.query)
+        else:
             await self._authorize(request)
         pod = await _load(served, request.info.namespace, request.info.name)
         if request.info.subresource != "log":
             await self._admit(request, served)
         plan = plan_connect(pod, request.info.subresource, request.query)
+        if not plan.node:
+            return plan, {}
         nodes = catalog.find("", "nodes")
         if nodes is None:
             raise NotFound("the server could not find the requested resource")
@@ -181,6 +176,10 @@ class Connectors:
     async def log(self, request: Request, receive: Receive, send: Send, extra: Sequence[Header]) -> int:
         """GET pods/NAME/log. The node's answer is passed on while it comes; its errors become Status bodies."""
         plan, node = await self._find(request)
+        if not plan.node:
+            await send({"type": "http.response.start", "status": 204, "headers": [*extra]})
+            await end_stream(send)
+            return 204
         status = 200
         try:
             async with self._connector.stream(node, plan.path, plan.query) as stream:
@@ -232,6 +231,8 @@ class Connectors:
             raise BadRequest("this path cannot be upgraded to a websocket")
         plan, node = await self._find(request)
         if subresource == "log":
+            if not plan.node:
+                raise BadRequest(f"pod {request.info.name} is not scheduled yet")
             return await self._log_socket(plan, node, offered, receive, send)
         known = _FORWARD if subresource == "portforward" else _CHANNELS
         wanted = [each for each in offered if each in known]

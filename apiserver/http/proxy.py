@@ -73,9 +73,7 @@ def split_name(name: str) -> tuple[bool, str, str]:
 def plan_pod(pod: Obj, port: str, tls: bool) -> Target:
     address = (pod.get("status") or {}).get("podIP", "")
     if not address:
-        raise ServiceUnavailable(
-            f"address not allowed or not known: pod {pod['metadata']['name']} has no IP yet"
-        )
+        raise BadRequest("address not allowed")
     if not port:
         ports = [
             p["containerPort"] for c in pod["spec"].get("containers") or () for p in c.get("ports") or ()

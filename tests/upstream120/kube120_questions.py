@@ -33,6 +33,7 @@ def scenarios(old: bool = False) -> dict[str, list[Obj]]:
         "actions": _written("actions", old),
         "admission": _written("admission", old),
         "services": _written("services", old),
+        "pods": _written("pods", old),
     }
 
 
