@@ -12,47 +12,28 @@ it: Python's html.parser neither keeps every byte nor ends scripts alike, and pa
 
 from __future__ import annotations
 
-import html.entities
 import re
 from collections.abc import Callable
 
-LINKS: dict[bytes, frozenset[bytes]] = {
-    tag: frozenset(attributes.split())
-    for tag, attributes in (
-        (b"a", b"href"),
-        (b"applet", b"codebase"),
-        (b"area", b"href"),
-        (b"audio", b"src"),
-        (b"base", b"href"),
-        (b"blockquote", b"cite"),
-        (b"body", b"background"),
-        (b"button", b"formaction"),
-        (b"command", b"icon"),
-        (b"del", b"cite"),
-        (b"embed", b"src"),
-        (b"form", b"action"),
-        (b"frame", b"longdesc src"),
-        (b"head", b"profile"),
-        (b"html", b"manifest"),
-        (b"iframe", b"longdesc src"),
-        (b"img", b"longdesc src usemap"),
-        (b"input", b"src usemap formaction"),
-        (b"ins", b"cite"),
-        (b"link", b"href"),
-        (b"object", b"classid codebase data usemap"),
-        (b"q", b"cite"),
-        (b"script", b"src"),
-        (b"source", b"src"),
-        (b"video", b"poster src"),
-    )
-}
+from apiserver.http.html_attributes import LINKS, escaped, unescaped
+
 _LONGEST_LINK = 65536
 _LONGEST_NAME = 64
 _TEXT_TAGS = frozenset(
     (b"iframe", b"noembed", b"noframes", b"noscript", b"style", b"textarea", b"title", b"xmp")
 )
 
-_SPACE = b" \n\r\t\f"
+_RAW_TAGS = _TEXT_TAGS | {b"script", b"plaintext"}
+# A tag that is here as a whole and written as most are: an end tag without attributes, or a start tag (1) with attributes (2) whose
+# values and names hold nothing doubtful. Any other goes through the states one by one, to the same end.
+_WHOLE_TAG = re.compile(
+    rb"""</[a-zA-Z][^ \n\r\t\f/>]*+[ \n\r\t\f]*+>|<([a-zA-Z][^ \n\r\t\f/>]*+)((?:[ \n\r\t\f]++[^ \n\r\t\f"'=<>/]++"""
+    rb"""(?:=(?:"[^"]*+"|'[^']*+'|[^ \n\r\t\f"'=<>`]++))?+)*+)[ \n\r\t\f]*+/?+>"""
+)
+_ATTRIBUTE = re.compile(
+    rb"""[ \n\r\t\f]([^ \n\r\t\f"'=<>/]++)(?:=(?:"([^"]*+)"|'([^']*+)'|([^ \n\r\t\f"'=<>`]++)))?+"""
+)
+_NO_SPACE = re.compile(rb"[^ \n\r\t\f]")
 _NAME_END = re.compile(rb"[ \n\r\t\f/>]")
 _KEY_END = re.compile(rb"[= \n\r\t\f/>]")
 _BARE_END = re.compile(rb"[ \n\r\t\f>]")
@@ -61,9 +42,6 @@ RAW_END = {tag: re.compile(rb"</(?i:%b)[ \n\r\t\f/>]" % tag) for tag in _TEXT_TA
 SCRIPT = re.compile(rb"(?i)</script[ \n\r\t\f/>]|<!(?=--)")
 _ESCAPED = re.compile(rb"(?i)-->|</script[ \n\r\t\f/>]|<script[ \n\r\t\f/>]|<(?=[^/a-z])")
 _TWICE_ESCAPED = re.compile(rb"(?i)-->|</script[ \n\r\t\f/>]")
-_REFERENCE = re.compile(r"&(?:#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?|([0-9a-zA-Z]+;?))")
-_NEWLINE = re.compile(rb"\r\n?")
-_ESCAPES = str.maketrans({"&": "&amp;", "'": "&#39;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "\r": "&#13;"})
 
 
 class Links:
@@ -118,6 +96,15 @@ class Links:
         held = self._held
         at = held.find(b"<", self._at)
         while 0 <= at < len(held) - 1:
+            if found := _WHOLE_TAG.match(held, at):
+                self._tag = (found[1] or b"").lower()
+                if found[2]:
+                    self._whole_tag(found.start(2), found.end(2))
+                if self._tag in _RAW_TAGS:
+                    self._opens = True
+                    return self._go(found.end(), self._after_tag())
+                at = held.find(b"<", found.end())
+                continue
             first = held[at + 1 : at + 2]
             if first.isalpha():
                 self._tag, self._opens, self._seen = b"", True, set()
@@ -130,6 +117,30 @@ class Links:
                 return self._go(at + 2, self._until_angle)
             at = held.find(b"<", at + 1)
         return self._pass_but(1 if at >= 0 else 0)
+
+    def _whole_tag(self, start: int, end: int) -> None:
+        """The links of a tag whose attributes stand from `start` to `end`."""
+        wanted = LINKS.get(self._tag)
+        if wanted is None:
+            return
+        seen = set()
+        for found in _ATTRIBUTE.finditer(self._held, start, end):
+            key, group = found[1].lower(), found.lastindex or 1
+            if key not in wanted or key in seen:
+                continue
+            seen.add(key)
+            if group > 1 and len(found[group]) <= _LONGEST_LINK:
+                self._pass(found.start(group))
+                self._at = found.end(group)
+                self._out.append(self._linked(found[group], bare=group == 4))
+
+    def _linked(self, value: bytes, *, bare: bool) -> bytes:
+        """The value to write in its place: in quotes, if it was not and is another."""
+        address = unescaped(value)
+        written = self._rewrite(address)
+        if written == address:
+            return value
+        return b'"%b"' % escaped(written) if bare else escaped(written)
 
     def _end_tag(self) -> bool:
         first = self._held[self._at : self._at + 1]
@@ -173,9 +184,9 @@ class Links:
 
     def _past_space(self) -> bytes:
         """The byte after white space, which is passed; empty if there is none yet."""
-        rest = self._held[self._at :].lstrip(_SPACE)
-        self._pass(len(self._held) - len(rest))
-        return rest[:1]
+        found = _NO_SPACE.search(self._held, self._at)
+        self._pass(found.start() if found else len(self._held))
+        return found[0] if found else b""
 
     def _before_key(self) -> bool:
         first = self._past_space()
@@ -247,14 +258,8 @@ class Links:
             self._seen.add(self._key)
 
     def _pass_link(self, *, whole: bool) -> None:
-        value, quote, self._value, self._is_link = self._value, self._quote, b"", False
-        if whole:
-            address = unescaped(value)
-            written = self._rewrite(address)
-            if written != address:
-                self._out.append((quote or b'"') + escaped(written) + (b"" if quote else b'"'))
-                return
-        self._out.append(quote + value)
+        value, self._value, self._is_link = self._value, b"", False
+        self._out.append(self._quote + (self._linked(value, bare=not self._quote) if whole else value))
 
     def _after_tag(self) -> Callable[[], bool]:
         if not self._opens:
@@ -295,32 +300,3 @@ def after_script(looked_for: re.Pattern[bytes], found: bytes) -> re.Pattern[byte
     if looked_for is SCRIPT:
         return _ESCAPED
     return _TWICE_ESCAPED if found.startswith(b"<s") else SCRIPT
-
-
-def unescaped(value: bytes) -> str:
-    """What an attribute's value says, its character references resolved."""
-    value = _NEWLINE.sub(b"\n", value.replace(b"\0", b"\xef\xbf\xbd"))
-    text = value.decode("latin-1")
-    return _REFERENCE.sub(_resolved, text) if "&" in text else text
-
-
-def _resolved(found: re.Match[str]) -> str:
-    hexadecimal, decimal, name = found.groups()
-    if name:
-        if not name.endswith(";") and found.string[found.end() : found.end() + 1] == "=":
-            return found[0]  # of an address's query
-        character = html.entities.html5.get(name)
-        return found[0] if character is None else character.encode().decode("latin-1")
-    digits = (hexadecimal or decimal).lstrip("0")[:9] or "0"
-    code = int(digits, 16 if hexadecimal else 10)
-    if 0x80 <= code <= 0x9F:
-        character = bytes([code]).decode("cp1252", "replace").replace("\ufffd", chr(code))
-    elif code == 0 or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
-        character = "\ufffd"
-    else:
-        character = chr(code)
-    return character.encode().decode("latin-1")
-
-
-def escaped(address: str) -> bytes:
-    return address.translate(_ESCAPES).encode("latin-1")

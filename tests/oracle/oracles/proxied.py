@@ -16,7 +16,8 @@ from collections.abc import Iterator
 
 from oracles.process import Answer, Ask, Request
 
-from apiserver.http.html_links import RAW_END, SCRIPT, after_script, unescaped
+from apiserver.http.html_attributes import unescaped
+from apiserver.http.html_links import RAW_END, SCRIPT, after_script
 from apiserver.http.rewriting import BadLocation, Through, plan_rewriting
 
 _PREFIX = "/api/v1/namespaces/n/pods/p/proxy"
@@ -212,8 +213,14 @@ def ours(request: Request) -> Answer:
         return {"error": str(error)}
     body = base64.b64decode(request["body"])
     if plan.body is not None:
+        whole = plan_rewriting(headers, through).body
+        assert whole is not None
+        at_once = b"".join(whole.feed(body)) + whole.rest()
         pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
         body = b"".join(b"".join(plan.body.feed(piece)) for piece in pieces) + plan.body.rest()
+        packing = plan.headers.get("content-encoding", "")
+        if _unpacked(body, packing) != _unpacked(at_once, packing):
+            return {"error": "other in pieces than at once"}
     return {"out": {"headers": plan.headers, "body": base64.b64encode(body).decode()}}
 
 
