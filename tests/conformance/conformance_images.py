@@ -70,7 +70,7 @@ def catalogue(built: Path) -> Iterator[SuiteImage]:
             "uploads/.keep": b"",
             **_localhost(built),
         },
-        {"agnhost-2": "agnhost", "usr/local/bin/hexdump": "busybox"},
+        {"agnhost-2": "agnhost", "usr/local/bin/hexdump": "busybox", "usr/local/bin/netstat": "busybox"},
         below=built / "conformance-base.tar",
         entrypoint=("/agnhost",),
         cmd=("pause",),

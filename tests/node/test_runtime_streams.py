@@ -51,7 +51,7 @@ def test_both_streams_are_logged_with_their_names(run: Run) -> None:
         lines = raw_lines(await world.ended(container))
         assert sorted(lines) == [
             ("stderr", "F", "err"),
-            ("stdout", "F", "no newline"),
+            ("stdout", "P", "no newline"),
             ("stdout", "F", "out"),
         ]
 
