@@ -51,8 +51,8 @@ def test_both_streams_are_logged_with_their_names(run: Run) -> None:
         lines = raw_lines(await world.ended(container))
         assert sorted(lines) == [
             ("stderr", "F", "err"),
-            ("stdout", "P", "no newline"),
             ("stdout", "F", "out"),
+            ("stdout", "P", "no newline"),
         ]
 
     run(body)
