@@ -96,12 +96,28 @@ class Scenario:
     async def _step(self, step: Obj) -> None:
         for number in range(1, step.get("repeat", 1) + 1):
             self.words["i"] = number
-            if "now" in step:
-                await self._request({"do": f"GET {step['now']}", "as": "now", "quiet": True})
             if "watch" in step:
                 await self._watch(step)
+            elif "now" in step:
+                await self._changed(step)
             else:
                 await self._request(step)
+
+    async def _changed(self, step: Obj) -> None:
+        """Of what is now: asked anew where the server itself wrote in between, and the last answer is told."""
+        told = len(self.said)
+        for left in (2, 1, 0):
+            del self.said[told:]
+            await self._request({"do": f"GET {step['now']}", "as": "now", "quiet": True})
+            try:
+                await self._request(step)
+            except AssertionError:
+                if not left:
+                    raise
+                continue
+            if self.said[told:] and self.said[-1].get("status") == 409:
+                continue
+            return
 
     @asynccontextmanager
     async def _sent(self, line: str, step: Obj) -> AsyncIterator[Answer]:

@@ -103,7 +103,12 @@ async def ask(server: Server, question: Question) -> Obj:
             if status != 200:
                 return {"unasked": True}
         sub = "" if question.do == "update" else f"/{question.do}"
-        return _told(await send(server, "PUT", f"{target}{sub}?dryRun=All", changed(made, question.change)))
+        for _ in range(3):  # the server itself may write meanwhile: how an APIService is
+            answer = await send(server, "PUT", f"{target}{sub}?dryRun=All", changed(made, question.change))
+            if answer[0] != 409:
+                break
+            status, made = await send(server, "GET", target)
+        return _told(answer)
     finally:
         await send(server, "DELETE", f"{target}?gracePeriodSeconds=0")
 

@@ -137,7 +137,7 @@ def test_proxy_names_and_targets():
     }
     assert plan_pod(pod, "", False) == Target("10.1.1.1", 8080, False)
     assert plan_pod(pod, "http", False).port == 8080 and plan_pod(pod, "81", False).port == 81
-    with pytest.raises(ServiceUnavailable):
+    with pytest.raises(BadRequest, match="address not allowed"):
         plan_pod({**pod, "status": {}}, "", False)
     service = {"metadata": {"name": "s"}, "spec": {"ports": [{"name": "http", "port": 80}]}}
     slices = [
