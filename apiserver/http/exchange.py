@@ -216,7 +216,12 @@ class Exchange:
         link.transport.writelines((head, view[:step]) if head else (view[:step],))
         for at in range(step, len(view), step):
             if link.write_paused:
-                await link.drain()
+                try:
+                    await link.drain()
+                except BaseException:  # an end, or a next answer, would be read as the rest of what was begun
+                    self.leave()
+                    link.transport.abort()
+                    raise
             if self.gone:
                 return False
             link.transport.write(view[at : at + step])

@@ -97,10 +97,7 @@ class Connection(asyncio.Protocol):
         served.connections.discard(self)
         served.lost += 1
         self._ignoring = True
-        task = self.busy
-        if task is not None and not task.done():
-            served.forsaken.add(task)
-            task.add_done_callback(served.forsaken.discard)
+        self._forsake()
         for exchange in (self._current, self._receiving, *self._waiting):
             if exchange is not None:
                 exchange.leave()
@@ -397,6 +394,7 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         if exchange is self._current:
+            self._forsake()
             self._current = None
             exchange.leave()
             if exchange.started:
@@ -405,9 +403,17 @@ class Connection(asyncio.Protocol):
         elif self._waiting and self._waiting[-1] is exchange:
             self._waiting.pop()
 
+    def _forsake(self) -> None:
+        """The request under way is answered to nobody; a stop still waits for what it does."""
+        task, forsaken = self.busy, self._served.forsaken
+        if task is not None and not task.done():
+            forsaken.add(task)
+            task.add_done_callback(forsaken.discard)
+
     def _refuse(self, status: int) -> None:
         """Answer in the application's stead, and end."""
         if self._current is not None:
+            self._forsake()
             exchange, self._current = self._current, None
             exchange.leave()
             if exchange.started:
