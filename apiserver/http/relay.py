@@ -4,6 +4,7 @@ upgraded connection byte for byte.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -71,20 +72,30 @@ async def relay_answer(
     headers = [*_headers_of(plan.headers, dropped), *extra]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     body = plan.body
+    whole = False
 
     async def write(piece: bytes) -> None:
         if piece:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def pieces() -> None:
+        nonlocal whole
         async for piece in answer.chunks():
-            for each in (piece,) if body is None else body.feed(piece):
+            if body is None:
+                await write(piece)
+                continue
+            for each in body.feed(piece):
                 await write(each)
+                await asyncio.sleep(0)  # little that is packed may be very much to rewrite
         if body is not None:
             await write(body.rest())
+        whole = True
 
     await serve_stream(receive, streams, None, pieces)
-    await end_stream(send)
+    if (
+        whole or "content-length" not in answer.headers
+    ):  # a watch or a log may end anywhere; a file that is cut off is told so
+        await end_stream(send)
     return answer.status
 
 
