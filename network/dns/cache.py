@@ -1,6 +1,6 @@
 """What other resolvers said, for as long as they say it holds, and half a minute at the most.
 
-Bounded by count, the least lately used goes first. Times come from outside; an answer taken out has what is left of its
+Bounded by count and by the size of each, the least lately used goes first. Times come from outside; an answer taken out has what is left of its
 TTLs. Failures are not kept.
 """
 
@@ -19,6 +19,7 @@ from network.dns.message import Answer
 LIMIT = 2048
 LONGEST_S = 30
 MOST_RECORDS = 64  # an answer that is larger is not kept
+MOST_BYTES = 4096
 
 
 @dataclass(slots=True)
@@ -65,7 +66,9 @@ class Cache:
 def lasts(answer: Answer) -> int:
     """Seconds: the shortest TTL; of a name or record that is not there, what its zone's SOA says (RFC 2308)."""
     sections = (*answer.answer, *answer.authority, *answer.additional)
-    if answer.rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) or sum(map(len, sections)) > MOST_RECORDS:
+    if answer.rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return 0
+    if answer.size > MOST_BYTES or sum(map(len, sections)) > MOST_RECORDS:
         return 0
     times = [rrset.ttl for rrset in sections]
     denials = [

@@ -79,6 +79,7 @@ class Answer:
     additional: tuple[dns.rrset.RRset, ...] = ()
     is_authoritative: bool = False
     is_authentic: bool = False  # somebody validated it by DNSSEC and says so
+    size: int = 0  # bytes, of what another resolver said
 
 
 def read_query(wire: bytes) -> Query:
@@ -198,6 +199,7 @@ def read_reply(wire: bytes, number: int, name: dns.name.Name, kind: int) -> Repl
         tuple(message.authority),
         tuple(each for each in message.additional if each.rdtype != dns.rdatatype.TSIG),
         is_authentic=bool(message.flags & dns.flags.AD),
+        size=len(wire),
     )
     return Reply(answer, bool(message.flags & dns.flags.TC))
 

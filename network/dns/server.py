@@ -1,7 +1,7 @@
 """Datagrams and connections in, answers out: with bounds on everything a client can make grow.
 
 What the zone knows is answered within the packet's own event, so a queue never forms; what others must be asked for
-is a task, and of those there are `MOST_WAITING` at a time. Only addresses of the cluster are answered: to all others this
+is a task, and of those there are `MOST_WAITING` at a time, and few enough of one client that others' are asked too. Only addresses of the cluster are answered: to all others this
 server does not exist, so nobody can have it send answers to a third party.
 """
 
@@ -25,6 +25,7 @@ from network.dns.responder import Responder
 
 log = get_logger("network")
 MOST_WAITING = 1024
+MOST_WAITING_OF_ONE = 64  # questions of one client: a quarter of what others are asked at a time
 MOST_CONNECTIONS = 128
 MOST_OF_ONE = 16  # connections of one client
 IDLE_S = 10.0
@@ -42,7 +43,8 @@ class Answering:
         self.responder = responder
         self.figures = figures
         self.group = group
-        self.waiting = 0
+        self._waiting: Counter[str] = Counter()  # questions, by client
+        self._waiting_in_all = 0
         self._clients = clients
         self._known: dict[str, bool] = {}
         self._ready = ReadyAnswers()
@@ -54,6 +56,20 @@ class Answering:
                 self._known.clear()
             known = self._known[address] = any(ip_address(address) in each for each in self._clients)
         return known
+
+    def begin_waiting(self, client: str) -> bool:
+        """Whether one more of its questions may wait for others' answers: then `end_waiting` must follow."""
+        if self._waiting_in_all >= MOST_WAITING or self._waiting[client] >= MOST_WAITING_OF_ONE:
+            return False
+        self._waiting_in_all += 1
+        self._waiting[client] += 1
+        return True
+
+    def end_waiting(self, client: str) -> None:
+        self._waiting_in_all -= 1
+        self._waiting[client] -= 1
+        if not self._waiting[client]:
+            del self._waiting[client]
 
     def read(self, wire: bytes, protocol: str) -> Query | None:
         try:
@@ -134,9 +150,9 @@ class UdpServer:
         answer = shared.at_once(data, query)
         if answer is not None:
             self._send(answer, client)
-        elif shared.waiting < MOST_WAITING:
-            shared.waiting += 1
-            shared.group.create_task(self._later(query, client)).add_done_callback(self._done)
+        elif shared.begin_waiting(client[0]):
+            task = shared.group.create_task(self._later(query, client))
+            task.add_done_callback(lambda _: shared.end_waiting(client[0]))
         else:
             shared.figures.drop("too many wait")
             self._send(shared.write(query, Answer(dns.rcode.SERVFAIL), query.limit), client)
@@ -148,9 +164,6 @@ class UdpServer:
         except Exception:  # as above
             log.exception("a question could not be answered", client=client[0])
             self._answering.figures.drop("failed")
-
-    def _done(self, _: object) -> None:
-        self._answering.waiting -= 1
 
     def _send(self, wire: bytes, client: tuple[str, int]) -> None:
         try:

@@ -17,7 +17,8 @@ from service_objects import endpoint, service, slice_of
 
 from machinery.gvk import ENDPOINTSLICES, SERVICES
 from network.dns.figures import Figures
-from network.dns.server import MOST_OF_ONE, Answering
+from network.dns.forwarder import MOST
+from network.dns.server import MOST_OF_ONE, MOST_WAITING_OF_ONE, Answering
 
 WEB = "web.ns.svc.cluster.local"
 TABLE = {
@@ -189,6 +190,27 @@ def test_one_client_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
                 await writer.wait_closed()
             await asyncio.sleep(0)
             assert await world.data(WEB, tcp=True) == ["10.96.0.9"]
+
+    asyncio.run(main())
+
+
+def test_client_that_floods_leaves_room_for_others(tmp_path: Path) -> None:
+    def never_slow(answer: dns.message.Message) -> dns.message.Message | None:
+        return None if answer.question[0].name.to_text().startswith("slow") else answer
+
+    async def main() -> None:
+        async with (
+            Upstream(TABLE, never_slow).running() as upstream,
+            dns_world(tmp_path, [service()], upstream_port=upstream.port) as world,
+        ):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.bind(("127.0.0.3", 0))
+                for number in range(2 * MOST):
+                    query = dns.message.make_query(f"slow{number}.example.com", "A")
+                    sock.sendto(query.to_wire(), ("127.0.0.1", world.udp))
+                    await asyncio.sleep(0)
+                assert await world.data("www.example.com") == ["192.0.2.80"]
+            assert world.component.figures.dropped["too many wait"] == 2 * MOST - MOST_WAITING_OF_ONE
 
     asyncio.run(main())
 

@@ -6,8 +6,10 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
+import dns.message
 import dns.name
 import dns.rcode
 import dns.rrset
@@ -15,10 +17,10 @@ import pytest
 
 from machinery.clock import LoopClock
 from machinery.virtual_loop import run
-from network.dns.cache import LONGEST_S, Cache, lasts
+from network.dns.cache import LONGEST_S, MOST_BYTES, Cache, lasts
 from network.dns.exchange import NoReply
 from network.dns.forwarder import MOST, Forwarder
-from network.dns.message import Answer
+from network.dns.message import Answer, read_reply
 from network.dns.resolvers import Resolvers, parse_servers
 
 WWW = dns.name.from_text("www.example")
@@ -249,3 +251,11 @@ def test_cache_forgets_what_was_not_used_longest() -> None:
 def test_resolv_conf_names_servers() -> None:
     text = "# nameserver 1.1.1.1\nsearch x\nnameserver 10.0.0.1 # a\nnameserver nonsense\nnameserver\nnameserver fe80::1%eth0\n"
     assert parse_servers(text) == ["10.0.0.1", "fe80::1%eth0"]
+
+
+def test_answer_that_is_large_is_not_kept() -> None:
+    assert lasts(replace(found(), size=MOST_BYTES)) == LONGEST_S
+    assert lasts(replace(found(), size=MOST_BYTES + 1)) == 0
+    wire = dns.message.make_response(dns.message.make_query("www.example", "A", id=7)).to_wire()
+    reply = read_reply(wire, 7, WWW, A)
+    assert reply is not None and reply.answer.size == len(wire)
