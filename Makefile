@@ -32,6 +32,7 @@ test: .venv/.dev ## the whole test suite
 .PHONY: vm-test
 vm-test: .venv/.dev ## tests in virtual machines: cgroup v2 alone, a cluster over two machines (minutes)
 	@tools/setup.sh vm-packages
+	@$(BYTECODE)
 	@KCTL_VM_TESTS=1 $(PY) -m pytest tests/vm -s
 
 SECONDS_EACH ?= 20
