@@ -54,6 +54,7 @@ async def exchange(
     server_name: str = "",
     asked_host: bytes = b"",
     upgrade: bytes = b"",
+    answer_timeout_s: float | None = None,
 ) -> AsyncIterator[HttpExchange]:
     """`server_name` is what the certificate must name, the host where empty; `asked_host` is told in place of either. `upgrade` asks for another protocol: where
     the answer is 101, the connection's bytes follow as they are. Raises NodeUnreachable while connecting, when no answer
@@ -76,7 +77,7 @@ async def exchange(
         writer.write(head + body)
         answer = HttpExchange(reader, method, writer if upgrade else None)
         try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(answer_timeout_s or _ANSWER_TIMEOUT_S):
                 await writer.drain()
                 await answer.head()
         except (OSError, TimeoutError) as error:

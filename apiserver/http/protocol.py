@@ -8,7 +8,8 @@ One request of a connection is served at a time; those that were sent ahead wait
 as, and reading stops meanwhile.
 What is no proper request is refused before the application hears of it: 400 for what does not parse, for both lengths
 (Content-Length and Transfer-Encoding), for an upgrade with a body, for another encoding than chunked, for no or several Hosts; 431 for too large a
-head; 408 for one that is too slow, and for such a body; 417, 505. 504 is for what the application does not answer in time. The connection then ends, since where the next request begins is unknown.
+head; 408 for one that is too slow, and for such a body; 417, 505. 504 is for what the application does not answer in time, unless
+another server is to (`Served.tunnels`). The connection then ends, since where the next request begins is unknown.
 Trailers are read and dropped: a header counts only where it stood when the request was authenticated.
 
 `scope["extensions"]["tls"] = {"der": bytes}` is set when the client showed a certificate, which TLS has verified;
@@ -379,11 +380,19 @@ class Connection(asyncio.Protocol):
         ):
             self.transport.abort()
         elif self._current is not None and self._current.body_whole:
-            self._refuse(504)
+            if self._may_last(self._current):
+                self.deadline = _NEVER
+            else:
+                self._refuse(504)
         elif self._current is not None or self._in_head:
             self._refuse(408)
         else:
             self._close()
+
+    def _may_last(self, exchange: Exchange) -> bool:
+        """Another server is to answer, which sets its own time."""
+        tunnels = self._served.tunnels
+        return not exchange.started and tunnels is not None and tunnels(exchange.scope["path"])
 
     # Ends
 

@@ -7,7 +7,7 @@
 `plan_*` are pure. Where an answer leads to the other server, by a redirect or a page's links, it leads through the proxy again
 (`rewriting.py`); a path that lacks its first slash is sent to the one that has it, or a page's relative links would miss the proxy.
 The other server learns the host that was asked, for whom (X-Forwarded-For) and by which path (X-Forwarded-Uri), and never
-the caller's credentials. Upgrades, to websockets or anything else, are relayed byte for byte once the other side has taken
+the caller's credentials. It may think for four hours, for as long as the caller waits. Upgrades, to websockets or anything else, are relayed byte for byte once the other side has taken
 them; a node's agent is asked for none.
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 import ssl
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote
 
@@ -23,11 +24,12 @@ from api.resource import Obj
 from apiserver.engine.catalog import Catalog
 from apiserver.http.body import read_body
 from apiserver.http.dispatch import find
-from apiserver.http.relay import passed_on, relay_answer, relay_upgrade
+from apiserver.http.relay import passed_on, relay_answer, relay_upgrade, while_there
 from apiserver.http.reply import Header, Receive, Send, end_stream
 from apiserver.http.request import Request
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.rewriting import Through
+from apiserver.http.tunnel import IDLE_S
 from apiserver.http.watch_stream import Streams
 from apiserver.node_http import exchange, shown
 from apiserver.nodeconnector import NodeConnector, NodeUnreachable, node_address
@@ -193,17 +195,21 @@ class Proxy:
         headers = [*passed_on(request, _DROPPED, _DROPPED_PREFIXES), *_forwarded(request)]
         through = _through(request, shown_host(target))
         try:
-            async with exchange(
-                target.host,
-                target.port,
-                context,
-                request.method,
-                path,
-                headers,
-                body,
-                asked_host=request.headers.get(b"host", b""),
-                upgrade=request.upgrade or b"",
-            ) as answer:
+            async with AsyncExitStack() as stack:
+                asked = exchange(
+                    target.host,
+                    target.port,
+                    context,
+                    request.method,
+                    path,
+                    headers,
+                    body,
+                    asked_host=request.headers.get(b"host", b""),
+                    upgrade=request.upgrade or b"",
+                    answer_timeout_s=IDLE_S,
+                )
+                async with while_there(receive, self._streams):
+                    answer = await stack.enter_async_context(asked)
                 return await relay_upgrade(
                     answer, self._streams, receive, send, _dropped_back(request), extra[:1], through
                 )

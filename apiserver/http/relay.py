@@ -5,19 +5,20 @@ upgraded connection byte for byte.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from apiserver.http.body import ClientGone
 from apiserver.http.identify import TOKEN_PROTOCOL, subprotocols_of
 from apiserver.http.reply import Header, Receive, Send, end_stream
 from apiserver.http.request import Request
 from apiserver.http.rewriting import BadLocation, Rewriting, Through, plan_rewriting
 from apiserver.http.tunnel import Tunnel, until_one_ends
-from apiserver.http.watch_stream import Streams, serve_stream
+from apiserver.http.watch_stream import Streams, serve_stream, until_gone
 from apiserver.node_http import HttpExchange
 from apiserver.nodeconnector import NodeSocket, NodeStream
-from machinery.errors import InternalError
+from machinery.errors import InternalError, ServiceUnavailable
 
 # Between two neighbours, whatever Connection says.
 HOP = frozenset(
@@ -52,6 +53,29 @@ def passed_on(request: Request, dropped: frozenset[bytes], prefixes: tuple[bytes
                 continue
         headers.append((name, value))
     return headers
+
+
+@asynccontextmanager
+async def while_there(receive: Receive, streams: Streams) -> AsyncIterator[None]:
+    """For what may take as long as another server likes. Out of it come ClientGone, when the client leaves, and
+    ServiceUnavailable, when this server stops. Nobody else may receive meanwhile."""
+    leaving: asyncio.Task[None] | None = None
+    try:
+        async with asyncio.timeout(None) as scope:
+            leaving = asyncio.get_running_loop().create_task(until_gone(receive, scope))
+            streams.add(scope)
+            try:
+                yield
+            finally:
+                streams.discard(scope)
+    except TimeoutError:
+        if leaving is not None and leaving.done():
+            raise ClientGone from None
+        raise ServiceUnavailable("the server is stopping") from None
+    finally:
+        if leaving is not None:
+            leaving.cancel()
+            await asyncio.wait([leaving])
 
 
 async def relay_answer(

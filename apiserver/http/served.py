@@ -42,7 +42,7 @@ class Served:
     limits: Limits = field(default_factory=Limits)
     # takes over (transport, the request's head as it was sent, what came after it)
     upgrade: Callable[[asyncio.Transport, bytes, bytes], None] | None = None
-    # whether websockets to this path are the application's to pass on unread
+    # whether this path is another server's: websockets to it are passed on unread, and its answer may take its time
     tunnels: Callable[[str], bool] | None = None
     connections: set[Connection] = field(default_factory=set)
     # what still runs for clients that left

@@ -184,3 +184,29 @@ def test_long_page_passes_in_pieces_while_it_is_written():
 def test_answer_that_is_cut_short_is_not_passed_off_as_whole():
     with pytest.raises(AssertionError, match="no last chunk"):
         get({"/": [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"half"]}, f"{PROXY}/")
+
+
+def test_pod_that_is_asked_for_nothing_any_more_is_left():
+    """It thinks, and the caller goes: the pod sees the end of its connection."""
+
+    async def main():
+        asked, left = asyncio.Event(), asyncio.Event()
+
+        async def pod(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            await reader.read()
+            left.set()
+            writer.close()
+
+        backend = await asyncio.start_server(pod, "127.0.0.1", 0)
+        async with backend, cluster(backend.sockets[0].getsockname()[1]) as (address, _):
+            _, writer = await asyncio.open_connection(*address.split(":"))
+            writer.write(
+                f"GET {PROXY}/slow HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n".encode()
+            )
+            await asyncio.wait_for(asked.wait(), 5)
+            writer.close()
+            await asyncio.wait_for(left.wait(), 5)
+
+    asyncio.run(main())

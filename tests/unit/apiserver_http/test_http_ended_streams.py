@@ -8,7 +8,7 @@ import pytest
 from http_peer import HOST, Peer
 
 from apiserver.http.exchange import WRITE_BYTES
-from apiserver.http.reply import end_stream, start_stream
+from apiserver.http.reply import Reply, end_stream, send_reply, start_stream
 from apiserver.http.watch_stream import Streams, serve_stream
 from machinery.virtual_loop import run
 
@@ -51,5 +51,21 @@ def test_request_answered_in_the_applications_stead_is_waited_for_at_a_stop():
         (task,) = peer.served.forsaken
         await task
         assert ended.is_set() and not peer.served.forsaken
+
+    run(main())
+
+
+@pytest.mark.parametrize(("path", "statuses"), [(b"/mine", [504]), (b"/theirs", [200])])
+def test_what_another_server_answers_may_take_its_time(path, statuses):
+    async def main():
+        async def app(scope, receive, send):
+            await asyncio.sleep(1000)
+            await send_reply(send, Reply(200, b"late"), [])
+
+        peer = Peer(app)
+        peer.served.tunnels = lambda path: path == "/theirs"
+        await peer.send(b"GET %b HTTP/1.1\r\n%b\r\n" % (path, HOST))
+        await peer.wait(1002)
+        assert peer.statuses == statuses
 
     run(main())

@@ -9,9 +9,11 @@ import zlib
 import pytest
 from http_peer import HOST, Peer
 
-from apiserver.http.relay import relay_answer
+from apiserver.http.body import ClientGone
+from apiserver.http.relay import relay_answer, while_there
 from apiserver.http.rewriting import Through
 from apiserver.http.watch_stream import Streams
+from machinery.errors import ServiceUnavailable
 from machinery.virtual_loop import run
 
 THROUGH = Through("/proxy", "api", "pod")
@@ -77,5 +79,32 @@ def test_answer_of_a_length_that_a_stop_cuts_is_not_taken_for_whole(headers, is_
         await peer.settle()
         assert peer.wire.aborted == is_cut_off
         assert len(peer.answers) == (not is_cut_off)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("message", "error"), [("http.disconnect", ClientGone), (None, ServiceUnavailable)])
+def test_answer_that_takes_long_is_waited_for_while_the_client_and_the_server_are_there(message, error):
+    async def main():
+        streams, gone = Streams(), asyncio.Event()
+
+        async def receive():
+            await gone.wait()
+            return {"type": message}
+
+        async with while_there(receive, streams):
+            await asyncio.sleep(3600)
+        assert not len(streams)
+
+        async def waiting():
+            async with while_there(receive, streams):
+                await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(waiting())
+        await asyncio.sleep(1)
+        gone.set() if message else streams.stop()
+        with pytest.raises(error):
+            await task
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(main())
