@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from client.informer import Informer
+from client.logs import get_logger
 from machinery.gvk import Key, key_of
 from network.dns.offer import SERVICE
 from network.dns.records import SERVICE_NAME, address_record, cluster_addresses, plan_records
@@ -17,6 +18,7 @@ from network.dns.zone import Zone
 
 Obj = dict[str, Any]
 _INDEX = "dns-service"
+log = get_logger("network")
 
 
 def _service_of(each: Obj) -> Key:
@@ -50,14 +52,21 @@ class ZoneKeeper:
         slices.add_handler(on_add=mark_service, on_update=mark_service, on_delete=mark_service)
 
     def current(self) -> Zone:
-        marked, self._marked = self._marked, {}
-        for key in marked:
-            service = self._services.get(key.namespace, key.name)
-            slices = self._slices.by_index(_INDEX, str(key)) if service else []
-            records = plan_records(service, slices, self._zone.domain) if service else ()
-            self._zone.put(key, records)
-            if key == SERVICE:
-                addresses = cluster_addresses(service) if service else ()
-                own = [address_record(self._zone.server, each) for each in addresses]
-                self._zone.put("name server", own)
+        while self._marked:
+            key = next(iter(self._marked))
+            del self._marked[key]
+            try:
+                self._renew(key)
+            except Exception:  # whatever one Service's objects hold must not keep the names of others back
+                log.exception("the names of a service stay as they were", service=str(key))
         return self._zone
+
+    def _renew(self, key: Key) -> None:
+        service = self._services.get(key.namespace, key.name)
+        slices = self._slices.by_index(_INDEX, str(key)) if service else []
+        records = plan_records(service, slices, self._zone.domain) if service else ()
+        self._zone.put(key, records)
+        if key == SERVICE:
+            addresses = cluster_addresses(service) if service else ()
+            own = [address_record(self._zone.server, each) for each in addresses]
+            self._zone.put("name server", own)

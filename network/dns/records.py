@@ -49,7 +49,16 @@ def plan_records(service: Obj, slices: Iterable[Obj], domain: str) -> tuple[Reco
 
 def cluster_addresses(service: Obj) -> list[str]:
     spec = service.get("spec") or {}
-    return [each for each in spec.get("clusterIPs") or [spec.get("clusterIP")] if each and each != "None"]
+    return [each for each in spec.get("clusterIPs") or [spec.get("clusterIP")] if each and _is_address(each)]
+
+
+def _is_address(text: str) -> bool:
+    """Older servers took some that are none, such as 10.01.2.3, and keep them."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def reverse_name(address: str) -> str:
@@ -63,11 +72,8 @@ def address_record(name: str, address: str) -> Record:
 def _external(name: str, target: str) -> Iterator[Record]:
     """An address in place of a name is what upstream ignores as well."""
     target = target.rstrip(".")
-    try:
-        ip_address(target)
-    except ValueError:
-        if target:
-            yield Record(name, "CNAME", f"{target}.")
+    if target and not _is_address(target):
+        yield Record(name, "CNAME", f"{target}.")
 
 
 def _cluster(name: str, spec: Obj, addresses: Sequence[str]) -> Iterator[Record]:
@@ -123,7 +129,7 @@ def _endpoints(service: Obj, slices: Iterable[Obj]) -> list[_Endpoint]:
             if not every and (endpoint.get("conditions") or {}).get("ready") is False:
                 continue
             hostname = endpoint.get("hostname") or ""
-            for address in endpoint["addresses"]:
+            for address in filter(_is_address, endpoint["addresses"]):
                 label = hostname or address.replace(".", "-").replace(":", "-")
                 found.append(_Endpoint(address, label.lower(), bool(hostname), ports))
     return sorted(set(found))

@@ -181,6 +181,7 @@ class TcpServer:
         self._answering = answering
         self._timeout = timeout
         self._writers: set[asyncio.StreamWriter] = set()
+        self._idle: dict[asyncio.StreamWriter, None] = {}  # whose next question is awaited, the longest first
         self._of: Counter[str] = Counter()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -212,16 +213,31 @@ class TcpServer:
         if not self._answering.is_client(client):
             figures.drop("stranger")
             return False
-        if len(self._writers) >= MOST_CONNECTIONS or self._of[client] >= MOST_OF_ONE:
+        if self._of[client] >= MOST_OF_ONE or not self._has_room():
             figures.drop("too many connections")
             return False
         return True
 
+    def _has_room(self) -> bool:
+        """Where there is none, who has kept silent the longest makes some."""
+        if len(self._writers) < MOST_CONNECTIONS:
+            return True
+        longest = next(iter(self._idle), None)
+        if longest is None:
+            return False
+        del self._idle[longest]
+        longest.close()
+        return True
+
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection may go on."""
-        async with self._timeout(IDLE_S):
-            length = int.from_bytes(await reader.readexactly(2))
-            wire = await reader.readexactly(length)
+        self._idle[writer] = None
+        try:
+            async with self._timeout(IDLE_S):
+                length = int.from_bytes(await reader.readexactly(2))
+                wire = await reader.readexactly(length)
+        finally:
+            self._idle.pop(writer, None)
         shared = self._answering
         query = shared.read(wire, "tcp")
         if query is None:

@@ -194,6 +194,35 @@ def test_one_client_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_connection_too_many_ends_the_one_that_was_silent_longest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("network.dns.server.MOST_CONNECTIONS", 3)
+
+    async def main() -> None:
+        async with dns_world(tmp_path, [service()]) as world:
+            await world.data(WEB)
+            query = dns.message.make_query(WEB, "A").to_wire()
+
+            async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+                writer.write(len(query).to_bytes(2) + query)
+                return await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+
+            held = [await asyncio.open_connection("127.0.0.1", world.tcp) for _ in range(3)]
+            for each in held:
+                assert await ask(*each)
+            assert await ask(*held[0])  # so the second was silent the longest
+            held.append(await asyncio.open_connection("127.0.0.1", world.tcp))
+            assert await ask(*held[3])
+            assert await held[1][0].read() == b""
+            assert await ask(*held[0]) and await ask(*held[2])
+            for _, writer in held:
+                writer.close()
+                await writer.wait_closed()
+
+    asyncio.run(main())
+
+
 def test_client_that_floods_leaves_room_for_others(tmp_path: Path) -> None:
     def never_slow(answer: dns.message.Message) -> dns.message.Message | None:
         return None if answer.question[0].name.to_text().startswith("slow") else answer
