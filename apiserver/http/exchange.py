@@ -268,8 +268,8 @@ class Exchange:
         head = _head(lines)
         self.started = True
         if length is None:
-            self._link.transport.write(head)
             self._link.streams()
+            self._link.transport.write(head)
         else:
             self._head = head
 

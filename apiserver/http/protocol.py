@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self.write_paused = False
         self.deadline = self.write_deadline = _NEVER
+        self._patience_s = served.limits.write_s
 
     # The transport's side
 
@@ -115,7 +116,7 @@ class Connection(asyncio.Protocol):
         self.write_paused = True
         self._served.lost = self._served.lost or 1
         if self._tunnel is None:  # who looks at a pod's output in a pager may take hours
-            self.write_deadline = self._served.loop.time() + self._served.limits.write_s
+            self.write_deadline = self._served.loop.time() + self._patience_s
 
     def resume_writing(self) -> None:
         self.write_paused = False
@@ -294,6 +295,9 @@ class Connection(asyncio.Protocol):
                 self._refuse(self._fault)
             return
         exchange = self._current = self._waiting.popleft()
+        self._patience_s = self._served.limits.write_s
+        if self.write_paused:
+            self.write_deadline = min(self.write_deadline, self._served.loop.time() + self._patience_s)
         self.deadline = self._served.loop.time() + self._served.limits.request_s
         exchange.task = self._served.loop.create_task(self._run(exchange))
         if self._ahead and not self._waiting:
@@ -326,6 +330,8 @@ class Connection(asyncio.Protocol):
 
     def streams(self) -> None:
         self.deadline = _NEVER
+        if self._current is not None and self._current.scope["path"].endswith("/log"):  # it may be in a pager
+            self._patience_s = self._served.limits.session_s
 
     def switched(self, exchange: Exchange) -> None:
         self._tunnel = exchange

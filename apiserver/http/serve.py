@@ -84,6 +84,7 @@ class Listener:
         """Raises OSError where an address cannot be had (in use, not ours)."""
         loop = asyncio.get_running_loop()
         served = self._served = Served(self._app, loop, self._limits, self._upgrade, self._tunnels)
+        served.upgraded = lambda: len(self._websockets or ())
         timeouts: dict[str, Any] = {}
         if self._context is not None:
             timeouts = {"ssl_handshake_timeout": _HANDSHAKE_S, "ssl_shutdown_timeout": _FAREWELL_S}

@@ -20,7 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds in all, but for `idle_s` and `write_s`, which are the longest pause."""
+    """Seconds in all, but for `idle_s`, `write_s` and `session_s`, which are the longest pause."""
 
     head_bytes: int = 128 * 1024
     headers: int = 1000  # however short
@@ -30,6 +30,7 @@ class Limits:
     )
     idle_s: float = 120.0  # between two requests
     write_s: float = 120.0  # of a client that does not read what it asked for
+    session_s: float = 4 * 3600.0  # the same, where a person may sit before it: logs, sessions
     linger_s: float = 1.0  # for a refusal to be read by a client that still sends
     close_s: float = 10.0  # for what is under way at a close
     connections: int = 1 << 30
@@ -45,6 +46,8 @@ class Served:
     # whether this path is another server's: websockets to it are passed on unread, and its answer may take its time
     tunnels: Callable[[str], bool] | None = None
     connections: set[Connection] = field(default_factory=set)
+    # how many more became websockets
+    upgraded: Callable[[], int] = int
     # what still runs for clients that left
     forsaken: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False
@@ -70,7 +73,7 @@ class Served:
     def has_room(self) -> bool:
         """For one more connection. Where there is none, those that wait for a request the longest are ended, some at once, since
         looking for them is dear."""
-        if len(self.connections) < self.limits.connections:
+        if len(self.connections) + self.upgraded() < self.limits.connections:
             return True
         waiting = sorted((each for each in self.connections if each.is_idle), key=lambda each: each.deadline)
         for connection in waiting[: 1 + len(waiting) // 16]:

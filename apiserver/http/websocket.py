@@ -18,7 +18,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.http11 import Request
 
-from apiserver.http.tunnel import IDLE_S
 from client.subprotocols import accept_kubernetes_subprotocols
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.transport.pause_reading()
-        patience_s = IDLE_S if self._is_session else self._limits.write_s
+        patience_s = self._limits.session_s if self._is_session else self._limits.write_s
         self._impatience = self.loop.call_later(patience_s, self.transport.abort)
 
     def resume_writing(self) -> None:
@@ -159,6 +158,9 @@ class WebSockets:
         )
         self._config.load()
         self._state = ServerState()
+
+    def __len__(self) -> int:
+        return len(self._state.connections)
 
     def take(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
         protocol = WebSocketProtocol(self._config, self._state, self._limits)

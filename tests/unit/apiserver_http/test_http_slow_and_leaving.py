@@ -177,6 +177,20 @@ def test_connection_too_many_ends_the_one_that_waited_longest_and_none_that_is_b
     run(main())
 
 
+def test_websockets_count_among_the_connections():
+    async def main():
+        first = Peer(limits=Limits(connections=2))
+        first.served.upgraded = lambda: 1
+        assert Peer(served=first.served).wire.closed is False
+        assert first.wire.closed  # it was idle
+        await first.settle()
+        first.served.upgraded = lambda: 2
+        assert Peer(served=first.served).wire.closed is False
+        assert len(first.served.connections) == 2
+
+    run(main())
+
+
 def test_reader_that_does_not_read_holds_the_answer_back_and_then_loses_it():
     async def main():
         sent = []
@@ -194,6 +208,43 @@ def test_reader_that_does_not_read_holds_the_answer_back_and_then_loses_it():
         assert 5 < len(sent) < 20
         await peer.wait(119)
         assert not peer.wire.closed
+        await peer.wait(2)
+        assert peer.wire.aborted
+
+    run(main())
+
+
+def test_log_that_somebody_looks_at_in_a_pager_goes_on_after_hours_and_what_is_asked_next_does_not():
+    async def main():
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for i in range(20):
+                await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": i < 19})
+
+        requests = b"".join(b"GET /p/%b HTTP/1.1\r\n%b\r\n" % (path, HOST) for path in (b"log", b"logs"))
+        peer = await Peer(app, limit=5000).send(requests)
+        while not peer.answers:
+            await peer.wait(600)
+            assert not peer.wire.closed
+            peer.wire.read()
+            await peer.settle()
+        assert len(peer.answers) == 1
+        await peer.wait(122)
+        assert peer.wire.closed
+
+    run(main())
+
+
+def test_log_that_nobody_reads_for_four_hours_is_cut_off():
+    async def main():
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(20):
+                await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
+
+        peer = await Peer(app, limit=5000).send(b"GET /p/log HTTP/1.1\r\n" + HOST + b"\r\n")
+        await peer.wait(4 * 3600 - 1)
+        assert not peer.wire.aborted
         await peer.wait(2)
         assert peer.wire.aborted
 
