@@ -12,13 +12,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from machinery.errors import ApiError, BadRequest, InternalError, MethodNotAllowed, NotFound, not_found
 from nodeagent import podspec
 from nodeagent.pod.worker import PodWorker
-from nodeagent.server.asgi import Query, Receive, Scope, Send, WebSocket, answer, answer_error, answer_json
+from nodeagent.server.asgi import (
+    Query,
+    Receive,
+    Scope,
+    Send,
+    WebSocket,
+    answer,
+    answer_error,
+    answer_json,
+    while_there,
+)
 from nodeagent.server.channels import STDERR, STDOUT, choose
 from nodeagent.server.log_follow import log_chunks
 from nodeagent.server.log_reader import LogOptions
@@ -39,7 +50,7 @@ class NodeServer:
         match scope["type"]:
             case "http":
                 try:
-                    await self._http(scope, send)
+                    await self._http(scope, receive, send)
                 except ApiError as error:
                     await answer_error(send, error)
             case "websocket":
@@ -49,7 +60,7 @@ class NodeServer:
 
     # -- plain requests --------------------------------------------------------------------------------
 
-    async def _http(self, scope: Scope, send: Send) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(f"{scope['method']} is not served here")
         parts = _parts(scope)
@@ -72,7 +83,7 @@ class NodeServer:
             case ["configz"]:
                 await answer_json(send, {"kubeletconfig": _config(self._agent)})
             case ["containerLogs", namespace, name, container]:
-                await self._logs(namespace, name, container, Query(scope), send)
+                await while_there(receive, self._logs(namespace, name, container, Query(scope), send))
             case _:
                 raise NotFound(f"the node serves no {scope['path']}")
 
@@ -93,8 +104,10 @@ class NodeServer:
         headers = [(b"content-type", b"text/plain")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
-            async for chunk in log_chunks(instance.log_path, options, is_running, ended, self._agent.clock):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            chunks = log_chunks(instance.log_path, options, is_running, ended, self._agent.clock)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
             worker.listeners.pop(ended, None)

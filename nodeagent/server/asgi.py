@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -48,6 +49,25 @@ async def answer_json(send: Send, value: Any, status: int = 200) -> None:
 
 async def answer_error(send: Send, error: ApiError) -> None:
     await answer_json(send, error.to_status(), error.code)
+
+
+async def while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """`work` to its end, or until the caller leaves: a server does not tell who sends. Raises what it raises."""
+
+    async def leaving() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    loop = asyncio.get_running_loop()
+    working, left = loop.create_task(work), loop.create_task(leaving())
+    try:
+        await asyncio.wait([working, left], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        working.cancel()
+        left.cancel()
+        await asyncio.wait([working, left])
+    if not working.cancelled():
+        working.result()
 
 
 class WebSocket:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from machinery.clock import Clock
@@ -26,7 +26,7 @@ async def log_chunks(
     is_running: Callable[[], Awaitable[bool]],
     ended: asyncio.Event,
     clock: Clock,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The text piece by piece. `ended` is set when the container may have ended."""
     formatter = LineFormatter(options)
     paths = log_files(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from typing import Any
 
@@ -415,6 +416,22 @@ def test_logs_are_read_followed_and_end_with_the_container(in_world, make_pod, t
         assert status == 400
         status, body = await Call(agent.app, "/containerLogs/default/web/main", "tailLines=x").body()
         assert status == 400 and b"tailLines" in body
+
+    from pathlib import PurePosixPath
+
+    with_agent(in_world, make_pod, test, data_dir=PurePosixPath(tmp_path))
+
+
+def test_log_that_is_followed_ends_when_its_reader_leaves(in_world, make_pod, tmp_path):
+    async def test(world, agent):
+        (worker,) = agent.pods.workers.values()
+        open_files = len(os.listdir("/proc/self/fd"))
+        follow = Call(agent.app, "/containerLogs/default/web/main", "follow=true")
+        await asyncio.sleep(1)
+        assert not follow.task.done() and len(worker.listeners) == 1
+        follow.inbox.put_nowait({"type": "http.disconnect"})
+        await asyncio.wait_for(follow.task, 5)
+        assert not worker.listeners and len(os.listdir("/proc/self/fd")) == open_files
 
     from pathlib import PurePosixPath
 
