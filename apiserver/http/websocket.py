@@ -54,6 +54,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        # Put over the method, since the base class has made the connection by now and takes no other.
         self.conn.process_subprotocol = lambda headers: None  # type: ignore[method-assign]
 
     def handle_connect(self, event: Request) -> None:

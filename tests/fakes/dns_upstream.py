@@ -63,7 +63,7 @@ class Upstream:
             def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
                 wire = upstream._answer(data, "udp")
                 if wire is not None:
-                    self.transport.sendto(wire, addr)  # type: ignore[attr-defined]
+                    self.transport.sendto(wire, addr)
 
         server = await asyncio.start_server(self._stream, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]

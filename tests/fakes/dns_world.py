@@ -30,7 +30,7 @@ class HandFed:
 
     def informer(self, gvr: GVR) -> Informer:
         if gvr not in self._informers:
-            self._informers[gvr] = Informer(gvr, lambda _: None)  # type: ignore[arg-type, return-value]
+            self._informers[gvr] = Informer(gvr, lambda _: None)
             self._informers[gvr].replaced({}, "1")
         return self._informers[gvr]
 
@@ -81,7 +81,7 @@ async def dns_world(
         resolvers_port=upstream_port,
     )
     component = ClusterDns(
-        fed,  # type: ignore[arg-type]
+        fed,
         SystemClock(),
         random.Random(1),
         settings,

@@ -19,7 +19,7 @@ async def play(
     history, rng = History(), random.Random(seed)
     first = await subjects[0].list()
     history.first = first[0]
-    loads = [Workload(subject, history, rng, **more) for subject in subjects]  # type: ignore[arg-type]
+    loads = [Workload(subject, history, rng, **more) for subject in subjects]
     keeper = loads[0]
     keeper.logged = history.first
     async with asyncio.TaskGroup() as group:

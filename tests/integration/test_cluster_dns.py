@@ -168,7 +168,7 @@ def test_what_is_no_question_gets_no_answer(tmp_path: Path) -> None:
 
 def test_only_addresses_of_the_cluster_are_answered() -> None:
     networks = (IPv4Network("10.244.0.0/16"), IPv4Network("10.99.0.11/32"))
-    answering = Answering(None, Figures(), networks, None)  # type: ignore[arg-type]
+    answering = Answering(None, Figures(), networks, None)
     asked = ("10.244.1.7", "10.99.0.11", "10.99.0.12", "192.0.2.1")
     assert [answering.is_client(address) for address in asked] == [True, True, False, False]
 
@@ -263,7 +263,7 @@ def test_figures_bear_the_names_of_coredns(tmp_path: Path) -> None:
             await world.ask("nope.ns.svc.cluster.local", "AAAA", tcp=True)
             from prometheus_client import exposition
 
-            told = exposition.generate_latest(world.component).decode()  # type: ignore[arg-type]
+            told = exposition.generate_latest(world.component).decode()
             assert 'coredns_dns_requests_total{proto="udp",type="A"} 1.0' in told
             assert 'coredns_dns_responses_total{rcode="NXDOMAIN"} 1.0' in told
 

@@ -172,7 +172,7 @@ def test_fragments_of_no_length_take_no_memory() -> None:
 def test_client_that_pings_and_reads_no_answer_is_not_heard_any_more_and_then_cut_off() -> None:
     async def body(dial: Dial) -> None:
         _, writer = await dial("/api/v1/pods")
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.transport.pause_reading()
         flood = (frame(PING, bytes(125)) + frame(TEXT, b"x")) * 500
         taken = await poured(writer, flood, 64 << 20)
         assert taken < 32 << 20  # what the sockets of both sides hold
@@ -222,7 +222,7 @@ def test_reader_that_stands_still_is_cut_off_but_for_a_session(path: str, is_cut
 
     async def body(dial: Dial) -> None:
         _, writer = await dial(path)
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.transport.pause_reading()
         await ended.wait()
         assert outcome == ["cut off" if is_cut_off else "still there"]
 

@@ -83,8 +83,8 @@ def test_services_peers_aliases_and_the_world_are_resolved_at_the_services_addre
                 resolv_conf=tmp_path / "resolv.conf",
                 resolvers_port=upstream.port,
             )
-            dns = ClusterDns(fed, SystemClock(), random.Random(1), settings)  # type: ignore[arg-type]
-            proxy = ServiceProxy(fed, SystemClock(), {"node": netns}, offer=dns.offer)  # type: ignore[arg-type]
+            dns = ClusterDns(fed, SystemClock(), random.Random(1), settings)
+            proxy = ServiceProxy(fed, SystemClock(), {"node": netns}, offer=dns.offer)
             assert dns.open() and await proxy.sync_once()
             task = asyncio.ensure_future(dns.run())
             try:

@@ -127,11 +127,11 @@ def test_zone_is_what_its_owners_last_said_whatever_they_said_before(
 
     changed, last = Zone("cluster.local", 1), {}
     for owner, ends in changes:
-        changed.put(owner, records(owner, ends))  # type: ignore[arg-type]
+        changed.put(owner, records(owner, ends))
         last[owner] = ends
     fresh = Zone("cluster.local", 1)
     for owner, ends in last.items():
-        fresh.put(owner, records(owner, ends))  # type: ignore[arg-type]
+        fresh.put(owner, records(owner, ends))
     names = [f"s{o}.ns.svc.cluster.local" for o in range(4)]
     names += [f"db-{i}.{name}" for i in range(6) for name in names[:4]] + [
         f"_tcp.{name}" for name in names[:4]

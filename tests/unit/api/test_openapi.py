@@ -220,10 +220,10 @@ def test_protobuf_form_says_whether_other_properties_may_be() -> None:
         name: {"type": "object", "additionalProperties": value} for name, value in (("a", True), ("b", False))
     }
     version = {
-        **WIDGETS["spec"]["versions"][0],  # type: ignore[index]
+        **WIDGETS["spec"]["versions"][0],
         "schema": {"openAPIV3Schema": {"type": "object", "properties": fields}},
     }
-    document = document_v2(resources_of({**WIDGETS, "spec": {**WIDGETS["spec"], "versions": [version]}}))  # type: ignore[dict-item]
+    document = document_v2(resources_of({**WIDGETS, "spec": {**WIDGETS["spec"], "versions": [version]}}))
     definitions = {only(v, 1): only(v, 2) for n, v in read(only(gnostic.encode(document), 9)) if n == 1}
     properties = {only(v, 1): only(v, 2) for _, v in read(only(definitions[b"com.example.v1.Widget"], 25))}
     assert [only(properties[name], 21) for name in (b"a", b"b")] == [b"\x10\x01", b"\x10\x00"]
@@ -231,8 +231,8 @@ def test_protobuf_form_says_whether_other_properties_may_be() -> None:
 
 def custom(schema: dict[str, Any], *, v2: bool = False, **version: Any) -> dict[str, Any]:
     """What is published of a kind with this schema."""
-    made = {**WIDGETS["spec"]["versions"][0], "schema": {"openAPIV3Schema": schema}, **version}  # type: ignore[index]
-    resources = resources_of({**WIDGETS, "spec": {**WIDGETS["spec"], "versions": [made]}})  # type: ignore[dict-item]
+    made = {**WIDGETS["spec"]["versions"][0], "schema": {"openAPIV3Schema": schema}, **version}
+    resources = resources_of({**WIDGETS, "spec": {**WIDGETS["spec"], "versions": [made]}})
     document = document_v2(resources) if v2 else document_v3(resources)
     found = document["definitions"] if v2 else document["components"]["schemas"]
     return {k: v for k, v in found["com.example.v1.Widget"].items() if k != "x-kubernetes-group-version-kind"}

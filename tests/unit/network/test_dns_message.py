@@ -16,7 +16,7 @@ NAME = "web.ns.svc.cluster.local"
 
 
 def question(name: str = NAME, kind: str = "A", **more: object) -> dns.message.Message:
-    return dns.message.make_query(name, kind, **more)  # type: ignore[arg-type]
+    return dns.message.make_query(name, kind, **more)
 
 
 def answered(wire: bytes, records: list[Record], limit: int = 0) -> dns.message.Message:

@@ -11,7 +11,7 @@ WEB = "web.ns.svc.cluster.local"
 
 
 def records(*args: object, **spec: object) -> set[tuple[str, str, str]]:
-    return {tuple(record) for record in plan_records(service(**spec), args, ZONE)}  # type: ignore[arg-type, misc]
+    return {tuple(record) for record in plan_records(service(**spec), args, ZONE)}
 
 
 def test_cluster_address_has_a_record_and_is_found_in_reverse() -> None:

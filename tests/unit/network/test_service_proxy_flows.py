@@ -12,7 +12,7 @@ SERVICE, NODE = Endpoint("10.96.0.9", 53), Endpoint("10.99.0.11", 30053)
 
 
 def forward(*ends: Endpoint, address: str = SERVICE.ip, port: int = 53, protocol: str = "udp") -> Forward:
-    return Forward(address, protocol, port, ends)  # type: ignore[arg-type]
+    return Forward(address, protocol, port, ends)
 
 
 def stale(flows: list[Flow], before: list[Forward], now: list[Forward]) -> list[Flow]:

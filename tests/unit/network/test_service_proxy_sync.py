@@ -33,7 +33,7 @@ class Kernel:
 def test_rules_are_changed_and_after_a_refusal_made_anew() -> None:
     async def main() -> None:
         fed, kernel = HandFed(), Kernel()
-        proxy = ServiceProxy(fed, SystemClock(), {"a": None}, kernel.apply)  # type: ignore[arg-type]
+        proxy = ServiceProxy(fed, SystemClock(), {"a": None}, kernel.apply)
         assert await proxy.sync_once() and proxy.has_synced()
         fed.put(SERVICES, service())
         kernel.refuses = True
@@ -57,7 +57,7 @@ def test_slices_of_one_node_alone_are_only_in_its_rules() -> None:
         fed, kernel = HandFed(), Kernel()
         fed.put(SERVICES, service())
         nodes = {"a": None, "b": None}
-        proxy = ServiceProxy(fed, SystemClock(), nodes, kernel.apply, offer)  # type: ignore[arg-type]
+        proxy = ServiceProxy(fed, SystemClock(), nodes, kernel.apply, offer)
         assert await proxy.sync_once()
         assert ["10.99.0.11" in ruleset for ruleset in kernel.rulesets] == [False, True]
 
@@ -67,7 +67,7 @@ def test_slices_of_one_node_alone_are_only_in_its_rules() -> None:
 def test_flows_are_looked_at_only_when_datagrams_go_elsewhere() -> None:
     async def main() -> None:
         fed, kernel = HandFed(), Kernel()
-        proxy = ServiceProxy(fed, SystemClock(), {"a": None}, kernel.apply, forget=kernel.forget)  # type: ignore[arg-type]
+        proxy = ServiceProxy(fed, SystemClock(), {"a": None}, kernel.apply, forget=kernel.forget)
         fed.put(SERVICES, service())
         assert await proxy.sync_once()
         assert kernel.forgot == 0
